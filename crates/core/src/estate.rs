@@ -1,0 +1,154 @@
+//! The resolved configuration: what the one file means, as one site sees it.
+
+use crate::{ApplicationName, Secret, SiteName, StoreName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All that Mainstay looks after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estate {
+    /// The site whose view this is; its secrets and those of the stores it must reach are read.
+    pub here: SiteName,
+    pub sites: BTreeMap<SiteName, Site>,
+    pub coordinator: CoordinatorPlace,
+    pub tls: TlsFiles,
+    pub applications: BTreeMap<ApplicationName, Application>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// A witness votes, holds no data and no credentials of the others.
+    pub witness: bool,
+    /// Where this site's agent is reached by the others, over mutual TLS: `host:port`.
+    pub agent: String,
+}
+
+/// Where agreement lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CoordinatorPlace {
+    /// In the local store of this site's agent.
+    Embedded { site: SiteName },
+}
+
+/// Files of this site's agent: the authority that all sites trust, and its own certificate, whose
+/// subject alternative name is the site's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Application {
+    pub name: ApplicationName,
+    /// The site that is active in epoch 1, and that failback leads to.
+    pub home: SiteName,
+    pub failover: FailoverMode,
+    pub objectives: Objectives,
+    pub lease: Duration,
+    /// How long after an automatic failover no second one starts.
+    pub cool_down: Duration,
+    pub stores: BTreeMap<StoreName, Store>,
+    pub gates: BTreeMap<SiteName, Gate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailoverMode {
+    /// The agents act by themselves when every condition holds.
+    Automatic,
+    /// The agents prepare and ask; a person starts it.
+    Approve,
+    /// Nothing starts and nothing is proposed.
+    Manual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// Longest time without service.
+    pub rto: Duration,
+    /// Longest span of acknowledged work that may be lost.
+    pub rpo: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    pub name: StoreName,
+    pub kind: StoreKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreKind {
+    Postgres(PostgresStore),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostgresStore {
+    /// The application's roles: fenced as one with the site.
+    pub roles: Vec<String>,
+    /// What may be done with salvaged rows, by `schema.table`; others are `Ask`.
+    pub salvage: BTreeMap<String, SalvageRule>,
+    pub endpoints: BTreeMap<SiteName, PostgresEndpoint>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SalvageRule {
+    /// Inserted rows are inserted again at the active site, by the application's own rules
+    /// (triggers fire); updates and deletes are kept for a person.
+    ReplayInserts,
+    /// Kept in the salvage, never replayed: the active site's rows stand. For what the replayed
+    /// rows' own triggers write again.
+    Keep,
+    /// A person decides.
+    Ask,
+}
+
+/// One PostgreSQL database as Mainstay reaches it: as a superuser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostgresEndpoint {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    /// None at a site that may not hold it (a witness).
+    pub password: Option<Secret>,
+    pub tls: PostgresTls,
+}
+
+/// As libpq's `sslmode` (PostgreSQL manual, "SSL Support").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostgresTls {
+    Disable,
+    /// Encrypted and the server's name verified against this authority.
+    VerifyFull { authority: PathBuf },
+}
+
+/// The proxy of one site, through which the application's requests and connections go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    pub http: Option<HttpGate>,
+    /// Where the application's clients connect for each store.
+    pub stores: BTreeMap<StoreName, SocketAddr>,
+    /// Where this gate takes connections that the other sites' gates pass on, over mutual TLS.
+    pub peer_listen: SocketAddr,
+    /// The same, as the other sites reach it: `host:port`.
+    pub peer: String,
+    /// How long a request or a connection is held during a switch.
+    pub hold: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpGate {
+    pub listen: SocketAddr,
+    /// The same, as other sites' agents reach it to probe it: `host:port`.
+    pub address: String,
+    /// The application's processes at this site: `host:port`.
+    pub upstreams: Vec<String>,
+    /// Path whose 2xx answer means that the application works here.
+    pub health: String,
+}
