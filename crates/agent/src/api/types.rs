@@ -1,0 +1,241 @@
+//! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
+
+use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `GET /v1/status`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    pub here: SiteName,
+    pub version: String,
+    pub applications: Vec<ApplicationStatus>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplicationStatus {
+    pub name: ApplicationName,
+    pub epoch: Epoch,
+    /// The site that holds the epoch; none before the first epoch, or while it is unknown.
+    pub active: Option<SiteName>,
+    /// This agent's state: `active`, `standby`, `suspect`, `lease-wait`, `claiming`, `promoting`,
+    /// `fenced`, `returning`, `witness`, `stuck`.
+    pub state: String,
+    /// Whether this site's gate lets the application write here now.
+    pub serving: bool,
+    /// Whether the coordinator answers this agent.
+    pub coordinator: bool,
+    pub rto_s: f64,
+    pub rpo_s: f64,
+    pub links: Vec<LinkView>,
+    pub sites: BTreeMap<SiteName, SiteView>,
+    /// The execution under way, or else the last one.
+    pub execution: Option<Execution>,
+    /// Where this site's way back is, when it is on one.
+    pub returning: Option<Return>,
+    /// What is wrong or waits for a person, the worst first, each with what to type next.
+    pub problems: Vec<Problem>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkView {
+    pub store: StoreName,
+    pub from: SiteName,
+    pub to: SiteName,
+    #[serde(flatten)]
+    pub status: LinkStatus,
+}
+
+/// What is known of a site, from this agent's vantage and as told by the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SiteView {
+    /// `healthy`, `unhealthy` (something answers, the application does not), `unreachable`,
+    /// `unknown`.
+    pub verdict: String,
+    /// The evidence in words.
+    pub why: String,
+    pub witness: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    pub what: String,
+    pub advice: String,
+}
+
+/// One journaled run of a runbook. Times are microseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    pub id: String,
+    pub application: ApplicationName,
+    pub kind: ExecutionKind,
+    /// The epoch that the execution makes.
+    pub epoch: Epoch,
+    pub from: Option<SiteName>,
+    pub to: SiteName,
+    pub state: ExecutionState,
+    pub requested_by: String,
+    pub started_micros: i64,
+    pub ended_micros: Option<i64>,
+    pub steps: Vec<StepRecord>,
+    /// Measured facts: `last_renewal_seen_micros`, `suspected_micros`, `decided_micros`,
+    /// `loss_bound_s`, and what else the steps found out.
+    pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecutionKind {
+    Failover,
+    Switchover,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecutionState {
+    Running,
+    Succeeded,
+    /// Ended before the point of no return; the former active site serves on.
+    Aborted,
+    /// Past the point of no return and waiting for a person.
+    Stuck,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    pub name: String,
+    pub state: StepState,
+    pub started_micros: Option<i64>,
+    pub ended_micros: Option<i64>,
+    /// What was done and how it was confirmed, or why it failed.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    Pending,
+    /// The intent is durable; the outcome is not known yet.
+    Intent,
+    Done,
+    Failed,
+}
+
+/// The way back of a site that was failed over from. Each phase survives a crash of the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Return {
+    pub phase: ReturnPhase,
+    /// The epoch during which this site returns.
+    pub epoch: Epoch,
+    /// The store being worked on.
+    pub store: StoreName,
+    /// Salvage taken here: its id and counts.
+    pub salvage: Option<SalvageSummary>,
+    /// Rows put right from the active site.
+    pub rows_put_right: Option<u64>,
+    /// What happened last, or what is asked of a person.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnPhase {
+    /// Making sure that this site's database is fenced.
+    Fencing,
+    /// Taking from the old slot what the other site never received.
+    Salvaging,
+    /// Making the rows that the salvage names equal to the active site's.
+    PuttingRight,
+    /// The reverse link streams; comparison has not yet proved both sides equal.
+    Streaming,
+    /// Proved equal at a position: failback is possible.
+    Ready,
+}
+
+/// `GET /v1/salvage`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SalvageSummary {
+    pub id: String,
+    pub application: ApplicationName,
+    pub store: StoreName,
+    /// The site it was taken from.
+    pub site: SiteName,
+    /// The epoch in which the work had been accepted.
+    pub epoch: Epoch,
+    pub transactions: u64,
+    pub changes: u64,
+    /// Source commit times of the first and the last salvaged transaction, microseconds.
+    pub first_commit_micros: Option<i64>,
+    pub last_commit_micros: Option<i64>,
+    /// Set once replayed.
+    pub replay: Option<ReplaySummary>,
+    /// The exact span of lost work: last salvaged commit minus last applied commit, seconds.
+    pub rpo_exact_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplaySummary {
+    pub transactions: u64,
+    pub rows_inserted: u64,
+    pub already_there: u64,
+    /// Changes kept by rule, not replayed.
+    pub kept: u64,
+    /// Transactions that wait for a person.
+    pub asked: u64,
+}
+
+/// `GET /v1/plan?kind=failover|switchover`: what would be done, and lost, if it began now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    pub application: ApplicationName,
+    pub kind: ExecutionKind,
+    pub epoch: Epoch,
+    pub from: Option<SiteName>,
+    pub to: SiteName,
+    pub steps: Vec<PlannedStep>,
+    /// Upper bound of acknowledged work that would be lost, seconds; none when unknown.
+    pub loss_bound_s: Option<f64>,
+    /// How long the last execution of this kind took, and each step's last duration.
+    pub last_took_s: Option<f64>,
+    /// What stands in the way.
+    pub refusals: Vec<Problem>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedStep {
+    pub name: String,
+    pub what: String,
+    pub last_took_s: Option<f64>,
+    pub point_of_no_return: bool,
+}
+
+/// Body of `POST /v1/failover`, `/v1/switchover`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct MoveRequest {
+    pub application: Option<ApplicationName>,
+    pub to: Option<SiteName>,
+    /// Failover only: go on although up to so many seconds of work would be lost.
+    pub accept_loss_s: Option<f64>,
+    pub reason: String,
+}
+
+/// Body of `POST /v1/compare`; the answer is the stores' `Comparison` as JSON.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CompareRequest {
+    pub application: Option<ApplicationName>,
+    pub store: Option<StoreName>,
+}
+
+/// Body of `POST /v1/salvage/replay`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplayRequest {
+    pub id: String,
+}
+
+/// Any refusal or failure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiError {
+    pub code: String,
+    pub message: String,
+    pub advice: String,
+}
