@@ -1,0 +1,79 @@
+-- What Mainstay keeps in a database that it looks after. Every statement may be run again.
+
+CREATE SCHEMA IF NOT EXISTS mainstay;
+
+-- One row: the fence. `opened_postmaster` names the run of the server in which it was opened, so
+-- that an opening does not survive a restart.
+CREATE TABLE IF NOT EXISTS mainstay.site (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    epoch bigint NOT NULL,
+    open boolean NOT NULL,
+    opened_postmaster timestamptz,
+    roles text[] NOT NULL
+);
+-- Nobody is named yet, so nobody is refused: preparing a database disturbs no one who uses it.
+INSERT INTO mainstay.site (epoch, open, roles) VALUES (0, false, '{}') ON CONFLICT DO NOTHING;
+
+-- How far each link has applied here; written in the transactions that it applies.
+CREATE TABLE IF NOT EXISTS mainstay.link (
+    name text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    position pg_lsn,
+    commit_micros bigint
+);
+
+-- Rows that were taken from the active site as of `until`: the link skips older changes to them.
+-- `key` is the array of the key columns' values as text, in column order. It can be longer than an
+-- index entry may be, hence the digest.
+CREATE TABLE IF NOT EXISTS mainstay.put_right (
+    link text NOT NULL,
+    table_name text NOT NULL,
+    key jsonb NOT NULL,
+    until pg_lsn NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS put_right_key
+    ON mainstay.put_right (link, table_name, md5(key::text));
+-- Without a primary key its rows could not be deleted in a published table.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_class
+               WHERE oid = 'mainstay.put_right'::regclass AND relreplident <> 'f') THEN
+        ALTER TABLE mainstay.put_right REPLICA IDENTITY FULL;
+    END IF;
+END
+$$;
+
+-- What the source's sequences were when last seen; the link writes it.
+CREATE TABLE IF NOT EXISTS mainstay.sequence (
+    link text NOT NULL,
+    schema_name text NOT NULL,
+    sequence_name text NOT NULL,
+    last_value bigint NOT NULL,
+    is_called boolean NOT NULL,
+    PRIMARY KEY (link, schema_name, sequence_name)
+);
+
+-- One row that a probe writes, to know that the database takes a commit.
+CREATE TABLE IF NOT EXISTS mainstay.heartbeat (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    beat bigint NOT NULL,
+    at timestamptz NOT NULL
+);
+
+-- What became of each salvaged transaction, so that none is replayed twice. `system` is the
+-- system identifier of the cluster that it was salvaged from.
+CREATE TABLE IF NOT EXISTS mainstay.replayed (
+    system text NOT NULL,
+    end_lsn pg_lsn NOT NULL,
+    outcome text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (system, end_lsn)
+);
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'mainstay') THEN
+        CREATE PUBLICATION mainstay FOR ALL TABLES;
+    END IF;
+END
+$$;
