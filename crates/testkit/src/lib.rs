@@ -1,1 +1,17 @@
+//! Real servers for tests: started in a temporary folder on a free port of 127.0.0.1, and gone
+//! when the test ends, also when it panics or is killed.
+//!
+//! This crate is for tests, so it panics with a sentence instead of returning errors.
 
+mod parts;
+mod port;
+mod postgres;
+mod process;
+mod user;
+mod wait;
+mod watcher;
+
+pub use parts::postgres_folder;
+pub use port::free_port;
+pub use postgres::{Options, Postgres};
+pub use wait::{wait_for, wait_for_value};

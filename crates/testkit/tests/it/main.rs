@@ -1,0 +1,3 @@
+//! The servers themselves.
+
+mod postgres;
