@@ -1,21 +1,29 @@
 //! Nouns, rules and the decision of Mainstay. Nothing in this crate does I/O, reads a clock,
 //! draws a random number or waits: time and facts come in as arguments, effects go out as data.
 
+pub mod decision;
 pub mod epoch;
 pub mod estate;
 pub mod finding;
+pub mod lease;
 pub mod link;
 pub mod name;
 pub mod position;
+pub mod posture;
 pub mod receipt;
+pub mod record;
 pub mod secret;
 pub mod tick;
+pub mod verdict;
 
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
 pub use link::{Lag, LinkPhase, LinkStatus};
 pub use name::{ApplicationName, SiteName, StoreName};
 pub use position::Position;
+pub use posture::Posture;
 pub use receipt::Receipt;
+pub use record::Record;
 pub use secret::Secret;
 pub use tick::Tick;
+pub use verdict::Verdict;

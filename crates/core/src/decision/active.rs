@@ -1,0 +1,99 @@
+//! The holder of the epoch.
+
+use super::{Action, Databases, Decision, Facts, Hold, Rules, State};
+use crate::{Posture, Record, Tick};
+
+pub(super) fn decide(rules: &Rules, facts: &Facts, record: &Record, now: Tick) -> Decision {
+    let upkeep = upkeep(rules, facts, now);
+    if facts.promoted < record.epoch {
+        return promoting(rules, facts, now).with(upkeep);
+    }
+    if let Some(handover) = &record.handover {
+        return handing_over(facts, &handover.execution, record, now).with(upkeep);
+    }
+    match serves_until(rules, facts, record) {
+        Some(until) if now < until => serving(facts, record, until, now),
+        None if now < rules.lease.serves_until(facts.started) => just_started(),
+        _ => Decision::closed(
+            State::Fenced,
+            Databases::Fenced(record.epoch),
+            "this site's lease has run out",
+        ),
+    }
+    .with(upkeep)
+}
+
+/// The agent began anew and has renewed nothing yet. What its predecessor allowed lapses by
+/// itself; nothing is cut before that.
+fn just_started() -> Decision {
+    Decision::new(State::Active, None, Databases::Leave)
+}
+
+/// The gate opens only after the databases were found open: a request must not meet a fence.
+fn serving(facts: &Facts, record: &Record, until: Tick, now: Tick) -> Decision {
+    let posture = match &facts.hold {
+        Some(Hold { until: held, .. }) if now < *held => Posture::Hold { until: until.min(*held) },
+        _ if facts.open != Some(record.epoch) => Posture::Hold { until },
+        _ => Posture::Serve { until },
+    };
+    Decision::new(State::Active, Some(posture), Databases::Open(record.epoch))
+}
+
+/// The claim succeeded; the gate holds what arrives until the promotion is done.
+fn promoting(rules: &Rules, facts: &Facts, now: Tick) -> Decision {
+    let until = now.plus(rules.lease.length());
+    Decision::new(State::Promoting, Some(Posture::Hold { until }), Databases::Leave)
+        .with((!facts.executing).then_some(Action::Promote))
+}
+
+/// Fenced in favour of another site. It goes on renewing, so that this is not taken for a
+/// disaster, and takes the handover back when the hold has run out and the move did not come to
+/// pass.
+fn handing_over(facts: &Facts, execution: &str, record: &Record, now: Tick) -> Decision {
+    let held = facts.hold.as_ref().filter(|hold| hold.execution == execution && now < hold.until);
+    let posture = match held {
+        Some(hold) => Posture::Hold { until: hold.until },
+        None => Posture::Closed { reason: "a planned move is under way".to_owned() },
+    };
+    Decision::new(State::HandingOver, Some(posture), Databases::Fenced(record.epoch))
+        .with(held.is_none().then_some(Action::TakeBack))
+}
+
+/// Invariant: later than 0.4 of the lease after the newest acknowledged renewal was sent, the
+/// active site serves only by promises, no older than the same, from *every* other candidate.
+fn serves_until(rules: &Rules, facts: &Facts, record: &Record) -> Option<Tick> {
+    let renewed = facts
+        .renewal
+        .filter(|renewal| renewal.epoch == record.epoch)
+        .map(|renewal| rules.lease.serves_until(renewal.sent));
+    renewed.max(promised_until(rules, facts, record))
+}
+
+fn promised_until(rules: &Rules, facts: &Facts, record: &Record) -> Option<Tick> {
+    let candidates = rules.data_sites.iter().filter(|site| **site != facts.here);
+    let promises: Option<Vec<Tick>> = candidates
+        .map(|site| {
+            let promise = facts.promises.get(site)?;
+            let current = promise.epoch == record.epoch;
+            current.then(|| rules.lease.serves_until(promise.sent))
+        })
+        .collect();
+    promises?.into_iter().min()
+}
+
+/// Renews when due, and asks for promises as well while renewals stay unacknowledged. A site whose
+/// own stores take no write lets its lease run out.
+fn upkeep(rules: &Rules, facts: &Facts, now: Tick) -> Vec<Action> {
+    let tolerated = rules.lease.tolerates_unwritable_for();
+    let writable = now.since(facts.writable.unwrap_or(facts.started)) < tolerated;
+    let since_renewal = facts.renewal.map(|renewal| now.since(renewal.sent));
+    let older_than = |age| since_renewal.is_none_or(|since| since >= age);
+    let mut actions = Vec::new();
+    if writable && older_than(rules.lease.renew_every()) {
+        actions.push(Action::Renew);
+    }
+    if writable && older_than(rules.lease.renew_every() * 2) {
+        actions.push(Action::AskPromises);
+    }
+    actions
+}

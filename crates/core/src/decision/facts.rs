@@ -1,0 +1,143 @@
+//! What an agent knows, each fact with when it learned it on its own clock.
+
+use crate::lease::Lease;
+use crate::verdict::Evidence;
+use crate::{Epoch, Position, Record, SiteName, StoreName, Tick};
+use crate::estate::FailoverMode;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What the configuration fixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub lease: Lease,
+    pub mode: FailoverMode,
+    pub rpo: Duration,
+    pub cool_down: Duration,
+    /// Sites that only vote. At least one must agree to an automatic failover.
+    pub witnesses: BTreeSet<SiteName>,
+    /// Every site that could be promoted, this one and the active one included.
+    pub data_sites: BTreeSet<SiteName>,
+    pub stores: BTreeSet<StoreName>,
+}
+
+/// The record as last read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenRecord {
+    pub record: Record,
+    /// When an answer first showed the record as it is: epoch, renewal and handover.
+    pub changed: Tick,
+    /// When the last answer that showed it was received.
+    pub read: Tick,
+}
+
+/// The newest renewal that the coordinator acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    pub epoch: Epoch,
+    /// When it was *sent*.
+    pub sent: Tick,
+}
+
+/// A candidate's word that it will not act for a lease time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    pub epoch: Epoch,
+    /// When it was asked for.
+    pub sent: Tick,
+}
+
+/// A planned move has asked this, the active site, to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    pub execution: String,
+    pub until: Tick,
+}
+
+/// A link from the active site to this one, as far as a failover is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// Everything arrives and is applied; not copying, not stopped.
+    pub sound: bool,
+    /// The end of what was received.
+    pub received: Option<Position>,
+    /// This site holds everything that the source had committed at this tick.
+    pub complete_until: Option<Tick>,
+    /// When a transaction last arrived from the source.
+    pub advanced: Option<Tick>,
+}
+
+/// A person's order to fail over to this site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The largest loss that the person accepts.
+    pub accept_loss: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub here: SiteName,
+    pub witness: bool,
+    pub is_home: bool,
+    /// When this agent began.
+    pub started: Tick,
+    /// The highest epoch ever seen here. Persisted before anything is done with it.
+    pub highest: Epoch,
+    /// The epoch of this site's last completed promotion. Persisted.
+    pub promoted: Epoch,
+    pub record: Option<SeenRecord>,
+    /// The coordinator answered, and holds no record.
+    pub coordinator_empty: bool,
+    /// When the epoch of the record was first seen here; for the cool-down.
+    pub epoch_seen: Tick,
+    /// The epoch came about by a failover.
+    pub epoch_is_failover: bool,
+    pub renewal: Option<Renewal>,
+    pub promises: BTreeMap<SiteName, Promise>,
+    /// When this site last promised the active one not to act for a lease time.
+    pub promised: Option<Tick>,
+    /// The last tick at which this site's own write path worked.
+    pub writable: Option<Tick>,
+    /// The databases were found open in this epoch.
+    pub open: Option<Epoch>,
+    /// What each vantage says of the active site.
+    pub evidence: BTreeMap<SiteName, Evidence>,
+    pub links: BTreeMap<StoreName, LinkFacts>,
+    /// This site was active before and is not back yet: not proved equal.
+    pub returning: bool,
+    pub hold: Option<Hold>,
+    /// A claim was sent and its outcome is not known.
+    pub claiming: bool,
+    /// An execution is at work here.
+    pub executing: bool,
+    pub order: Option<Order>,
+}
+
+impl Facts {
+    pub fn new(here: SiteName, started: Tick) -> Self {
+        Self {
+            here,
+            witness: false,
+            is_home: false,
+            started,
+            highest: Epoch::default(),
+            promoted: Epoch::default(),
+            record: None,
+            coordinator_empty: false,
+            epoch_seen: started,
+            epoch_is_failover: false,
+            renewal: None,
+            promises: BTreeMap::new(),
+            promised: None,
+            writable: None,
+            open: None,
+            evidence: BTreeMap::new(),
+            links: BTreeMap::new(),
+            returning: false,
+            hold: None,
+            claiming: false,
+            executing: false,
+            order: None,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The decision: what one agent should do about one application, from what it knows now.
+//!
+//! [`decide`] is a pure function of [`Facts`] and a tick. It is asked again and again (level, not
+//! edge): nothing depends on an event being seen once, so a lost message or a restart only delays
+//! it. Effects go out as data in [`Decision`]; the agent carries them out and brings what came of
+//! them back as facts.
+
+mod active;
+mod candidate;
+mod facts;
+#[cfg(test)]
+mod tests;
+
+pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
+pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord};
+
+use crate::{Epoch, Posture, Record, SiteName, Tick};
+
+/// Where this site stands. Shown to people; never stored, always derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nothing is agreed yet, or the coordinator has not answered since this agent began.
+    Unknown,
+    /// The record went back behind an epoch that was seen here: someone restored an old copy.
+    Regressed,
+    /// A site that only votes.
+    Witness,
+    /// Holder of the epoch, accepting writes.
+    Active,
+    /// Holder of the epoch, fenced for a planned move.
+    HandingOver,
+    /// Holder of the epoch that may not accept writes: its lease ran out, or its stores do not.
+    Fenced,
+    /// Holder of the epoch whose promotion is under way.
+    Promoting,
+    /// Another site is active, and renews.
+    Standby,
+    /// This site was active before, and is on its way back.
+    Returning,
+    /// Another site is active, and has not renewed for a while.
+    Suspect,
+    /// Nothing stands in the way but the rest of the lease.
+    LeaseWait,
+    /// Every condition of a failover to this site holds.
+    Claiming,
+    /// Every condition holds but a person's word.
+    Asking,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Unknown => "unknown",
+            State::Regressed => "regressed",
+            State::Witness => "witness",
+            State::Active => "active",
+            State::HandingOver => "handing-over",
+            State::Fenced => "fenced",
+            State::Promoting => "promoting",
+            State::Standby => "standby",
+            State::Returning => "returning",
+            State::Suspect => "suspect",
+            State::LeaseWait => "lease-wait",
+            State::Claiming => "claiming",
+            State::Asking => "asking",
+        }
+    }
+}
+
+/// What must be true of this site's databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Databases {
+    /// They accept the application's writes in this epoch.
+    Open(Epoch),
+    /// They accept none, and nothing older than this epoch may open them.
+    Fenced(Epoch),
+    /// Not to be touched: an execution is at work, or nothing is known.
+    Leave,
+}
+
+/// What the agent is to do now. Every action is safe to do twice.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Create the first record.
+    Found,
+    /// Renew the lease.
+    Renew,
+    /// Ask every candidate for a promise not to act.
+    AskPromises,
+    /// Take the handover back: the planned move did not come to pass in time.
+    TakeBack,
+    /// Take over: replace exactly this record by one with the next epoch.
+    Claim { from: Record, ordered: bool },
+    /// Carry on with the promotion for the epoch that this site holds.
+    Promote,
+}
+
+/// What should be the case at this site now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub state: State,
+    /// None leaves the gate as it is: it lapses by itself.
+    pub posture: Option<Posture>,
+    pub databases: Databases,
+    pub actions: Vec<Action>,
+    /// What stands between this site and a failover to it, when it is a candidate.
+    pub hindrances: Vec<Hindrance>,
+}
+
+impl Decision {
+    fn new(state: State, posture: Option<Posture>, databases: Databases) -> Self {
+        Self { state, posture, databases, actions: Vec::new(), hindrances: Vec::new() }
+    }
+
+    fn closed(state: State, databases: Databases, reason: &str) -> Self {
+        Self::new(state, Some(Posture::Closed { reason: reason.to_owned() }), databases)
+    }
+
+    fn with(mut self, actions: impl IntoIterator<Item = Action>) -> Self {
+        self.actions.extend(actions);
+        self
+    }
+}
+
+/// What this agent should do now.
+pub fn decide(rules: &Rules, facts: &Facts, now: Tick) -> Decision {
+    let Some(seen) = &facts.record else {
+        return without_record(facts);
+    };
+    if seen.record.epoch < facts.highest {
+        return Decision::closed(
+            State::Regressed,
+            Databases::Fenced(facts.highest),
+            "the coordinator has forgotten an epoch that this site has seen",
+        );
+    }
+    if facts.witness {
+        return Decision::new(State::Witness, None, Databases::Leave);
+    }
+    if seen.record.active == facts.here {
+        active::decide(rules, facts, &seen.record, now)
+    } else {
+        candidate::decide(rules, facts, seen, now)
+    }
+}
+
+/// Nothing is agreed, or the coordinator has not answered yet. Only the home site founds the first
+/// record, and only when nothing here remembers an epoch.
+fn without_record(facts: &Facts) -> Decision {
+    let virgin = facts.highest == Epoch::default();
+    let founds = facts.coordinator_empty && facts.is_home && virgin && !facts.witness;
+    let state = if facts.coordinator_empty && !virgin { State::Regressed } else { State::Unknown };
+    Decision::new(state, None, Databases::Leave).with(founds.then_some(Action::Found))
+}
+
+/// Whether this site may promise the active site not to act for a lease time from now.
+pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
+    facts.record.as_ref().is_none_or(|seen| {
+        seen.record.epoch < epoch
+            || (seen.record.epoch == epoch && seen.record.active == *asking)
+    }) && facts.highest <= epoch
+        && !facts.claiming
+}
