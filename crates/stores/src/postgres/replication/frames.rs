@@ -1,0 +1,183 @@
+//! Messages of PostgreSQL's protocol 3 to and from a socket.
+
+use super::{ReplicationError, TextRow};
+use bytes::{Buf, Bytes, BytesMut};
+use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Header, Message};
+use std::ops::Range;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio_postgres::fallible_iterator::FallibleIterator;
+
+/// A plain or an encrypted connection.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+type Socket = Box<dyn Duplex>;
+
+const COPY_BOTH: u8 = b'W';
+const COPY_DATA: u8 = b'd';
+/// Tag and length.
+const HEADER: usize = 5;
+/// What is read from the socket at once.
+const READ: usize = 64 * 1024;
+/// PostgreSQL itself makes no message longer than 1 GB (`MaxAllocSize`).
+const LONGEST: usize = 0x4000_0000;
+
+/// What matters of a message from the server.
+pub(super) enum Frame {
+    CopyBoth,
+    CopyData(Bytes),
+    CopyDone,
+    DataRow(TextRow),
+    Error {
+        why: String,
+        sqlstate: String,
+    },
+    Ready,
+    /// Notices, parameters, row descriptions.
+    Other,
+}
+
+pub(super) struct FrameReader {
+    place: String,
+    socket: ReadHalf<Socket>,
+    buffer: BytesMut,
+}
+
+pub(super) struct FrameWriter {
+    place: String,
+    socket: WriteHalf<Socket>,
+}
+
+pub(super) fn split(place: &str, socket: Socket) -> (FrameReader, FrameWriter) {
+    let (read, write) = tokio::io::split(socket);
+    let reader = FrameReader { place: place.to_owned(), socket: read, buffer: BytesMut::new() };
+    (reader, FrameWriter { place: place.to_owned(), socket: write })
+}
+
+fn lost(place: &str, error: &std::io::Error) -> ReplicationError {
+    ReplicationError::Lost { place: place.to_owned(), why: error.to_string() }
+}
+
+impl FrameReader {
+    /// Cancel safe: what was read stays in the buffer.
+    pub(super) async fn next(&mut self) -> Result<Frame, ReplicationError> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(frame);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next message as the protocol crate reads it, for the login.
+    pub(super) async fn next_message(&mut self) -> Result<Message, ReplicationError> {
+        loop {
+            self.length()?;
+            match Message::parse(&mut self.buffer) {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => self.fill().await?,
+                Err(error) => return Err(self.protocol(&error)),
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), ReplicationError> {
+        self.buffer.reserve(READ);
+        match self.socket.read_buf(&mut self.buffer).await {
+            Ok(0) => {
+                let why = "the server closed it".to_owned();
+                Err(ReplicationError::Lost { place: self.place.clone(), why })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(lost(&self.place, &error)),
+        }
+    }
+
+    /// Length of the next message with its header, once that much of it has come.
+    fn length(&self) -> Result<Option<usize>, ReplicationError> {
+        let header = Header::parse(&self.buffer).map_err(|e| self.protocol(&e))?;
+        let Some(header) = header else { return Ok(None) };
+        let length = usize::try_from(header.len()).unwrap_or(usize::MAX);
+        if length > LONGEST {
+            let why = format!("a message of {length} bytes");
+            return Err(ReplicationError::Protocol { place: self.place.clone(), why });
+        }
+        Ok(Some(length + 1))
+    }
+
+    fn buffered(&mut self) -> Result<Option<Frame>, ReplicationError> {
+        let Some(length) = self.length()? else { return Ok(None) };
+        if self.buffer.len() < length {
+            return Ok(None);
+        }
+        match self.buffer[0] {
+            // The two that the protocol crate does not know, or that come by the thousand.
+            COPY_BOTH => {
+                self.buffer.advance(length);
+                Ok(Some(Frame::CopyBoth))
+            }
+            COPY_DATA => {
+                let mut message = self.buffer.split_to(length);
+                message.advance(HEADER);
+                Ok(Some(Frame::CopyData(message.freeze())))
+            }
+            _ => {
+                let message = Message::parse(&mut self.buffer).map_err(|e| self.protocol(&e))?;
+                message.map(|message| self.frame(message)).transpose()
+            }
+        }
+    }
+
+    fn frame(&self, message: Message) -> Result<Frame, ReplicationError> {
+        let bad = |e: std::io::Error| self.protocol(&e);
+        Ok(match message {
+            Message::CopyDone => Frame::CopyDone,
+            Message::ReadyForQuery(_) => Frame::Ready,
+            Message::DataRow(body) => Frame::DataRow(text_row(&body).map_err(bad)?),
+            Message::ErrorResponse(body) => {
+                let (why, sqlstate) = error_fields(&body).map_err(bad)?;
+                Frame::Error { why, sqlstate }
+            }
+            _ => Frame::Other,
+        })
+    }
+
+    fn protocol(&self, error: &std::io::Error) -> ReplicationError {
+        ReplicationError::Protocol { place: self.place.clone(), why: error.to_string() }
+    }
+}
+
+impl FrameWriter {
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), ReplicationError> {
+        let written = async {
+            self.socket.write_all(bytes).await?;
+            self.socket.flush().await
+        };
+        written.await.map_err(|error| lost(&self.place, &error))
+    }
+
+    pub(super) fn lost(&self, error: &std::io::Error) -> ReplicationError {
+        lost(&self.place, error)
+    }
+}
+
+fn text_row(body: &DataRowBody) -> std::io::Result<TextRow> {
+    let text = |range: Range<usize>| String::from_utf8_lossy(&body.buffer()[range]).into_owned();
+    body.ranges().map(|range| Ok(range.map(text))).collect()
+}
+
+/// The message with its detail and hint, and the SQLSTATE.
+pub(super) fn error_fields(body: &ErrorResponseBody) -> std::io::Result<(String, String)> {
+    let (mut why, mut sqlstate) = (String::new(), String::new());
+    let mut fields = body.fields();
+    while let Some(field) = fields.next()? {
+        let text = String::from_utf8_lossy(field.value_bytes());
+        match field.type_() {
+            b'M' => why.insert_str(0, &text),
+            b'D' => why.push_str(&format!(" ({text})")),
+            b'C' => sqlstate = text.into_owned(),
+            _ => {}
+        }
+    }
+    Ok((why, sqlstate))
+}

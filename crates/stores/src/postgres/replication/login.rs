@@ -1,0 +1,192 @@
+//! From a TCP connection to a session that is ready for commands: TLS, start-up, password.
+
+use super::frames::{Duplex, FrameReader, FrameWriter, error_fields, split};
+use super::{Replication, ReplicationError};
+use crate::postgres::connect::{self, ConnectError, SETTINGS, place};
+use bytes::BytesMut;
+use mainstay_core::estate::{PostgresEndpoint, PostgresTls};
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
+use postgres_protocol::message::frontend;
+use rustls::pki_types::ServerName;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_postgres::fallible_iterator::FallibleIterator;
+
+type Result<T> = std::result::Result<T, ReplicationError>;
+
+pub(super) async fn open(endpoint: &PostgresEndpoint, what: &str) -> Result<Replication> {
+    let socket = socket(endpoint).await?;
+    let (reader, writer) = split(&place(endpoint), socket);
+    let mut login = Login { endpoint, reader, writer };
+    login.start_up(what).await?;
+    login.authenticate().await?;
+    Ok(Replication { place: place(endpoint), reader: login.reader, writer: login.writer })
+}
+
+async fn socket(endpoint: &PostgresEndpoint) -> Result<Box<dyn Duplex>> {
+    let unreachable = |e: std::io::Error| ConnectError::Unreachable {
+        place: place(endpoint),
+        why: e.to_string(),
+    };
+    let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
+    let tcp = tcp.await.map_err(unreachable)?;
+    tcp.set_nodelay(true).map_err(unreachable)?;
+    match &endpoint.tls {
+        PostgresTls::Disable => Ok(Box::new(tcp)),
+        PostgresTls::VerifyFull { authority } => encrypt(endpoint, authority, tcp).await,
+    }
+}
+
+async fn encrypt(
+    endpoint: &PostgresEndpoint,
+    authority: &Path,
+    mut tcp: TcpStream,
+) -> Result<Box<dyn Duplex>> {
+    let tls = |why: String| ConnectError::Tls { place: place(endpoint), why };
+    let config = connect::client_config(authority)?;
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(|e| tls(e.to_string()))?;
+    request_tls(endpoint, &mut tcp).await?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    match connector.connect(name, tcp).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(e) if connect::is_certificate(&e) => Err(tls(connect::chain(&e)).into()),
+        Err(e) => {
+            let why = connect::chain(&e);
+            Err(ConnectError::Unreachable { place: place(endpoint), why }.into())
+        }
+    }
+}
+
+/// The server answers the request with one byte, before TLS begins.
+async fn request_tls(endpoint: &PostgresEndpoint, tcp: &mut TcpStream) -> Result<()> {
+    let unreachable = |e: std::io::Error| ConnectError::Unreachable {
+        place: place(endpoint),
+        why: e.to_string(),
+    };
+    let mut out = BytesMut::new();
+    frontend::ssl_request(&mut out);
+    tcp.write_all(&out).await.map_err(unreachable)?;
+    match tcp.read_u8().await.map_err(unreachable)? {
+        b'S' => Ok(()),
+        _ => {
+            let why = "the server does not offer TLS; set ssl = on there".to_owned();
+            Err(ConnectError::Tls { place: place(endpoint), why }.into())
+        }
+    }
+}
+
+struct Login<'a> {
+    endpoint: &'a PostgresEndpoint,
+    reader: FrameReader,
+    writer: FrameWriter,
+}
+
+impl Login<'_> {
+    async fn start_up(&mut self, what: &str) -> Result<()> {
+        let application = format!("mainstay {what}");
+        let mut parameters = vec![
+            ("user", self.endpoint.user.as_str()),
+            ("database", self.endpoint.database.as_str()),
+            ("replication", "database"),
+            ("client_encoding", "UTF8"),
+            ("application_name", application.as_str()),
+            // Names of tables, functions and the like inside values come with their schema.
+            ("search_path", ""),
+        ];
+        parameters.extend(SETTINGS);
+        let mut out = BytesMut::new();
+        frontend::startup_message(parameters, &mut out).map_err(|e| self.protocol(&e))?;
+        self.writer.send(&out).await
+    }
+
+    /// Until the server is ready for the first command.
+    async fn authenticate(&mut self) -> Result<()> {
+        loop {
+            match self.reader.next_message().await? {
+                Message::AuthenticationOk
+                | Message::BackendKeyData(_)
+                | Message::ParameterStatus(_)
+                | Message::NoticeResponse(_) => {}
+                Message::AuthenticationCleartextPassword => {
+                    let password = self.password()?.as_bytes().to_vec();
+                    self.send_password(&password).await?;
+                }
+                Message::AuthenticationMd5Password(body) => {
+                    let user = self.endpoint.user.as_bytes();
+                    let hash = md5_hash(user, self.password()?.as_bytes(), body.salt());
+                    self.send_password(hash.as_bytes()).await?;
+                }
+                Message::AuthenticationSasl(body) => self.scram(&body).await?,
+                Message::ReadyForQuery(_) => return Ok(()),
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    async fn send_password(&mut self, password: &[u8]) -> Result<()> {
+        let mut out = BytesMut::new();
+        frontend::password_message(password, &mut out).map_err(|e| self.protocol(&e))?;
+        self.writer.send(&out).await
+    }
+
+    async fn scram(&mut self, offer: &AuthenticationSaslBody) -> Result<()> {
+        let known = offer.mechanisms().any(|m| Ok(m == SCRAM_SHA_256));
+        if !known.map_err(|e| self.protocol(&e))? {
+            return Err(self.refused("it asks for a password in a way that is not SCRAM-SHA-256"));
+        }
+        let password = self.password()?.as_bytes();
+        let mut scram = ScramSha256::new(password, ChannelBinding::unsupported());
+        let mut out = BytesMut::new();
+        frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut out)
+            .map_err(|e| self.protocol(&e))?;
+        self.writer.send(&out).await?;
+        match self.reader.next_message().await? {
+            Message::AuthenticationSaslContinue(body) => {
+                scram.update(body.data()).map_err(|e| self.refused(&e.to_string()))?;
+            }
+            other => return Err(self.unexpected(other)),
+        }
+        out.clear();
+        frontend::sasl_response(scram.message(), &mut out).map_err(|e| self.protocol(&e))?;
+        self.writer.send(&out).await?;
+        match self.reader.next_message().await? {
+            // The server proves that it knows the password, too.
+            Message::AuthenticationSaslFinal(body) => {
+                scram.finish(body.data()).map_err(|e| self.refused(&e.to_string()))
+            }
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    fn password(&self) -> Result<&str> {
+        match &self.endpoint.password {
+            Some(password) => Ok(password.expose()),
+            None => Err(self.refused("it asks for a password and the configuration has none")),
+        }
+    }
+
+    fn unexpected(&self, message: Message) -> ReplicationError {
+        match message {
+            Message::ErrorResponse(body) => match error_fields(&body) {
+                Ok((why, sqlstate)) => {
+                    ConnectError::Refused { place: place(self.endpoint), why, sqlstate }.into()
+                }
+                Err(error) => self.protocol(&error),
+            },
+            _ => self.refused("it asks for a way to log in that Mainstay does not have"),
+        }
+    }
+
+    fn refused(&self, why: &str) -> ReplicationError {
+        let (place, why, sqlstate) = (place(self.endpoint), why.to_owned(), "28000".to_owned());
+        ConnectError::Refused { place, why, sqlstate }.into()
+    }
+
+    fn protocol(&self, error: &std::io::Error) -> ReplicationError {
+        ReplicationError::Protocol { place: place(self.endpoint), why: error.to_string() }
+    }
+}

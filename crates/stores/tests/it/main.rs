@@ -1,0 +1,1 @@
+mod link_transport;
