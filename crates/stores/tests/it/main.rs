@@ -1,1 +1,2 @@
+mod fence;
 mod link_transport;

@@ -1,0 +1,136 @@
+//! What can go wrong when Mainstay asks a database for something.
+
+use super::connect::ConnectError;
+use super::replication::ReplicationError;
+use mainstay_core::Epoch;
+use mainstay_core::position::Lsn;
+
+/// `place` is the endpoint as people write it: `host:port/database`.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+
+    #[error("{0}; it is safe to try again")]
+    Replication(#[from] ReplicationError),
+
+    #[error("{place}: could not {doing}: {why}")]
+    Sql { place: String, doing: &'static str, why: String, sqlstate: Option<String> },
+
+    #[error(
+        "{place}: could not {doing}: Mainstay's tables are missing there; run `mainstay check`, then start the agent of that site, which makes them"
+    )]
+    NotPrepared { place: String, doing: &'static str },
+
+    #[error(
+        "{place}: the publication \"mainstay\" does not publish all changes of all tables; drop it there with `DROP PUBLICATION mainstay`, and start the agent again, which makes it anew"
+    )]
+    Publication { place: String },
+
+    #[error(
+        "{place}: epoch {asked} is stale, the database has seen epoch {seen}; nothing was changed; look at `mainstay status` for the active site"
+    )]
+    StaleEpoch { place: String, asked: Epoch, seen: Epoch },
+
+    #[error(
+        "{place}: role \"{role}\" cannot be fenced: {why}; name another role in `roles` of the store"
+    )]
+    RoleUnfit { place: String, role: String, why: &'static str },
+
+    #[error("{place}: role \"{role}\" does not exist; create it there as it is at the other sites")]
+    RoleMissing { place: String, role: String },
+
+    #[error(
+        "{place}: not fenced: sessions of the application's roles did not end within {seconds} s (process ids {pids:?}); end these processes on that machine, then fence again"
+    )]
+    SessionsRemain { place: String, seconds: u64, pids: Vec<i32> },
+
+    #[error(
+        "{place}: not fenced: prepared transactions of the application's roles are left ({gids}); decide each by COMMIT PREPARED or ROLLBACK PREPARED as a superuser, then fence again"
+    )]
+    PreparedRemain { place: String, gids: String },
+
+    #[error(
+        "{place}: there is no replication slot \"{slot}\"; what it would have held is not known; copy the database anew from the active site"
+    )]
+    SlotMissing { place: String, slot: String },
+
+    #[error(
+        "{place}: replication slot \"{slot}\" was invalidated, the history it needs is gone; drop it and copy the database anew from the active site"
+    )]
+    SlotLost { place: String, slot: String },
+
+    #[error(
+        "{place}: replication slot \"{slot}\" is in use by process {pid}; stop the link that reads it, then try again"
+    )]
+    SlotBusy { place: String, slot: String, pid: i32 },
+
+    #[error(
+        "{place}: replication slot \"{slot}\" is not Mainstay's: {why}; drop it by hand if nobody needs it"
+    )]
+    SlotForeign { place: String, slot: String, why: String },
+
+    #[error("{place}: sequence {sequence} does not exist; create it there as it is at the source")]
+    SequenceMissing { place: String, sequence: String },
+
+    #[error(
+        "{place}: the salvage would not be whole: slot \"{slot}\" was confirmed up to {confirmed}, but only {after} was applied; keep that site as it is and compare both sides by hand"
+    )]
+    SalvageGap { place: String, slot: String, confirmed: Lsn, after: Lsn },
+
+    #[error(
+        "the salvage cannot be read at line {line}: {why}; take it again while the slot is still there"
+    )]
+    SalvageDamaged { line: u64, why: String },
+
+    #[error("the salvage cannot be written: {0}; make room or mend the folder, then take it again")]
+    SalvageUnwritable(#[source] std::io::Error),
+
+    #[error("{place}: cannot decode the history: {why}; nothing was skipped")]
+    Decode { place: String, why: String },
+
+    #[error(
+        "rows cannot be put right one by one: the salvage {why}; copy {table} anew from the active site"
+    )]
+    NotPutRight { table: String, why: &'static str },
+
+    #[error("{place}: rows of {table} cannot be put right: {why}")]
+    PutRightRefused { place: String, table: String, why: String },
+
+    #[error(
+        "{place}: nothing was compared to the end, so equality is unknown: {why}; run the comparison again"
+    )]
+    ComparisonInterrupted { place: String, why: String },
+}
+
+impl Fault {
+    /// The documented code of this error: a page in `docs/errors`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::Connect(error) | Fault::Replication(ReplicationError::Connect(error)) => {
+                error.code()
+            }
+            Fault::Replication(_) => "MS-PG-106",
+            Fault::Sql { .. } => "MS-PG-102",
+            Fault::NotPrepared { .. } => "MS-PG-103",
+            Fault::Publication { .. } => "MS-PG-104",
+            Fault::StaleEpoch { .. } => "MS-PG-110",
+            Fault::RoleUnfit { .. } => "MS-PG-111",
+            Fault::RoleMissing { .. } => "MS-PG-112",
+            Fault::SessionsRemain { .. } => "MS-PG-113",
+            Fault::PreparedRemain { .. } => "MS-PG-114",
+            Fault::SlotMissing { .. } => "MS-PG-120",
+            Fault::SlotLost { .. } => "MS-PG-121",
+            Fault::SlotBusy { .. } => "MS-PG-122",
+            Fault::SlotForeign { .. } => "MS-PG-123",
+            Fault::SequenceMissing { .. } => "MS-PG-130",
+            Fault::SalvageGap { .. } => "MS-PG-140",
+            Fault::SalvageDamaged { .. } => "MS-PG-141",
+            Fault::SalvageUnwritable(_) => "MS-PG-142",
+            Fault::Decode { .. } => "MS-PG-143",
+            Fault::NotPutRight { .. } => "MS-PG-144",
+            Fault::PutRightRefused { .. } => "MS-PG-145",
+            Fault::ComparisonInterrupted { .. } => "MS-PG-150",
+        }
+    }
+}
