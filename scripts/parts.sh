@@ -45,8 +45,8 @@ apt_install() {
         sudo=(sudo -n)
     fi
     say "installing $*"
-    "${sudo[@]}" apt-get update -q >&2 || say "apt-get update failed; trying with the lists at hand"
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 ||
+    "${sudo[@]}" apt-get update -qq >&2 || say "apt-get update failed; trying with the lists at hand"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 ||
         fail "could not install packages; please type: sudo apt-get install -y $*"
 }
 
