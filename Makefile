@@ -2,9 +2,9 @@
 # what to type when they may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test build lint fmt parts clean
+.PHONY: help lab test soak build lint fmt parts clean
 
-# Arguments for the lab: make lab ARGS="--seed 7 --output json"
+# Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed)
 ARGS ?=
 
 help: ## Show this list
@@ -15,6 +15,9 @@ lab: ## Kill a site and bring the application back: two sites and a witness on t
 
 test: ## Check everything, edit nothing: formatting, lints, tests on real servers
 	@scripts/test.sh
+
+soak: ## The lab 20 times, each with another seed, until one run misses an objective: about an hour
+	@scripts/soak.sh $(ARGS)
 
 build: ## Build the binary: target/debug/mainstay
 	@scripts/parts.sh compiler

@@ -1,7 +1,9 @@
 //! `cargo xtask verify`: what holds in this repository and no compiler checks. It reads only.
+//! `cargo xtask soak`: the lab again and again.
 
 mod checks;
 mod problem;
+mod soak;
 mod tree;
 
 use problem::Problem;
@@ -10,10 +12,12 @@ use std::process::ExitCode;
 use tree::Tree;
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        Some("verify") => verify(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((command, [])) if command == "verify" => verify(),
+        Some((command, rest)) if command == "soak" => soak::soak(rest),
         _ => {
-            eprintln!("usage: cargo xtask verify");
+            eprintln!("usage: cargo xtask verify | soak [RUNS] [FIRST_SEED]");
             ExitCode::from(2)
         }
     }

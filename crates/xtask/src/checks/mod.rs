@@ -1,6 +1,7 @@
 //! One check a file: `check(&Tree) -> Vec<Problem>`, and a test that it can fail.
 
 mod bank;
+mod bans;
 mod error_codes;
 mod layers;
 mod links;
@@ -18,6 +19,7 @@ pub fn all(tree: &Tree) -> Vec<Problem> {
         error_codes::check,
         layers::check,
         bank::check,
+        bans::check,
         size::check,
         words::check,
     ]
