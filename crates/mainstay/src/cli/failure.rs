@@ -1,0 +1,84 @@
+//! Why a command failed: what happened, and what to do next, under a documented code.
+
+use crate::client::ClientError;
+use std::path::Path;
+
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Failure {
+    pub code: String,
+    pub what: String,
+    pub advice: String,
+}
+
+/// Codes of the command line itself; those of the configuration are in `config::problem::code`.
+pub mod code {
+    pub const AGENT_SILENT: &str = "MS-CLI-001";
+    pub const STRANGE_ANSWER: &str = "MS-CLI-002";
+    pub const NOT_FOUND: &str = "MS-CLI-003";
+    pub const WORTHLESS_VALUE: &str = "MS-CLI-004";
+    pub const TOOLS_MISSING: &str = "MS-CLI-005";
+}
+
+impl Failure {
+    pub fn new(code: &str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), what: what.into(), advice: advice.into() }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Silent { socket, why } => silent(&socket, &why),
+            ClientError::Strange { socket, why } => Self::new(
+                code::STRANGE_ANSWER,
+                format!(
+                    "the agent at {} gave an answer that was not understood: {why}",
+                    socket.display()
+                ),
+                "compare `mainstay --version` with the `version` in `mainstay status --output json`: \
+                 restart the agent after an update",
+            ),
+            ClientError::Refused(refusal) => {
+                Self { code: refusal.code, what: refusal.message, advice: refusal.advice }
+            }
+        }
+    }
+}
+
+fn silent(socket: &Path, why: &str) -> Failure {
+    let folder = socket.parent().unwrap_or(Path::new(".")).display();
+    Failure::new(
+        code::AGENT_SILENT,
+        format!("no agent answers at {}: {why}", socket.display()),
+        format!(
+            "start it: mainstay agent --config FILE --site SITE --state {folder}; or name the \
+             folder of a running one with --state, or start the lab: mainstay lab up"
+        ),
+    )
+}
+
+/// Something that was named and is not there.
+pub fn not_found(kind: &str, name: &str, list: &str) -> Failure {
+    let what = format!("there is no {kind} `{name}` here");
+    Failure::new(code::NOT_FOUND, what, format!("see what there is: {list}"))
+}
+
+/// An identifier as the agent gives it, safe in a path.
+pub fn id(id: String) -> Result<String, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    if !id.is_empty() && id.chars().all(plain) && !id.starts_with('.') {
+        return Ok(id);
+    }
+    let advice = "copy it from `mainstay salvage list` or `mainstay executions`";
+    Err(Failure::new(code::WORTHLESS_VALUE, format!("{id:?} is not an identifier"), advice))
+}
+
+/// Text that goes into the ledger: one line, not endless.
+pub fn plain(text: String) -> Result<String, Failure> {
+    if text.len() <= 500 && !text.chars().any(char::is_control) {
+        return Ok(text);
+    }
+    let what = "the reason is longer than 500 bytes or holds control characters";
+    Err(Failure::new(code::WORTHLESS_VALUE, what, "write one line"))
+}

@@ -1,0 +1,150 @@
+//! The live view of an execution: on a terminal it is redrawn, in a pipe each step is one line as
+//! it ends. Leaving it changes nothing: the execution goes on, and can be joined again.
+
+use super::executions::{state, title};
+use super::output::{BAD, CARE, DIM, GOOD, STRONG, remark, say, styled};
+use super::text::{between, seconds, seconds_or};
+use super::{Context, Failure};
+use crate::client::{Client, ClientError};
+use mainstay_agent::api::types::{Execution, ExecutionState, StepRecord, StepState};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_millis(200);
+/// An agent that restarts takes its execution up again; so long the view waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows the execution until it ends. Success when it succeeded, or when the person left.
+pub async fn follow(
+    execution: Execution,
+    client: &Client,
+    context: &Context,
+) -> Result<ExitCode, Failure> {
+    let mut view = View::new(context);
+    view.show(&execution);
+    tokio::select! {
+        ended = until_it_ends(execution, client, &mut view) => ended.and_then(|ended| finish(&ended, context)),
+        _ = tokio::signal::ctrl_c() => {
+            remark("left it; it goes on. To join it again: mainstay executions --follow");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn until_it_ends(
+    mut execution: Execution,
+    client: &Client,
+    view: &mut View,
+) -> Result<Execution, Failure> {
+    let path = format!("/v1/executions/{}", execution.id);
+    let mut answered = Instant::now();
+    while execution.state == ExecutionState::Running {
+        tokio::time::sleep(EVERY).await;
+        match client.get(&path).await {
+            Ok(newer) => {
+                answered = Instant::now();
+                execution = newer;
+                view.show(&execution);
+            }
+            Err(ClientError::Silent { .. }) if answered.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(execution)
+}
+
+fn finish(execution: &Execution, context: &Context) -> Result<ExitCode, Failure> {
+    if context.json() {
+        context.show(execution, |_| String::new())?;
+    } else {
+        say(&outcome(execution));
+    }
+    let good = execution.state == ExecutionState::Succeeded;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn outcome(execution: &Execution) -> String {
+    let took =
+        seconds_or(between(Some(execution.started_micros), execution.ended_micros), "unknown time");
+    let then = match execution.state {
+        ExecutionState::Succeeded | ExecutionState::Running => String::new(),
+        ExecutionState::Aborted => {
+            "; the application stays where it was. What is wrong: mainstay status".to_owned()
+        }
+        ExecutionState::Stuck => {
+            "; it is past the point of no return and waits for you: mainstay status".to_owned()
+        }
+    };
+    format!("{}: {} in {took}{then}\n", title(execution), state(execution.state))
+}
+
+/// What has been shown so far.
+enum View {
+    /// The lines drawn last, which the next drawing replaces.
+    Terminal { lines: usize },
+    /// How many steps were told.
+    Pipe { told: usize },
+    /// Only the end counts.
+    Silent,
+}
+
+impl View {
+    fn new(context: &Context) -> Self {
+        match (context.json(), std::io::stdout().is_terminal()) {
+            (true, _) => View::Silent,
+            (false, true) => View::Terminal { lines: 0 },
+            (false, false) => View::Pipe { told: 0 },
+        }
+    }
+
+    fn show(&mut self, execution: &Execution) {
+        match self {
+            View::Silent => {}
+            View::Terminal { lines } => {
+                let text = table(execution);
+                let up = if *lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
+                say(&(up + &text));
+                *lines = text.matches('\n').count();
+            }
+            View::Pipe { told } => {
+                let ended: Vec<_> =
+                    execution.steps.iter().take_while(|step| has_ended(step)).collect();
+                ended.iter().skip(*told).for_each(|step| say(&one(step)));
+                *told = ended.len().max(*told);
+            }
+        }
+    }
+}
+
+fn has_ended(step: &StepRecord) -> bool {
+    matches!(step.state, StepState::Done | StepState::Failed)
+}
+
+/// All steps, and how it ended if it did.
+pub fn whole(execution: &Execution) -> String {
+    match execution.state {
+        ExecutionState::Running => table(execution),
+        _ => table(execution) + &outcome(execution),
+    }
+}
+
+fn table(execution: &Execution) -> String {
+    let head = format!("{}, epoch {} ({})\n", title(execution), execution.epoch, execution.id);
+    let steps: String = execution.steps.iter().map(one).collect();
+    styled(STRONG, head.trim_end()) + "\n" + &steps
+}
+
+fn one(step: &StepRecord) -> String {
+    let (style, word) = match step.state {
+        StepState::Pending => (DIM, "-"),
+        StepState::Intent => (CARE, "now"),
+        StepState::Done => (GOOD, "done"),
+        StepState::Failed => (BAD, "failed"),
+    };
+    let took = between(step.started_micros, step.ended_micros).map_or_else(String::new, seconds);
+    // A detail of several lines would break the redrawing.
+    let detail = step.detail.replace('\n', " ");
+    let line = format!("{:<6} {:<16} {took:>8}  {detail}", word, step.name);
+    format!("  {}{}\n", styled(style, &line[..6]), line[6..].trim_end())
+}

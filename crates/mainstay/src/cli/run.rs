@@ -1,0 +1,33 @@
+//! From the command line that was typed to the command's own file.
+
+use super::{
+    Cli, Command, Context, Failure, check, compare, config, executions, help_all, moves, plan,
+    salvage, status,
+};
+use std::process::ExitCode;
+
+impl Cli {
+    /// Runs the command. A failure is shown in the form that was asked for.
+    pub async fn run(self) -> ExitCode {
+        let context = Context::new(self.global);
+        match dispatch(self.command, &context).await {
+            Ok(code) => code,
+            Err(failure) => context.show_failure(&failure),
+        }
+    }
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Status(args) => status::run(args, context).await,
+        Command::Plan(args) => plan::run(args, context).await,
+        Command::Switchover(args) => moves::switchover(args, context).await,
+        Command::Failover(args) => moves::failover(args, context).await,
+        Command::Executions(args) => executions::run(args, context).await,
+        Command::Compare(args) => compare::run(args, context).await,
+        Command::Salvage(command) => salvage::run(command, context).await,
+        Command::Check(args) => check::run(args, context).await,
+        Command::Config(command) => config::run(&command, context),
+        Command::HelpAll => help_all::run(),
+    }
+}

@@ -1,0 +1,212 @@
+//! `mainstay status`: five lines for each application, at three in the morning.
+
+use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
+use super::text::{count, seconds};
+use super::{Context, Failure};
+use mainstay_agent::api::types::{
+    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, SiteView, Status,
+    StepState,
+};
+use mainstay_core::{ApplicationName, LinkPhase};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this application
+    pub application: Option<ApplicationName>,
+    /// Every link and every problem, not only the worst
+    #[arg(long)]
+    pub all: bool,
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let client = context.client().await;
+    let mut status: Status = client.get("/v1/status").await?;
+    if let Some(wanted) = &args.application {
+        status.applications.retain(|application| application.name == *wanted);
+        if status.applications.is_empty() {
+            return Err(super::failure::not_found(
+                "application",
+                wanted.as_str(),
+                "mainstay status",
+            ));
+        }
+    }
+    context.show(&status, |status| text(status, args.all))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(status: &Status, all: bool) -> String {
+    let blocks: Vec<String> =
+        status.applications.iter().map(|app| application(status, app, all)).collect();
+    blocks.join("\n")
+}
+
+fn application(status: &Status, app: &ApplicationStatus, all: bool) -> String {
+    let mut out = line(app.name.as_str(), &active(status, app));
+    out += &line("behind", &behind(app));
+    out += &line("sites", &sites(app));
+    out += &line("wrong", &wrong(app));
+    out += &line("next", &styled(STRONG, next(app)));
+    if all {
+        out += &details(app);
+    }
+    out
+}
+
+fn line(head: &str, text: &str) -> String {
+    format!("{} {text}\n", styled(STRONG, format!("{head:<8}")))
+}
+
+/// Where it runs, and what this agent is in that.
+fn active(status: &Status, app: &ApplicationStatus) -> String {
+    let seen = styled(DIM, format!("(seen from {}: {})", status.here, app.state));
+    if let Some(execution) = running(app) {
+        return format!("{} {seen}", styled(CARE, under_way(execution)));
+    }
+    let Some(active) = &app.active else {
+        return format!("{} {seen}", styled(BAD, "no active site is known"));
+    };
+    let open = match (*active == status.here, app.serving) {
+        (true, true) => styled(GOOD, ", accepting writes"),
+        (true, false) => styled(BAD, ", accepting no writes"),
+        (false, _) => String::new(),
+    };
+    format!("active at {}, epoch {}{open} {seen}", styled(GOOD, active), app.epoch)
+}
+
+fn running(app: &ApplicationStatus) -> Option<&Execution> {
+    app.execution.as_ref().filter(|execution| execution.state == ExecutionState::Running)
+}
+
+fn under_way(execution: &Execution) -> String {
+    let done = execution.steps.iter().filter(|step| step.state == StepState::Done).count();
+    let now = execution.steps.iter().find(|step| step.state != StepState::Done);
+    format!(
+        "{} under way, epoch {}: {} of {} steps done{}",
+        super::executions::title(execution),
+        execution.epoch,
+        done,
+        execution.steps.len(),
+        now.map_or_else(String::new, |step| format!(", now {}", step.name)),
+    )
+}
+
+/// The link that is furthest behind, and the way back of this site.
+fn behind(app: &ApplicationStatus) -> String {
+    let worst = app.links.iter().max_by(|a, b| badness(a).total_cmp(&badness(b)));
+    let link = match worst {
+        Some(worst) => one_link(worst, app.rpo_s) + &more(app.links.len() - 1),
+        None => "no link runs at this site".to_owned(),
+    };
+    match &app.returning {
+        Some(way) => format!("{}; {link}", styled(CARE, way_back(way))),
+        None => link,
+    }
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more: --all)") }
+}
+
+fn badness(link: &LinkView) -> f64 {
+    match link.status.phase {
+        LinkPhase::Stopped { .. } => f64::INFINITY,
+        LinkPhase::Disconnected { .. } => 1e12,
+        LinkPhase::Copying { .. } => 1e11,
+        LinkPhase::Starting => 1e10,
+        LinkPhase::Streaming => link.status.lag.known().map_or(1e9, |age| age.as_secs_f64()),
+    }
+}
+
+fn one_link(link: &LinkView, rpo_s: f64) -> String {
+    let head = format!("{} at {}", link.store, link.to);
+    match &link.status.phase {
+        LinkPhase::Streaming => format!("{head}: {}", lag(link, rpo_s)),
+        LinkPhase::Starting => format!("{head}: {}", styled(CARE, "starting")),
+        LinkPhase::Copying { tables_done, tables, rows, .. } => {
+            let progress = format!("first copy, {tables_done} of {tables} tables, {rows} rows");
+            format!("{head}: {}", styled(CARE, progress))
+        }
+        LinkPhase::Disconnected { reason } => {
+            let text = format!("disconnected from {}, lag unknown: {reason}", link.from);
+            format!("{head}: {}", styled(BAD, text))
+        }
+        LinkPhase::Stopped { code, reason } => {
+            format!("{head}: {}", styled(BAD, format!("stopped, {code}: {reason}")))
+        }
+    }
+}
+
+fn lag(link: &LinkView, rpo_s: f64) -> String {
+    match link.status.lag.known() {
+        None => styled(CARE, format!("streaming from {}, lag unknown", link.from)),
+        Some(age) if age.as_secs_f64() > rpo_s => styled(
+            BAD,
+            format!("{} behind {}, over the RPO of {}", link.status.lag, link.from, seconds(rpo_s)),
+        ),
+        Some(_) => styled(GOOD, format!("{} behind {}", link.status.lag, link.from)),
+    }
+}
+
+fn way_back(way: &Return) -> String {
+    format!("on its way back since epoch {}: {}", way.epoch, way.detail)
+}
+
+fn sites(app: &ApplicationStatus) -> String {
+    let mut parts: Vec<String> =
+        app.sites.iter().map(|(name, view)| site(name.as_str(), view)).collect();
+    let coordinator = if app.coordinator { "answers" } else { "silent" };
+    parts.push(format!(
+        "coordinator {}",
+        styled(if app.coordinator { GOOD } else { BAD }, coordinator)
+    ));
+    parts.join(", ")
+}
+
+fn site(name: &str, view: &SiteView) -> String {
+    let style = match view.verdict.as_str() {
+        "healthy" => GOOD,
+        "unknown" => CARE,
+        _ => BAD,
+    };
+    let why = if view.verdict == "healthy" || view.why.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", view.why)
+    };
+    format!("{name} {}{why}", styled(style, &view.verdict))
+}
+
+fn wrong(app: &ApplicationStatus) -> String {
+    match app.problems.as_slice() {
+        [] => styled(GOOD, "nothing"),
+        [first, others @ ..] => styled(BAD, &first.what) + &more(others.len()),
+    }
+}
+
+fn next(app: &ApplicationStatus) -> String {
+    match (app.problems.first(), running(app)) {
+        (Some(problem), _) => problem.advice.clone(),
+        (None, Some(_)) => "mainstay executions --follow".to_owned(),
+        (None, None) => format!("mainstay plan failover {}", app.name),
+    }
+}
+
+fn details(app: &ApplicationStatus) -> String {
+    let links = app.links.iter().map(|link| {
+        let position = |p: &Option<mainstay_core::Position>| {
+            p.map_or_else(|| "unknown".to_owned(), |position| position.to_string())
+        };
+        format!(
+            "  link {}; applied {}, received {}, source at {}; {}\n",
+            one_link(link, app.rpo_s),
+            position(&link.status.applied),
+            position(&link.status.received),
+            position(&link.status.source_end),
+            count(link.status.transactions, "transaction"),
+        )
+    });
+    let problem = |p: &Problem| format!("  problem {}\n    next: {}\n", p.what, p.advice);
+    links.chain(app.problems.iter().map(problem)).collect()
+}

@@ -1,0 +1,148 @@
+//! The agent's API over its Unix socket: plain HTTP/1.1 with JSON.
+
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::TokioIo;
+use mainstay_agent::api::types::ApiError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// No answer of the agent but an export is larger.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// The agent answers at once; whoever takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no agent answers at {}: {why}", socket.display())]
+    Silent { socket: PathBuf, why: String },
+    #[error("the agent at {} gave a strange answer: {why}", socket.display())]
+    Strange { socket: PathBuf, why: String },
+    #[error("{}", .0.message)]
+    Refused(ApiError),
+}
+
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.patient(self.json(Method::GET, path, Bytes::new())).await
+    }
+
+    pub async fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.patient(self.post_long(path, body)).await
+    }
+
+    /// For what takes as long as there is data, such as a comparison.
+    pub async fn post_long<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.strange(error))?;
+        self.json(Method::POST, path, body.into()).await
+    }
+
+    /// Hands each piece of a long answer on as it comes.
+    pub async fn stream(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), ClientError> {
+        let mut answer = self.accepted(Method::GET, path, Bytes::new()).await?;
+        while let Some(frame) = answer.frame().await {
+            let frame = frame.map_err(|error| self.silent(error))?;
+            if let Some(data) = frame.data_ref() {
+                each(data).map_err(|error| self.strange(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn patient<T>(
+        &self,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let late = || self.silent(format!("no answer within {} s", PATIENCE.as_secs()));
+        tokio::time::timeout(PATIENCE, call).await.map_err(|_| late())?
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let answer = self.accepted(method, path, body).await?;
+        let bytes = self.whole(answer).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.strange(error))
+    }
+
+    /// The answer if it is a good one, or else the refusal that it holds.
+    async fn accepted(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Incoming, ClientError> {
+        let (status, answer) = self.exchange(method, path, body).await?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let bytes = self.whole(answer).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(refusal) => Err(ClientError::Refused(refusal)),
+            Err(_) => Err(self.strange(format!("HTTP status {status} to {path}"))),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Incoming), ClientError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.silent(error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.silent(error))?;
+        // Errors of the connection come out at the request.
+        tokio::spawn(async move { drop(connection.await) });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "agent")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| self.strange(error))?;
+        let answer = sender.send_request(request).await.map_err(|error| self.silent(error))?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    async fn whole(&self, answer: Incoming) -> Result<Bytes, ClientError> {
+        let limited = Limited::new(answer, LARGEST_ANSWER).collect().await;
+        limited.map(|body| body.to_bytes()).map_err(|error| self.silent(error))
+    }
+
+    fn silent(&self, why: impl ToString) -> ClientError {
+        ClientError::Silent { socket: self.socket.clone(), why: why.to_string() }
+    }
+
+    fn strange(&self, why: impl ToString) -> ClientError {
+        ClientError::Strange { socket: self.socket.clone(), why: why.to_string() }
+    }
+}

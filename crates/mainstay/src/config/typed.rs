@@ -1,0 +1,157 @@
+//! The file as it was typed: each value with its place, nothing looked up, nothing compared. What
+//! it means is in `resolve`. The comments here are the reference in `docs/reference/`.
+
+use super::reader::{At, table};
+use super::values::{
+    Address, CoordinatorKind, PostgresKind, SecretReference, TableName, TlsMode, UrlPath,
+};
+use mainstay_core::estate::{FailoverMode, SalvageRule};
+use mainstay_core::{ApplicationName, SiteName, StoreName};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What stands under names that the person chooses.
+pub type Named<K, V> = BTreeMap<K, At<V>>;
+
+table! {
+    /// One file for all sites: each agent and each gate is told with `--site` which one it is.
+    File {
+        /// The places where the applications can run, and the witness.
+        sites: Named<SiteName, Site> = Required;
+        /// Where the agents agree on which site is active.
+        coordinator: Coordinator = Required;
+        /// The certificates with which agents and gates know each other.
+        tls: Tls = Required;
+        /// What must survive, each as one.
+        applications: Named<ApplicationName, Application> = Required;
+    }
+}
+
+table! {
+    /// A site is a place where the applications can run. A witness runs nothing but an agent: it
+    /// votes, and holds no data and no credentials.
+    Site {
+        /// Where the other sites reach this site's agent, over mutual TLS.
+        agent: Address = Required;
+        /// Whether this site is a witness.
+        witness: bool = Default("false");
+    }
+}
+
+table! {
+    /// The coordinator keeps, for each application, which site is active in which epoch.
+    Coordinator {
+        /// `embedded`: in the local store of one site's agent.
+        kind: CoordinatorKind = Default("\"embedded\"");
+        /// The site whose agent keeps it. For automatic failover this is a witness at a third place.
+        site: SiteName = Required;
+    }
+}
+
+table! {
+    /// Agents and gates accept only each other: both ends show a certificate.
+    Tls {
+        /// The folder of `ca.pem`, `<site>.pem` and `<site>.key`, relative to this file. A site's
+        /// certificate names the site as its subject alternative name.
+        directory: String = Required;
+    }
+}
+
+table! {
+    /// An application is what fails over as one: its stores, its gates and its objectives.
+    Application {
+        /// The site that is active first, and that failback leads to.
+        home: SiteName = Required;
+        /// `automatic`: the agents act by themselves when every condition holds. `approve`: they
+        /// prepare and wait for a person. `manual`: nothing starts by itself.
+        failover: FailoverMode = Default("\"approve\"");
+        /// How long the active site's right to accept writes lasts without renewal, from 3s to 5m.
+        /// Shorter fails over sooner and forgives shorter pauses.
+        lease: Duration = Default("\"10s\"");
+        /// How long after an automatic failover no second one starts.
+        cool_down: Duration = Default("\"10m\"");
+        /// What the application may lose.
+        objectives: Objectives = Required;
+        /// The data that it cannot lose.
+        stores: Named<StoreName, Store> = Required;
+        /// Its proxies, one at each site that holds data: clients connect here.
+        gates: Named<SiteName, Gate> = Required;
+    }
+}
+
+table! {
+    /// The figures that a failover is measured against.
+    Objectives {
+        /// The longest time without service.
+        rto: Duration = Required;
+        /// The longest span of acknowledged work that may be lost.
+        rpo: Duration = Required;
+    }
+}
+
+table! {
+    /// A store is data with one endpoint at each site that holds data.
+    Store {
+        /// What it is.
+        kind: PostgresKind = Required;
+        /// The application's roles in the database. They are locked out while the site is fenced;
+        /// none of them may be a superuser.
+        roles: Vec<At<String>> = Required;
+        /// What may be done with rows that a lost site had accepted and the other never received:
+        /// `replay-inserts`, `keep`, or `ask` for tables that are not named.
+        salvage: Named<TableName, SalvageRule> = Optional;
+        /// The database at each site.
+        endpoints: Named<SiteName, Endpoint> = Required;
+    }
+}
+
+table! {
+    /// One PostgreSQL database as Mainstay reaches it, directly and not through a gate.
+    Endpoint {
+        /// The server.
+        address: Address = Required;
+        /// The database.
+        database: String = Required;
+        /// Mainstay's own superuser there.
+        user: String = Default("\"mainstay\"");
+        /// Its password; left out where the server asks for none.
+        password: SecretReference = Optional;
+        /// `verify-full`: encrypted, and the server's name checked against `authority`. `disable`:
+        /// not encrypted.
+        tls: TlsMode = Default("\"verify-full\"");
+        /// File with the certificates that `verify-full` trusts, relative to this file.
+        authority: String = Optional;
+    }
+}
+
+table! {
+    /// The gate of one site: the application's requests and connections go through it, to the site
+    /// that is active.
+    Gate {
+        /// How long a request or a connection is held while the active site changes.
+        hold: Duration = Default("\"10s\"");
+        /// Where the other sites' gates reach this one, over mutual TLS.
+        peer: Address = Required;
+        /// Where it listens for them; the port of `peer` on all interfaces when left out.
+        peer_listen: SocketAddr = Optional;
+        /// The application's web requests.
+        http: Http = Optional;
+        /// For each store the address at which the application connects to it.
+        stores: Named<StoreName, SocketAddr> = Required;
+    }
+}
+
+table! {
+    /// The web requests of one gate.
+    Http {
+        /// Where the gate listens for clients.
+        listen: SocketAddr = Required;
+        /// The same, as the other sites reach it to probe it.
+        address: Address = Required;
+        /// The application's processes at this site.
+        upstreams: Vec<At<Address>> = Required;
+        /// A path that answers 2xx when the application works.
+        health: UrlPath = Default("\"/health\"");
+    }
+}

@@ -1,0 +1,336 @@
+//! The single values that can stand in the file, each with the words that an error uses for it.
+
+use super::mask;
+use super::problem::{Problem, code};
+use super::reader::{At, Read, Reader, Shape};
+use mainstay_core::estate::{FailoverMode, SalvageRule};
+use mainstay_core::{ApplicationName, SiteName, StoreName};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// A value written as a TOML string.
+trait Text: Sized {
+    const WORDS: &'static str;
+    /// Why the text was refused, as the end of "`x` is not …".
+    fn parse(text: &str) -> Result<Self, String>;
+    fn advice() -> String {
+        format!("write {}", Self::WORDS)
+    }
+}
+
+fn read_text<T: Text>(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<T> {
+    let Some(text) = value.get_ref().as_str() else {
+        reader.wrong_type(value, T::WORDS);
+        return None;
+    };
+    match T::parse(text) {
+        Ok(parsed) => Some(parsed),
+        Err(why) => {
+            let shown =
+                if mask::may_hold_secret(text) { "the value".into() } else { format!("{text:?}") };
+            let what = format!("{}: {shown} {why}", reader.place());
+            let problem = Problem::error(code::BAD_VALUE, what, T::advice());
+            reader.report_here(value.span(), problem.label("not understood"));
+            None
+        }
+    }
+}
+
+macro_rules! text {
+    ($($type:ty),+) => {$(
+        impl Read for $type {
+            fn shape() -> Shape {
+                Shape::Value(<$type as Text>::WORDS.to_owned())
+            }
+            fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<Self> {
+                read_text(value, reader)
+            }
+        }
+    )+};
+}
+text!(String, Duration, SiteName, Address, SocketAddr, UrlPath);
+text!(FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
+
+impl Text for String {
+    const WORDS: &'static str = "a string";
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
+    }
+}
+
+impl Text for SiteName {
+    const WORDS: &'static str = "the name of a site";
+    fn parse(text: &str) -> Result<Self, String> {
+        SiteName::new(text).map_err(|_| "is not a name".to_owned())
+    }
+}
+
+impl Text for Duration {
+    const WORDS: &'static str = "a duration such as \"500ms\", \"10s\", \"1m30s\" or \"2h\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        super::duration::parse(text).ok_or_else(|| "is not a duration".to_owned())
+    }
+}
+
+/// `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl Text for Address {
+    const WORDS: &'static str = "an address such as \"db.example.org:5432\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let no_port = || "has no port".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(no_port)?;
+        let port = port.parse().ok().filter(|port| *port > 0);
+        let port = port.ok_or("does not end in a port from 1 to 65535")?;
+        let host = bare_host(host).ok_or("has no host before the port")?;
+        Ok(Self { host, port })
+    }
+}
+
+/// `[::1]` is `::1`; a name or an IPv4 address is itself.
+fn bare_host(host: &str) -> Option<String> {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inner {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok().then(|| v6.to_owned()),
+        None => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_';
+            (!host.is_empty() && host.chars().all(plain)).then(|| host.to_owned())
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Text for SocketAddr {
+    const WORDS: &'static str =
+        "an IP address of this machine and a port, such as \"0.0.0.0:8080\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let parsed = text.parse::<SocketAddr>();
+        parsed
+            .ok()
+            .filter(|address| address.port() > 0)
+            .ok_or_else(|| "is not an IP address with a port".to_owned())
+    }
+}
+
+/// The path of a URL.
+#[derive(Debug, Clone)]
+pub struct UrlPath(pub String);
+
+impl Text for UrlPath {
+    const WORDS: &'static str = "a path such as \"/health\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let printable = text.chars().all(|c| c.is_ascii_graphic() && c != '#');
+        if text.starts_with('/') && printable {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("does not begin with / or holds a character that a URL cannot".to_owned())
+        }
+    }
+}
+
+/// Where a secret is kept. The file itself never holds one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretReference {
+    Variable(String),
+    File(String),
+}
+
+impl SecretReference {
+    pub fn of(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            return Some(Self::File(path.to_owned()));
+        }
+        let name = text.strip_prefix("env:")?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_name = !name.is_empty() && name.chars().all(plain);
+        is_name.then(|| Self::Variable(name.to_owned()))
+    }
+}
+
+impl Read for SecretReference {
+    fn shape() -> Shape {
+        Shape::Value(SECRET_WORDS.to_owned())
+    }
+
+    /// Unlike other values, a refused one is not repeated in the error.
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<Self> {
+        let found = value.get_ref().as_str().and_then(Self::of);
+        if found.is_none() {
+            let what = format!("{} must not hold the secret itself", reader.place());
+            let advice = "put the secret into an environment variable or a file of its own, write \
+                          \"env:NAME\" or \"file:PATH\" here, and change the secret if this file \
+                          was ever shared";
+            let problem = Problem::error(code::LITERAL_SECRET, what, advice);
+            reader.report_here(value.span(), problem.label("not a reference (hidden)"));
+        }
+        found
+    }
+}
+
+const SECRET_WORDS: &str = "\"env:NAME\" or \"file:PATH\", never the secret itself";
+
+/// One of a few words.
+macro_rules! words {
+    ($type:ty, $words:literal, $($word:literal => $value:expr),+) => {
+        impl Text for $type {
+            const WORDS: &'static str = $words;
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok($value),)+
+                    _ => Err("is not one of the words that can stand here".to_owned()),
+                }
+            }
+        }
+    };
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum CoordinatorKind {
+    Embedded,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum PostgresKind {
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Disable,
+    VerifyFull,
+}
+
+words!(CoordinatorKind, "\"embedded\"", "embedded" => Self::Embedded);
+words!(PostgresKind, "\"postgres\"", "postgres" => Self::Postgres);
+words!(TlsMode, "\"disable\" or \"verify-full\"",
+    "disable" => Self::Disable, "verify-full" => Self::VerifyFull);
+words!(FailoverMode, "\"automatic\", \"approve\" or \"manual\"",
+    "automatic" => Self::Automatic, "approve" => Self::Approve, "manual" => Self::Manual);
+words!(SalvageRule, "\"replay-inserts\", \"keep\" or \"ask\"",
+    "replay-inserts" => Self::ReplayInserts, "keep" => Self::Keep, "ask" => Self::Ask);
+
+impl Read for bool {
+    fn shape() -> Shape {
+        Shape::Value("true or false".to_owned())
+    }
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<Self> {
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            reader.wrong_type(value, "true or false");
+        }
+        found
+    }
+}
+
+/// A list. Elements that were refused are left out; their problems are reported.
+impl<T: Read> Read for Vec<At<T>> {
+    fn shape() -> Shape {
+        match T::shape() {
+            Shape::Value(words) => Shape::Value(format!("a list, each {words}")),
+            other => other,
+        }
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<Self> {
+        let Some(array) = value.get_ref().as_array() else {
+            reader.wrong_type(value, "a list in brackets");
+            return None;
+        };
+        let element = |(index, value): (usize, &Spanned<DeValue<'_>>)| {
+            reader.inside(&index.to_string(), Some(value.span()), |reader| {
+                let place = reader.place();
+                Some(At { value: T::read(value, reader)?, place, span: Some(value.span()) })
+            })
+        };
+        Some(array.iter().enumerate().filter_map(element).collect())
+    }
+}
+
+/// A name that the person chooses, written as a key.
+pub trait Name: Sized + Ord {
+    const PLACEHOLDER: &'static str;
+    fn name(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! names {
+    ($($type:ty => $placeholder:literal),+) => {$(
+        impl Name for $type {
+            const PLACEHOLDER: &'static str = $placeholder;
+            fn name(text: &str) -> Result<Self, String> {
+                <$type>::new(text).map_err(|why| why.to_string())
+            }
+        }
+    )+};
+}
+names!(SiteName => "<site>", ApplicationName => "<application>", StoreName => "<store>");
+
+/// `schema.table`
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName(pub String);
+
+impl Name for TableName {
+    const PLACEHOLDER: &'static str = "\"<schema>.<table>\"";
+    fn name(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(format!("{text:?} is not a table: write \"schema.table\", in quotes")),
+        }
+    }
+}
+
+/// Values or tables under chosen names. Each is blamed at its name.
+impl<K: Name, V: Read> Read for BTreeMap<K, At<V>> {
+    fn shape() -> Shape {
+        Shape::Names { placeholder: K::PLACEHOLDER, of: Box::new(V::shape()) }
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Option<Self> {
+        let Some(table) = value.get_ref().as_table() else {
+            reader.wrong_type(value, "a table");
+            return None;
+        };
+        let mut entries = BTreeMap::new();
+        for (key, value) in table.iter() {
+            let entry = reader.inside(key.get_ref(), Some(key.span()), |reader| {
+                read_entry(key.get_ref(), key.span(), value, reader)
+            });
+            entries.extend(entry);
+        }
+        Some(entries)
+    }
+}
+
+fn read_entry<K: Name, V: Read>(
+    key: &str,
+    span: std::ops::Range<usize>,
+    value: &Spanned<DeValue<'_>>,
+    reader: &mut Reader,
+) -> Option<(K, At<V>)> {
+    let place = reader.place();
+    let name = K::name(key);
+    if let Err(why) = &name {
+        reader.names_refused = true;
+        let problem = Problem::error(code::BAD_VALUE, why, "rename it, here and where it is used");
+        reader.report_here(span.clone(), problem.label("not a name"));
+    }
+    let value = V::read(value, reader)?;
+    Some((name.ok()?, At { value, place, span: Some(span) }))
+}

@@ -1,0 +1,185 @@
+//! `mainstay check`: a wrong file is told what is wrong, where, and what to write instead.
+
+use crate::golden::{compare, mainstay, shown};
+use std::path::Path;
+use tempfile::TempDir;
+
+const GOOD: &str = include_str!("../../src/config/example.toml");
+
+/// A folder with everything that the example names.
+fn folder(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tls = folder.path().join("tls");
+    std::fs::create_dir(&tls).expect("a folder");
+    let sites = ["east", "west", "witness"];
+    let own = sites.iter().flat_map(|site| [format!("{site}.pem"), format!("{site}.key")]);
+    for name in own.chain(["ca.pem".to_owned(), "databases.pem".to_owned()]) {
+        std::fs::write(tls.join(name), "-").expect("a file");
+    }
+    std::fs::write(folder.path().join("mainstay.toml"), text).expect("a file");
+    folder
+}
+
+fn check(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    mainstay(folder)
+        .args(["check", "mainstay.toml"])
+        .args(arguments)
+        .env("BANK_DB_PASSWORD", "canary-4711")
+        .output()
+        .expect("it runs")
+}
+
+/// The example with some texts replaced must be answered as the golden file says.
+fn told(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
+    let mut text = GOOD.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from:?} is not in the example");
+        text = text.replacen(from, to, 1);
+    }
+    let folder = folder(&text);
+    let answer = shown(&check(folder.path(), arguments), folder.path());
+    assert!(!answer.contains("canary"), "a secret was shown:\n{answer}");
+    compare(&format!("check/{name}.txt"), &answer);
+}
+
+#[test]
+fn a_good_file_is_one_line_for_each_application() {
+    told("good", &[], &[]);
+    told("good-at-the-witness", &[], &["--site", "witness"]);
+    told("good-as-json", &[], &["--output", "json"]);
+}
+
+#[test]
+fn a_typo_is_answered_with_the_key_that_was_meant() {
+    told("unknown-key", &[("agent =", "agnet =")], &[]);
+    told("unknown-key-as-json", &[("agent =", "agnet =")], &["--output", "json"]);
+    told(
+        "unknown-table",
+        &[("[applications.bank.objectives]", "[applications.bank.objektives]")],
+        &[],
+    );
+    told("stranger", &[("home =", "colour = \"blue\"\nhome =")], &[]);
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_answered_with_what_can_stand_there() {
+    told("wrong-type", &[("rto = \"30s\"", "rto = 30")], &[]);
+    told("wrong-table", &[("[tls]\ndirectory = \"tls\"", "")], &[]);
+    told("bad-duration", &[("\"10m\"", "\"10 minutes\"")], &[]);
+    told("bad-address", &[("\"10.0.1.10:7400\"", "\"10.0.1.10\"")], &[]);
+    told("bad-word", &[("\"automatic\"", "\"auto\"")], &[]);
+    told("bad-name", &[("[sites.east]", "[sites.East]")], &[]);
+    told("not-toml", &[("home = \"east\"", "home = east")], &[]);
+}
+
+#[test]
+fn names_must_be_those_of_the_file() {
+    told("unknown-home", &[("home = \"east\"", "home = \"esat\"")], &[]);
+    told("home-at-witness", &[("home = \"east\"", "home = \"witness\"")], &[]);
+    told(
+        "unknown-store",
+        &[(
+            "[applications.bank.gates.east.stores]\ndb",
+            "[applications.bank.gates.east.stores]\ndx",
+        )],
+        &[],
+    );
+    told(
+        "witness-with-store",
+        &[("stores.db.endpoints.west]", "stores.db.endpoints.witness]")],
+        &[],
+    );
+    told("site-not-in-file", &[], &["--site", "north"]);
+}
+
+#[test]
+fn what_would_not_be_safe_is_refused_with_the_reason() {
+    told("one-database-twice", &[("10.0.2.20:5432", "10.0.1.20:5432")], &[]);
+    told("address-taken", &[("peer = \"10.0.1.10:7402\"", "peer = \"10.0.1.10:8080\"")], &[]);
+    told("lease-out-of-range", &[("lease = \"10s\"", "lease = \"2s\"")], &[]);
+    told("automatic-without-witness", &[("witness = true", "witness = false")], &[]);
+    told("automatic-at-home", &[("site = \"witness\"", "site = \"east\"")], &[]);
+    told("objective-out-of-reach", &[("rto = \"30s\"", "rto = \"8s\"")], &[]);
+    told("locks-itself-out", &[("roles = [\"bank\"]", "roles = [\"bank\", \"mainstay\"]")], &[]);
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_never_repeated() {
+    told("literal-secret", &[("\"env:BANK_DB_PASSWORD\"", "\"canary-1\"")], &[]);
+    told(
+        "misspelt-secret",
+        &[("password = \"env:BANK_DB_PASSWORD\"", "pasword = \"canary-2\"")],
+        &[],
+    );
+    told(
+        "secret-beside-a-typo",
+        &[(
+            "database = \"bank\"\npassword = \"env:BANK_DB_PASSWORD\"",
+            "databse = \"bank\"\npassword = \"canary-3\"",
+        )],
+        &[],
+    );
+    told(
+        "secret-of-another-type",
+        &[("\"env:BANK_DB_PASSWORD\"", "{ value = \"canary-4\" }")],
+        &[],
+    );
+    told(
+        "secret-in-an-address",
+        &[("\"10.0.1.20:5432\"", "\"postgres://bank:canary-5@10.0.1.20\"")],
+        &[],
+    );
+    told("secret-beside-a-syntax-error", &[("\"env:BANK_DB_PASSWORD\"", "canary-6")], &[]);
+}
+
+#[test]
+fn what_the_file_names_and_is_not_there_is_named() {
+    told("missing-variable", &[("env:BANK_DB_PASSWORD", "env:BANK_PASSWORD")], &[]);
+    told(
+        "missing-variable-at-the-witness",
+        &[("env:BANK_DB_PASSWORD", "env:NONE")],
+        &["--site", "witness"],
+    );
+    told("missing-variable-file-only", &[("env:BANK_DB_PASSWORD", "env:NONE")], &["--file-only"]);
+    told("missing-secret-file", &[("env:BANK_DB_PASSWORD", "file:db.password")], &[]);
+    told(
+        "missing-certificates",
+        &[("directory = \"tls\"", "directory = \"pki\"")],
+        &["--site", "east"],
+    );
+    let empty = tempfile::tempdir().expect("a folder");
+    compare("check/no-file.txt", &shown(&check(empty.path(), &[]), empty.path()));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    told(
+        "many",
+        &[
+            ("agent =", "agnet ="),
+            ("home = \"east\"", "home = \"esat\""),
+            ("rto = \"30s\"", "rto = 30"),
+            ("\"10m\"", "\"10 minutes\""),
+            ("10.0.2.20:5432", "10.0.1.20:5432"),
+            ("[applications.bank.gates.west.stores]\ndb = \"127.0.0.1:6432\"\n", ""),
+            ("roles = [\"bank\"]", "roles = []"),
+        ],
+        &[],
+    );
+}
+
+/// A reader of the JSON finds the place without knowing the text.
+#[test]
+fn a_finding_names_its_line_and_column() {
+    let folder = folder(&GOOD.replacen("rto = \"30s\"", "rto = 30", 1));
+    let output = check(folder.path(), &["--output", "json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let line = 1 + GOOD.lines().position(|line| line.starts_with("rto")).expect("a line");
+    let finding = &answer["findings"][0];
+    assert_eq!(answer["ok"], false);
+    assert_eq!(finding["code"], "MS-CFG-004");
+    assert_eq!(finding["place"], "applications.bank.objectives.rto");
+    assert_eq!(finding["line"], line);
+    assert_eq!(finding["column"], 7);
+    assert_eq!(output.status.code(), Some(1));
+}
