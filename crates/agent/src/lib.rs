@@ -1,4 +1,180 @@
 //! One site's loop: observe, let the core decide, make the effects; and what surrounds it: the
 //! coordinator, the runbook's journal, the ledger and the API.
 
+mod act;
 pub mod api;
+mod application;
+mod context;
+pub mod coordinator;
+mod error;
+mod known;
+pub mod ledger;
+pub mod memory;
+mod metrics;
+mod observe;
+mod once;
+mod peer;
+mod runbook;
+mod salvage;
+mod serve;
+mod time;
+
+pub use error::AgentError;
+
+use crate::api::peers::Peers;
+use crate::application::Application;
+use crate::context::{Applications, Context};
+use crate::coordinator::{Coordinator, Embedded, Remote};
+use crate::ledger::Ledger;
+use crate::memory::Memory;
+use crate::peer::Peer;
+use crate::peer::tls::Identity;
+use mainstay_core::SiteName;
+use mainstay_core::estate::{CoordinatorPlace, Estate};
+use mainstay_traffic::control::{self, ControlServer};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What an agent is started with.
+pub struct AgentSpec {
+    pub estate: Estate,
+    /// Folder of the agent's own state; one for each agent.
+    pub state: PathBuf,
+    /// Folder of PostgreSQL's own client programs.
+    pub tools: PathBuf,
+    /// Where `/metrics` is served over plain HTTP, besides the Unix socket.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Runs one site's agent until shutdown.
+pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
+    let identity = Arc::new(Identity::load(&spec.estate.tls)?);
+    let context = Arc::new(context(&spec, &identity)?);
+    let applications = applications(&context).await?;
+    let peers = Peers { context: context.clone(), applications: applications.clone() };
+    let tasks = TaskTracker::new();
+    serve(&spec, &identity, &peers, &tasks, &shutdown).await?;
+    observe::views::start(&context, &applications, &shutdown);
+    for application in applications.values() {
+        prepare(application).await;
+        observe::start(application, &shutdown);
+        tasks.spawn(application::run(application.clone(), shutdown.clone()));
+    }
+    tracing::info!(site = %context.here(), "the agent runs");
+    shutdown.cancelled().await;
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError> {
+    let estate = spec.estate.clone();
+    let here = estate.here.clone();
+    std::fs::create_dir_all(&spec.state)
+        .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+    let peers: BTreeMap<SiteName, Arc<Peer>> = estate
+        .sites
+        .iter()
+        .filter(|(name, _)| **name != here)
+        .map(|(name, site)| {
+            (name.clone(), Arc::new(Peer::new(name.clone(), site.agent.clone(), identity)))
+        })
+        .collect();
+    let CoordinatorPlace::Embedded { site } = &estate.coordinator;
+    let embedded = match *site == here {
+        true => Some(Embedded::open(&spec.state.join("coordinator.db"))?),
+        false => None,
+    };
+    let coordinator = match (&embedded, peers.get(site)) {
+        (Some(embedded), _) => Coordinator::Here(embedded.clone()),
+        (None, Some(peer)) => Coordinator::There(Remote::new(peer.clone())),
+        (None, None) => return Err(AgentError::UnknownSite { site: site.to_string() }),
+    };
+    let gate = ControlServer::bind(&control::socket(&spec.state))
+        .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+    Ok(Context {
+        state: spec.state.clone(),
+        tools: spec.tools.clone(),
+        started: time::tick(),
+        memory: Memory::open(&spec.state.join("state.db"))?,
+        ledger: Ledger::open(&spec.state.join("ledger.db"), here)?,
+        peers,
+        coordinator,
+        embedded,
+        gate,
+        estate,
+    })
+}
+
+/// Every application with what this agent remembers of it.
+async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError> {
+    let mut applications = BTreeMap::new();
+    for (name, spec) in &context.estate.applications {
+        let epochs = context.memory.epochs(name).await?;
+        let execution = context.memory.executions(name).await?.into_iter().next();
+        let mut returns = BTreeMap::new();
+        for store in spec.stores.keys() {
+            if let Some(returning) = context.memory.returning(name, store).await? {
+                returns.insert(store.clone(), returning);
+            }
+        }
+        let application = Application::new(context.clone(), spec.clone(), epochs);
+        application.learn(|known| {
+            known.execution = execution;
+            known.returns = returns;
+        });
+        applications.insert(name.clone(), application);
+    }
+    Ok(Arc::new(applications))
+}
+
+/// Makes what Mainstay keeps in this site's databases. A database that does not answer now is
+/// prepared when it does.
+async fn prepare(application: &Arc<Application>) {
+    if application.context.is_witness() {
+        return;
+    }
+    let work = application.clone();
+    tokio::spawn(async move { act::databases::prepare(&work).await });
+}
+
+async fn serve(
+    spec: &AgentSpec,
+    identity: &Arc<Identity>,
+    peers: &Peers,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), AgentError> {
+    let estate = &spec.estate;
+    let own = estate
+        .sites
+        .get(&estate.here)
+        .ok_or_else(|| AgentError::UnknownSite { site: estate.here.to_string() })?;
+    let known = estate.sites.keys().cloned().collect();
+    let listener = serve::listen(&own.agent).await?;
+    tasks.spawn(serve::peers(
+        listener,
+        identity.clone(),
+        known,
+        api::peers::router(peers.clone()),
+        shutdown.clone(),
+    ));
+    let socket = serve::listen_unix(&spec.state.join("agent.sock"))?;
+    tasks.spawn(serve::people(socket, api::people::router(peers.clone()), shutdown.clone()));
+    if let Some(address) = spec.metrics {
+        let listener = serve::listen(&address.to_string()).await?;
+        let router = api::people::metrics_router(peers.clone());
+        let ends = shutdown.clone();
+        tasks.spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned());
+            if let Err(why) = served.await {
+                tracing::error!(%why, "metrics are not served any more");
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,3 +1,9 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
+pub mod moves;
+pub mod peers;
+pub mod people;
+pub mod plan;
+mod reply;
+pub mod status;
 pub mod types;

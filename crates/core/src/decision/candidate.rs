@@ -34,6 +34,8 @@ pub enum Hindrance {
     CoolDown { rest: Duration },
     /// The configuration leaves it to a person.
     NotAutomatic,
+    /// Nothing is begun that cannot be recorded: invariant 7.
+    LedgerBroken,
 }
 
 impl fmt::Display for Hindrance {
@@ -66,6 +68,7 @@ impl fmt::Display for Hindrance {
                 write!(f, "the last failover was recent; {} s of cool-down are left", rest.as_secs())
             }
             Self::NotAutomatic => f.write_str("failover is left to a person"),
+            Self::LedgerBroken => f.write_str("the ledger cannot be written"),
         }
     }
 }
@@ -225,6 +228,9 @@ fn people(rules: &Rules, facts: &Facts, now: Tick, found: &mut Vec<Hindrance>) {
     }
     if rules.mode != FailoverMode::Automatic {
         found.push(Hindrance::NotAutomatic);
+    }
+    if !facts.ledger_sound {
+        found.push(Hindrance::LedgerBroken);
     }
 }
 

@@ -111,6 +111,8 @@ pub struct Facts {
     /// An execution is at work here.
     pub executing: bool,
     pub order: Option<Order>,
+    /// What is decided can be entered in the ledger.
+    pub ledger_sound: bool,
 }
 
 impl Facts {
@@ -138,6 +140,7 @@ impl Facts {
             claiming: false,
             executing: false,
             order: None,
+            ledger_sound: true,
         }
     }
 }

@@ -1,0 +1,107 @@
+//! Keeping this site's databases open or fenced, as decided.
+
+use crate::application::Application;
+use mainstay_core::decision::Databases;
+use mainstay_core::estate::{PostgresEndpoint, PostgresStore, StoreKind};
+use mainstay_core::{Epoch, StoreName};
+use mainstay_stores::postgres::{fence, setup};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A database that does not answer is tried again after this.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Makes what Mainstay keeps in each database of this site, as soon as it answers.
+pub async fn prepare(application: &Application) {
+    for (store, _, endpoint) in here(application) {
+        while let Err(why) = setup::prepare(endpoint).await {
+            tracing::warn!(%store, %why, "a database cannot be prepared yet");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+pub fn keep(application: &Arc<Application>, wanted: Databases) {
+    let done = {
+        let known = application.known();
+        match wanted {
+            Databases::Open(epoch) => known.facts.open == Some(epoch),
+            Databases::Fenced(epoch) => {
+                known.facts.open.is_none() && known.fenced >= Some(epoch)
+            }
+            Databases::Leave => true,
+        }
+    };
+    if done {
+        return;
+    }
+    let work = application.clone();
+    application.single.databases.spawn(async move {
+        if let Err(why) = make(&work, wanted).await {
+            tracing::warn!(application = %work.spec.name, %why, ?wanted, "a database is not as decided");
+            work.learn(|known| known.database_trouble = Some(why));
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            work.learn(|known| known.database_trouble = None);
+        }
+    });
+}
+
+async fn make(application: &Application, wanted: Databases) -> Result<(), String> {
+    match wanted {
+        Databases::Open(epoch) => open(application, epoch).await,
+        Databases::Fenced(epoch) => fence_all(application, epoch).await.map(drop),
+        Databases::Leave => Ok(()),
+    }
+}
+
+/// Opens every store of this site. The epoch is checked again by the database itself.
+pub async fn open(application: &Application, epoch: Epoch) -> Result<(), String> {
+    for (_, store, endpoint) in here(application) {
+        fence::open(endpoint, &store.roles, epoch).await.map_err(|why| why.to_string())?;
+    }
+    application.learn(|known| {
+        known.facts.open = Some(epoch);
+        known.fenced = None;
+    });
+    application
+        .enter("opened", serde_json::json!({"epoch": epoch}))
+        .await
+        .map_err(|why| why.to_string())
+}
+
+/// Fences every store of this site; what each database confirmed.
+pub async fn fence_all(
+    application: &Application,
+    epoch: Epoch,
+) -> Result<Vec<(StoreName, fence::Fenced)>, String> {
+    application.learn(|known| known.facts.open = None);
+    let mut fenced = Vec::new();
+    for (name, store, endpoint) in here(application) {
+        let done = fence::fence(endpoint, &store.roles, epoch).await.map_err(|w| w.to_string())?;
+        fenced.push((name.clone(), done));
+    }
+    application.learn(|known| known.fenced = Some(epoch));
+    let receipts: Vec<_> = fenced
+        .iter()
+        .map(|(store, done)| {
+            serde_json::json!({
+                "store": store, "sessions_cut": done.sessions_cut, "position": done.position,
+            })
+        })
+        .collect();
+    let body = serde_json::json!({"epoch": epoch, "confirmed": receipts});
+    application.enter("fenced", body).await.map_err(|why| why.to_string())?;
+    Ok(fenced)
+}
+
+/// The stores that have an endpoint at this site.
+pub fn here(
+    application: &Application,
+) -> impl Iterator<Item = (&StoreName, &PostgresStore, &PostgresEndpoint)> {
+    application.spec.stores.iter().filter_map(|(name, store)| {
+        let StoreKind::Postgres(postgres) = &store.kind;
+        let endpoint = postgres.endpoints.get(application.here())?;
+        Some((name, postgres, endpoint))
+    })
+}

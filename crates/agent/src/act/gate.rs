@@ -1,0 +1,31 @@
+//! Telling this site's gate how to treat the application's traffic.
+
+use crate::application::Application;
+use mainstay_core::Posture;
+use mainstay_traffic::control::Directive;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Numbers the directives of this process.
+static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+
+/// Sends the posture when it is not the one that was sent last.
+pub fn direct(application: &Application, posture: Option<Posture>) {
+    let Some(posture) = posture else { return };
+    let mut known = application.known();
+    let Some(epoch) = known.facts.record.as_ref().map(|seen| seen.record.epoch) else { return };
+    let epoch = epoch.max(known.facts.highest);
+    let wanted = Some((epoch, posture.clone()));
+    if known.directed == wanted {
+        return;
+    }
+    known.directed = wanted;
+    drop(known);
+    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    let application = &application;
+    application.context.gate.send(Directive {
+        seq,
+        application: application.spec.name.clone(),
+        epoch,
+        posture,
+    });
+}

@@ -1,0 +1,12 @@
+//! The effects: one file each. Each is safe to begin again at any time.
+
+pub mod claim;
+pub mod compare;
+pub mod databases;
+pub mod execution;
+pub mod gate;
+pub mod handover;
+pub mod links;
+pub mod promises;
+pub mod renewal;
+pub mod returning;

@@ -1,0 +1,171 @@
+//! The way back of a site that was active before: fence, salvage, put right, stream, prove equal.
+//! Each phase is durable before the next begins, and each can be made again after a crash. Nothing
+//! here is rewound or overwritten before its salvage is kept, here and at the active site.
+
+use crate::act::{compare, databases, links};
+use crate::api::types::{Return, ReturnPhase, SalvageSummary};
+use crate::application::Application;
+use crate::salvage;
+use mainstay_core::decision::State;
+use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_stores::postgres::link::LinkSpec;
+use mainstay_stores::postgres::{put_right, slot};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two tries of a phase.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub fn keep(application: &Arc<Application>, state: State) {
+    if state != State::Returning || application.single.returning.is_taken() {
+        return;
+    }
+    let Some((epoch, active)) = active(application) else { return };
+    let work = application.clone();
+    application.single.returning.spawn(async move {
+        for store in work.rules.stores.clone() {
+            let mut returning = current(&work, &store, epoch);
+            if let Err(why) = advance(&work, &mut returning, &active).await {
+                note(&work, &mut returning, why).await;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    });
+}
+
+fn active(application: &Application) -> Option<(Epoch, SiteName)> {
+    let known = application.known();
+    let record = &known.facts.record.as_ref()?.record;
+    Some((record.epoch, record.active.clone()))
+}
+
+/// Where the way back stands; a newer epoch begins it anew.
+fn current(application: &Application, store: &StoreName, epoch: Epoch) -> Return {
+    let known = application.known();
+    let kept = known.returns.get(store).filter(|it| it.epoch == epoch);
+    kept.cloned().unwrap_or_else(|| Return {
+        phase: ReturnPhase::Fencing,
+        epoch,
+        store: store.clone(),
+        salvage: None,
+        rows_put_right: None,
+        detail: String::new(),
+    })
+}
+
+/// Says what stands in the way, once.
+async fn note(application: &Application, returning: &mut Return, why: String) {
+    if returning.detail != why {
+        tracing::warn!(store = %returning.store, phase = ?returning.phase, why, "the way back waits");
+        returning.detail = why;
+        if let Err(failed) = application.keep_returning(returning).await {
+            tracing::error!(%failed, "the way back cannot be remembered");
+        }
+    }
+}
+
+async fn advance(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    active: &SiteName,
+) -> Result<(), String> {
+    let here = application.here();
+    let spec = |from, to| {
+        links::spec(application, &returning.store, from, to, returning.epoch)
+            .ok_or_else(|| format!("{} has no endpoint at both sites", returning.store))
+    };
+    // The link that was, from here to the site that is active now; and the one to come.
+    let (former, reverse) = (spec(here, active)?, spec(active, here)?);
+    match returning.phase {
+        ReturnPhase::Fencing => fencing(application, returning).await,
+        ReturnPhase::Salvaging => salvaging(application, returning, &former, &reverse).await,
+        ReturnPhase::PuttingRight => putting_right(application, returning, &former, &reverse).await,
+        ReturnPhase::Streaming => streaming(application, returning).await,
+        ReturnPhase::Ready => Ok(()),
+    }
+}
+
+async fn step(
+    application: &Application,
+    returning: &mut Return,
+    phase: ReturnPhase,
+    detail: String,
+) -> Result<(), String> {
+    tracing::info!(store = %returning.store, ?phase, detail, "the way back");
+    returning.phase = phase;
+    returning.detail = detail;
+    let body = serde_json::json!({"return": returning});
+    application.enter("return", body).await.map_err(|why| why.to_string())?;
+    application.keep_returning(returning).await.map_err(|why| why.to_string())
+}
+
+async fn fencing(application: &Arc<Application>, returning: &mut Return) -> Result<(), String> {
+    databases::fence_all(application, returning.epoch).await?;
+    let detail = "this site's database accepts no writes of the application".to_owned();
+    step(application, returning, ReturnPhase::Salvaging, detail).await
+}
+
+async fn salvaging(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    former: &LinkSpec,
+    reverse: &LinkSpec,
+) -> Result<(), String> {
+    let taken = salvage::take(application, returning, former, reverse).await?;
+    let detail = format!("{} transactions salvaged, kept at both sites", taken.transactions);
+    returning.salvage = Some(taken);
+    step(application, returning, ReturnPhase::PuttingRight, detail).await
+}
+
+/// The old slot is let go only here: its salvage is kept by now.
+async fn putting_right(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    former: &LinkSpec,
+    reverse: &LinkSpec,
+) -> Result<(), String> {
+    slot::drop_slot(&former.source, &former.slot()).await.map_err(|why| why.to_string())?;
+    let kept = returning.salvage.as_ref().ok_or("no salvage was kept")?;
+    let done = put_right_rows(application, kept, reverse).await?;
+    returning.rows_put_right = Some(done.rows);
+    let detail = format!("{} rows put right as of {}", done.rows, done.until);
+    step(application, returning, ReturnPhase::Streaming, detail).await
+}
+
+async fn put_right_rows(
+    application: &Application,
+    kept: &SalvageSummary,
+    reverse: &LinkSpec,
+) -> Result<put_right::PutRight, String> {
+    let file = salvage::open(application, &kept.id)?;
+    let plan = put_right::Plan {
+        old: reverse.target.clone(),
+        active: reverse.source.clone(),
+        link: reverse.name(),
+        slot: reverse.slot(),
+        epoch: reverse.epoch,
+    };
+    put_right::run(&plan, file).await.map_err(|why| why.to_string())
+}
+
+/// Streams until what was put right is passed, then proves both sides equal.
+async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Result<(), String> {
+    let status = {
+        let known = application.known();
+        known.links.get(&returning.store).map(|link| link.status.clone())
+    };
+    let status = status.ok_or("the reverse link is not running yet")?;
+    let caught_up = status.lag.is_within(application.rules.rpo);
+    if status.phase != LinkPhase::Streaming || !caught_up {
+        return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
+    }
+    let compared = compare::run(application, &returning.store).await?;
+    if !compared.equal {
+        return Err(format!(
+            "the sides differ at {}: see `mainstay compare`; failback waits",
+            compared.position
+        ));
+    }
+    let detail = format!("equal to the active site at {}", compared.position);
+    step(application, returning, ReturnPhase::Ready, detail).await
+}

@@ -1,0 +1,298 @@
+//! What the other agents may ask, over mutual TLS.
+
+use crate::act::{databases, handover};
+use crate::api::reply::{Reply, reply};
+use crate::api::types::{Execution, ExecutionKind, MoveRequest, SalvageSummary};
+use crate::application::Application;
+use crate::context::{Applications, Context};
+use crate::coordinator::remote::SwapRequest;
+use crate::coordinator::{CoordinatorError, Swap, Versioned};
+use crate::error::Refused;
+use crate::peer::messages::{
+    AgedEvidence, ApplicationView, Done, FenceAnswer, HoldAnswer, PromiseAnswer, PromiseRequest,
+    StepRequest, View,
+};
+use crate::serve::Caller;
+use crate::time::tick;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::routing::{get, post, put};
+use axum::{Extension, Json, Router};
+use mainstay_core::decision::{Hold, may_promise};
+use mainstay_core::receipt::Confirmation;
+use mainstay_core::record::Handover;
+use mainstay_core::{ApplicationName, Position, Receipt, SiteName};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone)]
+pub struct Peers {
+    pub context: Arc<Context>,
+    pub applications: Applications,
+}
+
+/// How long the active site waits for what is under way, before it says what is left.
+const DRAIN: Duration = Duration::from_millis(1000);
+/// The longest hold that another agent may ask for.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
+pub fn router(peers: Peers) -> Router {
+    Router::new()
+        .route("/v1/peer/view", get(view))
+        .route("/v1/peer/promise", post(promise))
+        .route("/v1/peer/hold", post(hold))
+        .route("/v1/peer/fence", post(fence))
+        .route("/v1/peer/resume", post(resume))
+        .route("/v1/peer/move", post(begin_move))
+        .route("/v1/peer/salvage", post(salvage_whole))
+        .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
+        .route("/v1/coordinator/{application}", get(read_record).post(swap_record))
+        .layer(DefaultBodyLimit::max(2 * crate::salvage::PIECE))
+        .with_state(peers)
+}
+
+impl Peers {
+    pub fn application(&self, name: &ApplicationName) -> Result<&Arc<Application>, Refused> {
+        self.applications.get(name).ok_or_else(|| {
+            Refused::new(
+                "MS-AGENT-010",
+                format!("{name} is not an application of {}'s configuration", self.context.here()),
+                "give every site the same configuration",
+            )
+        })
+    }
+}
+
+async fn view(State(peers): State<Peers>) -> Json<View> {
+    let seen = peers.applications.iter().map(|(name, it)| (name.clone(), view_of(it)));
+    Json(View {
+        site: peers.context.here().clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        applications: seen.collect(),
+    })
+}
+
+fn view_of(application: &Application) -> ApplicationView {
+    let now = tick();
+    let known = application.known();
+    let own = known.evidence.iter().filter(|((vantage, _), _)| *vantage == known.facts.here);
+    let aged = |it: &mainstay_core::verdict::Evidence| AgedEvidence {
+        verdict: it.verdict,
+        age_ms: now.since(it.gathered).as_millis().try_into().unwrap_or(u64::MAX),
+        why: it.why.clone(),
+    };
+    ApplicationView {
+        highest: known.facts.highest,
+        state: known.state.map_or("unknown", mainstay_core::decision::State::name).to_owned(),
+        evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
+        links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
+        returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
+        execution: known.execution.clone(),
+    }
+}
+
+/// Given to the holder of the newest epoch that this site knows, unless this site is about to act.
+async fn promise(
+    State(peers): State<Peers>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Json(request): Json<PromiseRequest>,
+) -> Reply<PromiseAnswer> {
+    reply(async {
+        let application = peers.application(&request.application)?;
+        let given = application.learn(|known| {
+            let given = may_promise(&known.facts, &caller, request.epoch);
+            if given {
+                known.facts.promised = Some(tick());
+            }
+            given
+        });
+        Ok(PromiseAnswer { given })
+    })
+    .await
+}
+
+async fn hold(
+    State(peers): State<Peers>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Json(request): Json<StepRequest>,
+) -> Reply<HoldAnswer> {
+    reply(async {
+        let application = active(&peers, &caller, &request)?;
+        let length = Duration::from_millis(request.hold_ms).min(LONGEST_HOLD);
+        let hold = Hold { execution: request.execution.clone(), until: tick().plus(length) };
+        application.learn(|known| known.facts.hold = Some(hold));
+        let mut reports = application.context.gate.watch(&application.spec.name);
+        let drained = reports.wait_for(|report| report.as_ref().is_some_and(|it| it.drained));
+        let drained = matches!(tokio::time::timeout(DRAIN, drained).await, Ok(Ok(_)));
+        let in_flight = reports.borrow().as_ref().map_or(0, |it| it.http_in_flight);
+        Ok(HoldAnswer { drained, in_flight })
+    })
+    .await
+}
+
+/// Fences this site's databases and enters the handover in the record.
+async fn fence(
+    State(peers): State<Peers>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Json(request): Json<StepRequest>,
+) -> Reply<FenceAnswer> {
+    reply(async {
+        let application = active(&peers, &caller, &request)?;
+        let held = application.known().facts.hold.as_ref().map(|hold| hold.execution.clone());
+        if held.as_ref() != Some(&request.execution) {
+            return Err(refused("this site does not hold for that execution", "begin it anew"));
+        }
+        let fenced = databases::fence_all(application, request.epoch).await;
+        let fenced = fenced.map_err(|why| refused(why, "the active site goes on"))?;
+        let positions: BTreeMap<_, _> = fenced
+            .iter()
+            .map(|(store, done)| (store.clone(), Position::Postgres(done.position)))
+            .collect();
+        let handover = Handover {
+            execution: request.execution.clone(),
+            to: request.to.clone(),
+            positions: positions.clone(),
+        };
+        if !handover::set(application, Some(handover)).await {
+            return Err(refused("the handover could not be recorded", "begin it anew"));
+        }
+        let databases = fenced.iter().map(|(_, done)| Confirmation::Database {
+            sessions_cut: done.sessions_cut,
+            position: Some(Position::Postgres(done.position)),
+        });
+        let receipt = Receipt {
+            fenced: application.here().clone(),
+            epoch: request.epoch,
+            by: application.here().clone(),
+            confirmed: databases.chain([Confirmation::Released]).collect(),
+        };
+        Ok(FenceAnswer { receipt, positions })
+    })
+    .await
+}
+
+async fn resume(
+    State(peers): State<Peers>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Json(request): Json<StepRequest>,
+) -> Reply<Done> {
+    reply(async {
+        let application = active(&peers, &caller, &request)?;
+        let done = handover::set(application, None).await;
+        application.learn(|known| known.facts.hold = None);
+        Ok(Done { done })
+    })
+    .await
+}
+
+/// A step of a planned move is taken only from the site that the move leads to, and only in the
+/// epoch that it means to end.
+fn active<'a>(
+    peers: &'a Peers,
+    caller: &SiteName,
+    request: &StepRequest,
+) -> Result<&'a Arc<Application>, Refused> {
+    let application = peers.application(&request.application)?;
+    let known = application.known();
+    let record = known.facts.record.as_ref().map(|seen| &seen.record);
+    let Some(record) = record.filter(|record| record.active == known.facts.here) else {
+        return Err(refused("this site is not active", "see `mainstay status`"));
+    };
+    if record.epoch != request.epoch {
+        let what = format!("epoch {} is not the newest, {}", request.epoch, record.epoch);
+        return Err(refused(what, "begin the move anew"));
+    }
+    if *caller != request.to || !application.rules.data_sites.contains(caller) {
+        return Err(refused(format!("{caller} may not be promoted"), "see the configuration"));
+    }
+    drop(known);
+    Ok(application)
+}
+
+fn refused(what: impl Into<String>, advice: &str) -> Refused {
+    Refused::new("MS-AGENT-011", what, advice)
+}
+
+async fn begin_move(
+    State(peers): State<Peers>,
+    Json((kind, request)): Json<(ExecutionKind, MoveRequest)>,
+) -> Reply<Execution> {
+    reply(async { crate::api::moves::begin_here(&peers, kind, &request).await }).await
+}
+
+#[derive(serde::Deserialize)]
+struct Offset {
+    offset: u64,
+}
+
+async fn salvage_piece(
+    State(peers): State<Peers>,
+    Path((application, id)): Path<(ApplicationName, String)>,
+    Query(Offset { offset }): Query<Offset>,
+    piece: Bytes,
+) -> Reply<Done> {
+    reply(async {
+        let application = peers.application(&application)?;
+        crate::salvage::take_piece(application, &id, offset, &piece)
+            .map_err(|why| refused(format!("the salvage cannot be kept: {why}"), "free some space"))?;
+        Ok(Done { done: true })
+    })
+    .await
+}
+
+async fn salvage_whole(
+    State(peers): State<Peers>,
+    Json(kept): Json<SalvageSummary>,
+) -> Reply<Done> {
+    reply(async {
+        let application = peers.application(&kept.application)?;
+        crate::salvage::take_whole(application, &kept)
+            .await
+            .map_err(|why| refused(why, "free some space"))?;
+        Ok(Done { done: true })
+    })
+    .await
+}
+
+async fn read_record(
+    State(peers): State<Peers>,
+    Path(application): Path<ApplicationName>,
+) -> Reply<Versioned> {
+    reply(async {
+        let embedded = peers.context.embedded.as_ref().ok_or_else(not_here)?;
+        embedded.read(&application).await.map_err(coordinator)
+    })
+    .await
+}
+
+/// Only an agent that acts for itself may change who is active, or renew.
+async fn swap_record(
+    State(peers): State<Peers>,
+    Extension(Caller(caller)): Extension<Caller>,
+    Path(application): Path<ApplicationName>,
+    Json(request): Json<SwapRequest>,
+) -> Reply<Swap> {
+    reply(async {
+        let embedded = peers.context.embedded.as_ref().ok_or_else(not_here)?;
+        if request.next.active != caller {
+            let what = format!("{caller} may not act for {}", request.next.active);
+            return Err(refused(what, "each agent changes the record only in its own name"));
+        }
+        embedded.swap(&application, request.expected, &request.next).await.map_err(coordinator)
+    })
+    .await
+}
+
+fn not_here() -> Refused {
+    refused("the coordinator is not kept at this site", "give every site the same configuration")
+}
+
+fn coordinator(why: CoordinatorError) -> Refused {
+    match why {
+        CoordinatorError::Refused(rule) => Refused::new("MS-COORD-002", rule, "read it again"),
+        CoordinatorError::Silent(why) => {
+            Refused::new("MS-COORD-001", why, "look at the disk of the coordinator's site")
+        }
+    }
+}

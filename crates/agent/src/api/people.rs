@@ -1,0 +1,195 @@
+//! What the people of this machine may ask, over the Unix socket. Who may open the socket may do
+//! everything; it belongs to the user that runs the agent.
+
+use super::moves::{begin, pick};
+use super::peers::Peers;
+use super::reply::{Reply, reply};
+use super::types::{
+    CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, ReplayRequest, ReplaySummary,
+    SalvageSummary, Status,
+};
+use crate::act;
+use crate::application::Application;
+use crate::error::{AgentError, Refused};
+use crate::known::LagSample;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mainstay_core::ApplicationName;
+use std::sync::Arc;
+use tokio_util::io::ReaderStream;
+
+pub fn router(peers: Peers) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/plan", get(plan))
+        .route("/v1/switchover", post(switchover))
+        .route("/v1/failover", post(failover))
+        .route("/v1/executions", get(executions))
+        .route("/v1/executions/{id}", get(execution))
+        .route("/v1/compare", post(compare))
+        .route("/v1/salvage", get(salvage))
+        .route("/v1/salvage/replay", post(replay))
+        .route("/v1/salvage/{id}", get(salvage_lines))
+        .route("/v1/lag", get(lag))
+        .route("/metrics", get(metrics))
+        .with_state(peers)
+}
+
+/// Only the metrics, for a scraper over the network.
+pub fn metrics_router(peers: Peers) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(peers)
+}
+
+async fn status(State(peers): State<Peers>) -> Json<Status> {
+    Json(super::status::status(&peers.context, &peers.applications))
+}
+
+#[derive(serde::Deserialize)]
+struct PlanQuery {
+    kind: ExecutionKind,
+    application: Option<ApplicationName>,
+}
+
+async fn plan(State(peers): State<Peers>, Query(query): Query<PlanQuery>) -> Reply<Plan> {
+    reply(async {
+        super::plan::make(pick(&peers, query.application.as_ref())?, query.kind).await
+    })
+    .await
+}
+
+async fn switchover(
+    State(peers): State<Peers>,
+    Json(request): Json<MoveRequest>,
+) -> Reply<Execution> {
+    reply(begin(&peers, ExecutionKind::Switchover, &request)).await
+}
+
+async fn failover(State(peers): State<Peers>, Json(request): Json<MoveRequest>) -> Reply<Execution> {
+    reply(begin(&peers, ExecutionKind::Failover, &request)).await
+}
+
+async fn executions(State(peers): State<Peers>) -> Reply<Vec<Execution>> {
+    reply(all_executions(&peers)).await
+}
+
+/// This agent's executions, and the newest that other agents tell of.
+async fn all_executions(peers: &Peers) -> Result<Vec<Execution>, Refused> {
+    let mut all: Vec<Execution> = Vec::new();
+    for application in peers.applications.values() {
+        let name = &application.spec.name;
+        all.extend(application.context.memory.executions(name).await.map_err(unreadable)?);
+        let known = application.known();
+        let told = known.views.values().filter_map(|(_, view)| view.execution.clone());
+        all.extend(told.collect::<Vec<_>>());
+    }
+    all.sort_by_key(|it| std::cmp::Reverse(it.started_micros));
+    all.dedup_by(|a, b| a.id == b.id);
+    Ok(all)
+}
+
+async fn execution(State(peers): State<Peers>, Path(id): Path<String>) -> Reply<Execution> {
+    reply(async {
+        let found = all_executions(&peers).await?.into_iter().find(|it| it.id == id);
+        found.ok_or_else(|| {
+            Refused::new(
+                "MS-AGENT-013",
+                format!("there is no execution {id:?}"),
+                "list them with `mainstay executions`",
+            )
+        })
+    })
+    .await
+}
+
+async fn compare(
+    State(peers): State<Peers>,
+    Json(request): Json<CompareRequest>,
+) -> Reply<serde_json::Value> {
+    reply(async {
+        let application = pick(&peers, request.application.as_ref())?;
+        let store = request.store.or_else(|| application.rules.stores.first().cloned());
+        let store = store.ok_or_else(|| failed("the application has no store".to_owned()))?;
+        let compared = act::compare::run(application, &store).await.map_err(failed)?;
+        serde_json::to_value(compared).map_err(|why| failed(why.to_string()))
+    })
+    .await
+}
+
+fn failed(why: String) -> Refused {
+    Refused::new(
+        "MS-AGENT-014",
+        format!("whether both sides are equal is unknown: {why}"),
+        "make it at the standby's agent, while its link streams",
+    )
+}
+
+fn unreadable(why: AgentError) -> Refused {
+    Refused::new("MS-AGENT-003", why.to_string(), "look at the disk of the state folder")
+}
+
+async fn salvage(State(peers): State<Peers>) -> Reply<Vec<SalvageSummary>> {
+    reply(async {
+        let mut all = Vec::new();
+        for application in peers.applications.values() {
+            let name = &application.spec.name;
+            all.extend(application.context.memory.salvage(name).await.map_err(unreadable)?);
+        }
+        Ok(all)
+    })
+    .await
+}
+
+async fn find_salvage(peers: &Peers, id: &str) -> Result<Arc<Application>, Refused> {
+    for application in peers.applications.values() {
+        let kept = application.context.memory.salvage(&application.spec.name).await;
+        if kept.map_err(unreadable)?.iter().any(|kept| kept.id == id) {
+            return Ok(application.clone());
+        }
+    }
+    Err(Refused::new(
+        "MS-AGENT-020",
+        format!("there is no salvage {id:?} at this site"),
+        "list them with `mainstay salvage list`",
+    ))
+}
+
+async fn salvage_lines(State(peers): State<Peers>, Path(id): Path<String>) -> Response {
+    match find_salvage(&peers, &id).await {
+        Ok(application) => match crate::salvage::open(&application, &id) {
+            Ok(file) => {
+                let file = tokio::fs::File::from_std(file.into_inner());
+                let lines = Body::from_stream(ReaderStream::new(file));
+                ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
+            }
+            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
+        },
+        Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
+    }
+}
+
+async fn replay(
+    State(peers): State<Peers>,
+    Json(request): Json<ReplayRequest>,
+) -> Reply<ReplaySummary> {
+    reply(async {
+        let application = find_salvage(&peers, &request.id).await?;
+        crate::salvage::replay(&application, &request.id).await
+    })
+    .await
+}
+
+async fn lag(State(peers): State<Peers>) -> Json<Vec<LagSample>> {
+    let samples = peers.applications.values().flat_map(|application| {
+        application.known().lag_samples.iter().cloned().collect::<Vec<_>>()
+    });
+    Json(samples.collect())
+}
+
+async fn metrics(State(peers): State<Peers>) -> impl IntoResponse {
+    let text = crate::metrics::render(&peers.context, &peers.applications);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

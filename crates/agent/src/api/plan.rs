@@ -1,0 +1,87 @@
+//! What a move would do and lose if it began now. Nothing is touched.
+
+use super::moves::target;
+use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Problem};
+use crate::application::Application;
+use crate::error::Refused;
+use crate::runbook::{steps::check, steps_of};
+use crate::time::tick;
+use mainstay_core::Lag;
+use mainstay_core::decision::{Hindrance, hindrances, loss_bound};
+
+/// The plan as the site sees it that the move leads to.
+pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan, Refused> {
+    let to = target(application, None)?;
+    let memory = &application.context.memory;
+    let past = memory.executions(&application.spec.name).await.unwrap_or_default();
+    let last = past
+        .iter()
+        .find(|it| it.kind == kind && it.state == ExecutionState::Succeeded);
+    let known = application.known();
+    let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
+    drop(known);
+    Ok(Plan {
+        application: application.spec.name.clone(),
+        kind,
+        epoch: record.as_ref().map(|it| it.epoch.next()).unwrap_or_default(),
+        from: record.map(|it| it.active),
+        to,
+        steps: steps_of(kind).iter().map(|step| planned(*step, last)).collect(),
+        loss_bound_s: loss(application, kind),
+        last_took_s: last.and_then(took),
+        refusals: refusals(application, kind),
+    })
+}
+
+fn planned(step: crate::runbook::Step, last: Option<&Execution>) -> PlannedStep {
+    let record = last.and_then(|it| it.steps.iter().find(|past| past.name == step.name()));
+    PlannedStep {
+        name: step.name().to_owned(),
+        what: step.what().to_owned(),
+        last_took_s: record.and_then(|it| span(it.started_micros?, it.ended_micros?)),
+        point_of_no_return: step.is_point_of_no_return(),
+    }
+}
+
+fn took(execution: &Execution) -> Option<f64> {
+    span(execution.started_micros, execution.ended_micros?)
+}
+
+fn span(from: i64, to: i64) -> Option<f64> {
+    let micros = u64::try_from(to.checked_sub(from)?).ok()?;
+    Some(std::time::Duration::from_micros(micros).as_secs_f64())
+}
+
+/// A planned move loses nothing. A failover now would lose what has not arrived: while the active
+/// site lives that is the lag, afterwards the bound that the decision goes by.
+fn loss(application: &Application, kind: ExecutionKind) -> Option<f64> {
+    if kind == ExecutionKind::Switchover {
+        return Some(0.0);
+    }
+    let now = tick();
+    let mut known = application.known();
+    known.refresh(&application.rules, now);
+    let seen = known.facts.record.as_ref()?;
+    if now.since(seen.changed) > application.rules.lease.suspicious_after() {
+        return loss_bound(&application.rules, &known.facts, seen).map(|it| it.as_secs_f64());
+    }
+    let own = known.links.values().map(|link| link.status.lag);
+    let told = known.views.values().flat_map(|(_, view)| view.links.values());
+    let lags: Vec<Lag> = own.chain(told.map(|link| link.status.lag)).collect();
+    let known: Option<Vec<_>> = lags.into_iter().map(Lag::known).collect();
+    known?.into_iter().max().map(|lag| lag.as_secs_f64())
+}
+
+fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
+    let problem = |what: String| Problem { what, advice: "see `mainstay status`".to_owned() };
+    if kind == ExecutionKind::Switchover {
+        return check::refusals(application).into_iter().map(problem).collect();
+    }
+    let now = tick();
+    let mut known = application.known();
+    known.refresh(&application.rules, now);
+    let Some(seen) = &known.facts.record else { return Vec::new() };
+    let found = hindrances(&application.rules, &known.facts, seen, now);
+    let lasting = found.iter().filter(|it| !matches!(it, Hindrance::LeaseRunning { .. }));
+    lasting.map(|it| problem(it.to_string())).collect()
+}

@@ -1,0 +1,234 @@
+//! What is active, what is behind, what is wrong, and what to type next.
+
+use super::types::{
+    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, ReturnPhase, SiteView,
+    Status,
+};
+use crate::application::Application;
+use crate::context::{Applications, Context};
+use crate::known::Known;
+use crate::time::tick;
+use mainstay_core::decision::{Decision, State};
+use mainstay_core::estate::FailoverMode;
+use mainstay_core::{LinkPhase, Posture, SiteName, Tick, Verdict};
+use std::collections::BTreeMap;
+
+pub fn status(context: &Context, applications: &Applications) -> Status {
+    Status {
+        here: context.here().clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        applications: applications.values().map(|it| of(it)).collect(),
+    }
+}
+
+fn of(application: &Application) -> ApplicationStatus {
+    let decision = application.decide();
+    let now = tick();
+    let known = application.known();
+    let record = known.facts.record.as_ref().map(|seen| &seen.record);
+    let fresh_for = application.rules.lease.fresh_for();
+    let answered = known.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for);
+    ApplicationStatus {
+        name: application.spec.name.clone(),
+        epoch: record.map(|it| it.epoch).unwrap_or_default(),
+        active: record.map(|it| it.active.clone()),
+        state: decision.state.name().to_owned(),
+        serving: matches!(decision.posture, Some(Posture::Serve { .. })),
+        coordinator: answered,
+        rto_s: application.spec.objectives.rto.as_secs_f64(),
+        rpo_s: application.spec.objectives.rpo.as_secs_f64(),
+        links: links(application, &known, now),
+        sites: sites(application, &known, now),
+        execution: newest_execution(&known),
+        returning: returning(&known),
+        problems: problems(application, &known, &decision, answered, now),
+    }
+}
+
+/// Links of this site, and those that other agents told of lately.
+fn links(application: &Application, known: &Known, now: Tick) -> Vec<LinkView> {
+    let mut links: Vec<LinkView> = known.links.values().map(|it| it.view()).collect();
+    let fresh_for = application.rules.lease.fresh_for();
+    for (heard, view) in known.views.values() {
+        if now.since(*heard) <= fresh_for {
+            links.extend(view.links.values().cloned());
+        }
+    }
+    links
+}
+
+fn sites(application: &Application, known: &Known, now: Tick) -> BTreeMap<SiteName, SiteView> {
+    let sites = application.context.estate.sites.iter();
+    sites.map(|(name, site)| (name.clone(), site_view(application, known, name, site.witness, now))).collect()
+}
+
+fn site_view(
+    application: &Application,
+    known: &Known,
+    name: &SiteName,
+    witness: bool,
+    now: Tick,
+) -> SiteView {
+    let fresh_for = application.rules.lease.fresh_for();
+    if witness {
+        let here = *name == known.facts.here;
+        let heard = known.views.get(name).is_some_and(|(at, _)| now.since(*at) <= fresh_for);
+        let (verdict, why) = if here || heard {
+            (Verdict::Healthy, "its agent answers")
+        } else {
+            (Verdict::Unreachable, "its agent does not answer")
+        };
+        return SiteView { verdict: verdict.name().to_owned(), why: why.to_owned(), witness };
+    }
+    let evidence = known.evidence.get(&(known.facts.here.clone(), name.clone()));
+    let verdict = evidence.map_or(Verdict::Unknown, |it| it.fresh(now, fresh_for));
+    let why = evidence.map_or_else(|| "not looked at yet".to_owned(), |it| it.why.clone());
+    SiteView { verdict: verdict.name().to_owned(), why, witness }
+}
+
+pub fn newest_execution(known: &Known) -> Option<Execution> {
+    let told = known.views.values().filter_map(|(_, view)| view.execution.as_ref());
+    told.chain(known.execution.as_ref()).max_by_key(|it| it.started_micros).cloned()
+}
+
+/// This site's way back, or the newest that another site tells of.
+fn returning(known: &Known) -> Option<Return> {
+    let told = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
+    told.chain(known.returns.values()).max_by_key(|it| it.epoch).cloned()
+}
+
+fn problems(
+    application: &Application,
+    known: &Known,
+    decision: &Decision,
+    coordinator: bool,
+    now: Tick,
+) -> Vec<Problem> {
+    let mut found = Vec::new();
+    decision_problem(application, known, decision, &mut found);
+    if !coordinator {
+        push(
+            &mut found,
+            "the coordinator does not answer; nothing can move until it does",
+            "look at the witness's agent and the way to it",
+        );
+    }
+    trouble(known, &mut found);
+    link_problems(application, known, now, &mut found);
+    execution_problem(known, &mut found);
+    return_problem(known, &mut found);
+    unreachable(application, known, now, &mut found);
+    found
+}
+
+fn push(found: &mut Vec<Problem>, what: impl Into<String>, advice: impl Into<String>) {
+    found.push(Problem { what: what.into(), advice: advice.into() });
+}
+
+fn decision_problem(
+    application: &Application,
+    known: &Known,
+    decision: &Decision,
+    found: &mut Vec<Problem>,
+) {
+    let because = || {
+        let words: Vec<String> = decision.hindrances.iter().map(ToString::to_string).collect();
+        words.join("; ")
+    };
+    let active = known.facts.record.as_ref().map(|seen| seen.record.active.to_string());
+    let active = active.unwrap_or_default();
+    match decision.state {
+        State::Asking => push(
+            found,
+            format!("{active} is gone, and this site is ready to take over"),
+            "look at `mainstay plan failover`, then type `mainstay failover`",
+        ),
+        State::Suspect => push(
+            found,
+            format!("{active} does not renew its lease; no failover: {}", because()),
+            match application.rules.mode {
+                FailoverMode::Automatic => "look at `mainstay plan failover`",
+                _ => "look at `mainstay plan failover`, then type `mainstay failover`",
+            },
+        ),
+        State::LeaseWait => push(
+            found,
+            format!("{active} is gone; failover follows: {}", because()),
+            "nothing: follow it with `mainstay executions --follow`",
+        ),
+        State::Fenced => push(
+            found,
+            "this site is active, but its lease ran out: it accepts no writes",
+            "look at the way to the coordinator, and at this site's database",
+        ),
+        State::Regressed => push(
+            found,
+            "the coordinator has forgotten an epoch that this site has seen: nothing is done",
+            "restore the coordinator's newest state; see MS-COORD-003",
+        ),
+        _ => {}
+    }
+}
+
+fn trouble(known: &Known, found: &mut Vec<Problem>) {
+    for (store, why) in &known.store_trouble {
+        if let Some(why) = why {
+            push(found, format!("{store} here: {why}"), "start it, or mend the way to it");
+        }
+    }
+    if let Some(why) = &known.database_trouble {
+        push(found, why.clone(), "it is tried again by itself");
+    }
+    if let Some(why) = &known.ledger_trouble {
+        push(found, why.clone(), "free some space; nothing automatic is begun meanwhile");
+    }
+}
+
+fn link_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    for link in links(application, known, now) {
+        let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
+        match &link.status.phase {
+            LinkPhase::Stopped { code, reason } => {
+                push(found, format!("{name} stopped: {reason}"), format!("see {code}"));
+            }
+            LinkPhase::Disconnected { reason } => {
+                push(found, format!("{name} is disconnected: {reason}"), "it tries by itself");
+            }
+            LinkPhase::Streaming if !link.status.lag.is_within(application.rules.rpo) => push(
+                found,
+                format!("{name} is behind: lag {}, bound {:?}", link.status.lag, application.rules.rpo),
+                "look at the load of both databases",
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
+    let Some(execution) = newest_execution(known) else { return };
+    if execution.state == ExecutionState::Stuck {
+        let failed = execution.steps.iter().rfind(|step| !step.detail.is_empty());
+        let why = failed.map(|step| format!("{}: {}", step.name, step.detail)).unwrap_or_default();
+        let what = format!("the {} is stuck: {why}", execution.id);
+        push(found, what, "mend the cause; the step is tried again by itself");
+    }
+}
+
+fn return_problem(known: &Known, found: &mut Vec<Problem>) {
+    let Some(returning) = returning(known).filter(|it| it.phase < ReturnPhase::Ready) else {
+        return;
+    };
+    let current = known.facts.record.as_ref().map(|seen| seen.record.epoch);
+    if current == Some(returning.epoch) {
+        let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
+        push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
+    }
+}
+
+fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    for (name, site) in sites(application, known, now) {
+        if site.verdict == Verdict::Unreachable.name() {
+            push(found, format!("{name} is unreachable from here: {}", site.why), "look at that site");
+        }
+    }
+}

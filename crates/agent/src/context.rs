@@ -1,0 +1,47 @@
+//! What all tasks of one agent share.
+
+use crate::coordinator::{Coordinator, Embedded};
+use crate::ledger::Ledger;
+use crate::memory::Memory;
+use crate::peer::Peer;
+use mainstay_core::estate::Estate;
+use mainstay_core::{ApplicationName, SiteName, Tick};
+use mainstay_traffic::control::ControlServer;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::application::Application;
+
+pub struct Context {
+    pub estate: Estate,
+    pub state: PathBuf,
+    /// Folder of PostgreSQL's own client programs (`pg_dump`).
+    pub tools: PathBuf,
+    pub started: Tick,
+    pub memory: Memory,
+    pub ledger: Ledger,
+    pub peers: BTreeMap<SiteName, Arc<Peer>>,
+    pub coordinator: Coordinator,
+    /// Set at the site that keeps the coordinator.
+    pub embedded: Option<Embedded>,
+    pub gate: ControlServer,
+}
+
+impl Context {
+    pub fn here(&self) -> &SiteName {
+        &self.estate.here
+    }
+
+    pub fn is_witness(&self) -> bool {
+        self.estate.sites.get(self.here()).is_some_and(|site| site.witness)
+    }
+
+    /// Where this site keeps salvage.
+    pub fn salvage_folder(&self) -> PathBuf {
+        self.state.join("salvage")
+    }
+}
+
+/// The applications of one agent, by name.
+pub type Applications = Arc<BTreeMap<ApplicationName, Arc<Application>>>;

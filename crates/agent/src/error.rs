@@ -1,0 +1,55 @@
+//! Why an agent could not start, or refuses a request.
+
+use crate::api::types::ApiError;
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(
+        "MS-AGENT-001: cannot use {path} for TLS: {why}; each site needs ca.pem, SITE.pem and \
+         SITE.key, the certificate naming the site (subject alternative name) and not marked as an \
+         authority"
+    )]
+    Tls { path: PathBuf, why: String },
+    #[error(
+        "MS-AGENT-002: cannot listen on {address}: {why}; another process may hold it (try `ss \
+         -ltnp`), or the address is not this machine's"
+    )]
+    Listen { address: String, why: io::Error },
+    #[error(
+        "MS-AGENT-003: cannot keep state in {path}: {why}; the folder must exist, be writable by \
+         this user and have free space"
+    )]
+    State { path: PathBuf, why: String },
+    #[error(
+        "MS-AGENT-004: cannot write to the ledger {path}: {why}; nothing automatic is begun until \
+         it can"
+    )]
+    Ledger { path: PathBuf, why: String },
+    #[error("MS-AGENT-005: the site {site} is not in the configuration's [sites]")]
+    UnknownSite { site: String },
+}
+
+/// Why something that a person or another agent asked for was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {what}; {advice}")]
+pub struct Refused {
+    pub code: &'static str,
+    pub what: String,
+    pub advice: String,
+}
+
+impl Refused {
+    pub fn new(code: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { code, what: what.into(), advice: advice.into() }
+    }
+
+    pub fn to_api(&self) -> ApiError {
+        ApiError {
+            code: self.code.to_owned(),
+            message: self.what.clone(),
+            advice: self.advice.clone(),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What this agent knows of one application: the facts of the decision, and what people ask for.
+
+use crate::time::unix_micros;
+use crate::coordinator::Versioned;
+use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
+use crate::peer::messages::{AgedEvidence, ApplicationView};
+use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State};
+use mainstay_core::record::Cause;
+use mainstay_core::verdict::Evidence;
+use mainstay_core::{Epoch, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName, Tick};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Lag samples kept for plots: ten minutes at two a second.
+const SAMPLES: usize = 1200;
+
+pub struct Known {
+    pub facts: Facts,
+    /// Version of the record in `facts`, for a compare-and-set.
+    pub version: u64,
+    /// When this agent last changed the record.
+    pub swapped: Tick,
+    /// The coordinator last answered this agent then.
+    pub coordinator_answered: Option<Tick>,
+    /// What each vantage says of each site.
+    pub evidence: BTreeMap<(SiteName, SiteName), Evidence>,
+    pub views: BTreeMap<SiteName, (Tick, ApplicationView)>,
+    pub links: BTreeMap<StoreName, KnownLink>,
+    pub positions: BTreeMap<StoreName, Position>,
+    pub returns: BTreeMap<StoreName, Return>,
+    pub execution: Option<Execution>,
+    /// Databases here were confirmed to be fenced in this epoch.
+    pub fenced: Option<Epoch>,
+    pub database_trouble: Option<String>,
+    pub ledger_trouble: Option<String>,
+    pub store_trouble: BTreeMap<StoreName, Option<String>>,
+    /// When the present doubt about the active site began; for the timeline.
+    pub suspected_micros: Option<i64>,
+    /// What was known when this site decided to take over.
+    pub claim_facts: BTreeMap<String, serde_json::Value>,
+    pub last_renewal_seen_micros: Option<i64>,
+    pub state: Option<State>,
+    /// The newest posture that the gate was sent, and its epoch.
+    pub directed: Option<(Epoch, Posture)>,
+    pub lag_samples: VecDeque<LagSample>,
+}
+
+/// A link's status and what follows from it over time.
+pub struct KnownLink {
+    pub store: StoreName,
+    pub from: SiteName,
+    pub to: SiteName,
+    pub status: LinkStatus,
+    pub complete_until: Option<Tick>,
+    pub advanced: Option<Tick>,
+}
+
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct LagSample {
+    pub store: StoreName,
+    pub micros: i64,
+    pub lag_s: Lag,
+}
+
+impl Known {
+    pub fn new(here: SiteName, started: Tick) -> Self {
+        Self {
+            facts: Facts::new(here, started),
+            version: 0,
+            swapped: Tick::default(),
+            coordinator_answered: None,
+            evidence: BTreeMap::new(),
+            views: BTreeMap::new(),
+            links: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            returns: BTreeMap::new(),
+            execution: None,
+            fenced: None,
+            database_trouble: None,
+            ledger_trouble: None,
+            store_trouble: BTreeMap::new(),
+            suspected_micros: None,
+            claim_facts: BTreeMap::new(),
+            last_renewal_seen_micros: None,
+            state: None,
+            directed: None,
+            lag_samples: VecDeque::new(),
+        }
+    }
+
+    /// Brings the derived facts up to date before a decision.
+    pub fn refresh(&mut self, rules: &Rules, now: Tick) {
+        let Some(seen) = &self.facts.record else { return };
+        let active = seen.record.active.clone();
+        let former_epoch = seen.record.epoch;
+        self.facts.evidence = self
+            .evidence
+            .iter()
+            .filter(|((_, about), _)| *about == active)
+            .map(|((vantage, _), evidence)| (vantage.clone(), evidence.clone()))
+            .collect();
+        self.facts.links = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.from == active)
+            .map(|(store, link)| (store.clone(), link.facts()))
+            .collect();
+        let was_active = self.facts.promoted > Epoch::default();
+        self.facts.returning = was_active
+            && active != self.facts.here
+            && !rules.stores.iter().all(|store| self.is_back(store, former_epoch));
+        self.facts.epoch_is_failover =
+            matches!(seen.record.cause, Cause::Automatic | Cause::Ordered);
+        // The ledger comes before any automatic move: without it none is begun.
+        self.facts.ledger_sound = self.ledger_trouble.is_none();
+        let expired = self.facts.hold.as_ref().is_some_and(|hold| now >= hold.until);
+        if expired && self.facts.record.as_ref().is_some_and(|it| it.record.handover.is_none()) {
+            self.facts.hold = None;
+        }
+    }
+
+    /// Whether this site's way back from an earlier epoch ended, for one store.
+    fn is_back(&self, store: &StoreName, epoch: Epoch) -> bool {
+        let back = self.returns.get(store);
+        back.is_some_and(|back| back.epoch == epoch && back.phase == ReturnPhase::Ready)
+    }
+
+    /// Takes in what the coordinator answered to a question asked at `sent`. An answer that was
+    /// asked for before this agent's own last change says nothing new.
+    pub fn take_record(&mut self, versioned: Versioned, sent: Tick, now: Tick) {
+        self.coordinator_answered = Some(now);
+        if sent <= self.swapped {
+            return;
+        }
+        self.facts.coordinator_empty = versioned.record.is_none();
+        self.version = versioned.version;
+        match versioned.record {
+            Some(record) => self.set_record(record, now),
+            None => self.facts.record = None,
+        }
+    }
+
+    /// Takes in this agent's own change of the record.
+    pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
+        self.coordinator_answered = Some(now);
+        self.swapped = now;
+        self.version = version;
+        self.set_record(record, now);
+    }
+
+    fn set_record(&mut self, record: Record, now: Tick) {
+        let before = self.facts.record.take();
+        if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
+            self.facts.epoch_seen = now;
+        }
+        let same = before.filter(|seen| seen.record == record);
+        let changed = same.map_or(now, |seen| seen.changed);
+        if changed == now {
+            self.last_renewal_seen_micros = Some(unix_micros());
+        }
+        self.facts.record = Some(SeenRecord { record, changed, read: now });
+    }
+
+    pub fn take_link(&mut self, store: &StoreName, from: &SiteName, status: LinkStatus, now: Tick) {
+        let link = self.links.entry(store.clone()).or_insert_with(|| KnownLink {
+            store: store.clone(),
+            from: from.clone(),
+            to: self.facts.here.clone(),
+            status: LinkStatus::starting(),
+            complete_until: None,
+            advanced: None,
+        });
+        if link.from != *from {
+            link.from = from.clone();
+            link.complete_until = None;
+        }
+        if status.transactions > link.status.transactions {
+            link.advanced = Some(now);
+        }
+        if let Lag::Known(lag) = status.lag {
+            let complete = Tick::from_millis(now.millis().saturating_sub(millis(lag)));
+            link.complete_until = link.complete_until.max(Some(complete));
+        }
+        link.status = status;
+    }
+
+    pub fn sample_lag(&mut self, micros: i64) {
+        for (store, link) in &self.links {
+            let sample = LagSample { store: store.clone(), micros, lag_s: link.status.lag };
+            self.lag_samples.push_back(sample);
+        }
+        while self.lag_samples.len() > SAMPLES {
+            self.lag_samples.pop_front();
+        }
+    }
+
+    pub fn note_state(&mut self, state: State) {
+        let doubt = matches!(state, State::Suspect | State::LeaseWait | State::Asking);
+        match state {
+            _ if doubt => {
+                self.suspected_micros.get_or_insert_with(unix_micros);
+            }
+            State::Standby | State::Active => self.suspected_micros = None,
+            _ => {}
+        }
+        self.state = Some(state);
+    }
+
+    /// Takes in what another agent says.
+    pub fn take_view(&mut self, from: &SiteName, view: ApplicationView, now: Tick) {
+        for (about, aged) in &view.evidence {
+            let evidence = aged.received(now);
+            self.evidence.insert((from.clone(), about.clone()), evidence);
+        }
+        self.views.insert(from.clone(), (now, view));
+    }
+}
+
+impl KnownLink {
+    pub fn view(&self) -> LinkView {
+        LinkView {
+            store: self.store.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            status: self.status.clone(),
+        }
+    }
+
+    fn facts(&self) -> LinkFacts {
+        let flows = matches!(self.status.phase, LinkPhase::Streaming | LinkPhase::Disconnected { .. });
+        LinkFacts {
+            sound: flows && self.status.applied.is_some(),
+            received: self.status.received,
+            complete_until: self.complete_until,
+            advanced: self.advanced,
+        }
+    }
+}
+
+impl AgedEvidence {
+    /// Evidence that was `age_ms` old when it was sent, on this agent's clock.
+    fn received(&self, now: Tick) -> Evidence {
+        Evidence {
+            verdict: self.verdict,
+            gathered: Tick::from_millis(now.millis().saturating_sub(self.age_ms)),
+            why: self.why.clone(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

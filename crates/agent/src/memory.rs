@@ -1,0 +1,216 @@
+//! What an agent must not forget over its own crash: `state.db`.
+
+use crate::api::types::{Execution, Return, SalvageSummary};
+use crate::error::AgentError;
+use mainstay_core::{ApplicationName, Epoch, StoreName};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many executions are kept: enough for medians, and bounded.
+const EXECUTIONS_KEPT: u32 = 200;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS document (
+        kind TEXT NOT NULL, application TEXT NOT NULL, name TEXT NOT NULL,
+        sequence INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL,
+        PRIMARY KEY (kind, application, name))";
+
+/// Each write is durable when it returns.
+#[derive(Clone)]
+pub struct Memory {
+    path: Arc<PathBuf>,
+    connection: Arc<Mutex<Connection>>,
+}
+
+/// The epochs that this site has seen and held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Epochs {
+    pub highest: Epoch,
+    pub promoted: Epoch,
+}
+
+impl Memory {
+    pub fn open(path: &Path) -> Result<Self, AgentError> {
+        let connection = open(path).map_err(|why| failed(path, why))?;
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    pub async fn epochs(&self, application: &ApplicationName) -> Result<Epochs, AgentError> {
+        Ok(self.read("epochs", application, "").await?.unwrap_or_default())
+    }
+
+    pub async fn keep_epochs(
+        &self,
+        application: &ApplicationName,
+        epochs: Epochs,
+    ) -> Result<(), AgentError> {
+        self.write("epochs", application, "", 0, &epochs).await
+    }
+
+    pub async fn returning(
+        &self,
+        application: &ApplicationName,
+        store: &StoreName,
+    ) -> Result<Option<Return>, AgentError> {
+        self.read("return", application, store.as_str()).await
+    }
+
+    pub async fn keep_returning(
+        &self,
+        application: &ApplicationName,
+        store: &StoreName,
+        returning: &Return,
+    ) -> Result<(), AgentError> {
+        self.write("return", application, store.as_str(), 0, returning).await
+    }
+
+    pub async fn salvage(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<SalvageSummary>, AgentError> {
+        self.list("salvage", application).await
+    }
+
+    pub async fn keep_salvage(&self, salvage: &SalvageSummary) -> Result<(), AgentError> {
+        let sequence = i64::try_from(salvage.epoch.number()).unwrap_or(i64::MAX);
+        self.write("salvage", &salvage.application, &salvage.id, sequence, salvage).await
+    }
+
+    /// The executions, newest first.
+    pub async fn executions(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<Execution>, AgentError> {
+        self.list("execution", application).await
+    }
+
+    pub async fn keep_execution(&self, execution: &Execution) -> Result<(), AgentError> {
+        let (application, id) = (&execution.application, &execution.id);
+        self.write("execution", application, id, execution.started_micros, execution).await?;
+        let name = application.to_string();
+        self.call(move |connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM document WHERE kind = 'execution' AND application = ?1
+                     AND name NOT IN (SELECT name FROM document WHERE kind = 'execution'
+                         AND application = ?1 ORDER BY sequence DESC LIMIT ?2)",
+                )?
+                .execute(params![name, EXECUTIONS_KEPT])
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        application: &ApplicationName,
+        name: &str,
+    ) -> Result<Option<T>, AgentError> {
+        let key = (application.to_string(), name.to_owned());
+        let body: Option<String> = self
+            .call(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT body FROM document
+                         WHERE kind = ?1 AND application = ?2 AND name = ?3",
+                    )?
+                    .query_row(params![kind, key.0, key.1], |row| row.get(0))
+                    .optional()
+            })
+            .await?;
+        body.map(|body| self.parse(&body)).transpose()
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        application: &ApplicationName,
+    ) -> Result<Vec<T>, AgentError> {
+        let application = application.to_string();
+        let bodies: Vec<String> = self
+            .call(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT body FROM document WHERE kind = ?1 AND application = ?2
+                         ORDER BY sequence DESC, name",
+                    )?
+                    .query_map(params![kind, application], |row| row.get(0))?
+                    .collect()
+            })
+            .await?;
+        bodies.iter().map(|body| self.parse(body)).collect()
+    }
+
+    async fn write(
+        &self,
+        kind: &'static str,
+        application: &ApplicationName,
+        name: &str,
+        sequence: i64,
+        value: &impl Serialize,
+    ) -> Result<(), AgentError> {
+        let body = serde_json::to_string(value).map_err(|why| failed(&self.path, why))?;
+        let key = (application.to_string(), name.to_owned());
+        self.call(move |connection| {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO document VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![kind, key.0, key.1, sequence, body])
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let connection = self.connection.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            work(&connection.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        done.await
+            .map_err(|why| failed(&self.path, why))?
+            .map_err(|why| failed(&self.path, why))
+    }
+
+    fn parse<T: DeserializeOwned>(&self, body: &str) -> Result<T, AgentError> {
+        serde_json::from_str(body).map_err(|why| failed(&self.path, why))
+    }
+}
+
+fn failed(path: &Path, why: impl ToString) -> AgentError {
+    AgentError::State { path: path.to_owned(), why: why.to_string() }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_kept_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let bank = ApplicationName::new("bank").unwrap();
+        let kept = Epochs { highest: Epoch::new(3), promoted: Epoch::new(2) };
+        Memory::open(&path).unwrap().keep_epochs(&bank, kept).await.unwrap();
+        assert_eq!(Memory::open(&path).unwrap().epochs(&bank).await.unwrap(), kept);
+        let other = ApplicationName::new("shop").unwrap();
+        let reopened = Memory::open(&path).unwrap();
+        assert_eq!(reopened.epochs(&other).await.unwrap(), Epochs::default());
+    }
+}

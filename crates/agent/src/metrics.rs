@@ -1,0 +1,72 @@
+//! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
+
+use crate::context::{Applications, Context};
+use mainstay_core::Lag;
+use std::fmt::Write;
+
+/// One family after the other, as the format asks (Prometheus, "Text-based exposition format").
+pub fn render(context: &Context, applications: &Applications) -> String {
+    let status = crate::api::status::status(context, applications);
+    let mut families = Families::default();
+    for it in &status.applications {
+        let app = format!("application=\"{}\"", it.name);
+        families.gauge("mainstay_epoch", "Epoch of the application.", &app, it.epoch.number());
+        families.gauge("mainstay_serving", "1 while this site serves.", &app, u8::from(it.serving));
+        families.gauge(
+            "mainstay_coordinator_answers",
+            "1 while the coordinator answers this agent.",
+            &app,
+            u8::from(it.coordinator),
+        );
+        families.gauge("mainstay_problems", "Problems shown in status.", &app, it.problems.len());
+        for link in it.links.iter().filter(|link| link.to == *context.here()) {
+            let labels =
+                format!("{app},store=\"{}\",from=\"{}\",to=\"{}\"", link.store, link.from, link.to);
+            let phase = link.status.phase.name();
+            let phased = format!("{labels},phase=\"{phase}\"");
+            families.gauge("mainstay_link_phase", "1 for the link's phase.", &phased, 1);
+            families.gauge(
+                "mainstay_link_lag_seconds",
+                "Age of the oldest change not applied; NaN while unknown.",
+                &labels,
+                lag(link.status.lag),
+            );
+            families.gauge(
+                "mainstay_link_transactions_total",
+                "Source transactions applied since the link began.",
+                &labels,
+                link.status.transactions,
+            );
+        }
+    }
+    families.text()
+}
+
+fn lag(lag: Lag) -> String {
+    lag.known().map_or_else(|| "NaN".to_owned(), |age| age.as_secs_f64().to_string())
+}
+
+#[derive(Default)]
+struct Families(std::collections::BTreeMap<&'static str, String>);
+
+impl Families {
+    fn gauge(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        labels: &str,
+        value: impl std::fmt::Display,
+    ) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let family = self
+            .0
+            .entry(name)
+            .or_insert_with(|| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(family, "{name}{{{labels}}} {value}");
+    }
+
+    fn text(self) -> String {
+        self.0.into_values().collect()
+    }
+}

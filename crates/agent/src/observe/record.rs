@@ -1,0 +1,42 @@
+//! Reading the record.
+
+use super::repeat;
+use crate::application::Application;
+use crate::coordinator::Versioned;
+use crate::memory::Epochs;
+use crate::time::tick;
+use mainstay_core::Tick;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A candidate's view of the lease is at most this much older than the truth.
+const PAUSE: Duration = Duration::from_millis(250);
+
+pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
+    let work = application.clone();
+    tokio::spawn(repeat(PAUSE, shutdown.clone(), move || {
+        let work = work.clone();
+        async move {
+            let sent = tick();
+            if let Ok(current) = work.context.coordinator.read(&work.spec.name).await {
+                take(&work, current, sent).await;
+            }
+        }
+    }));
+}
+
+/// Takes in what the coordinator says. A new epoch is remembered durably before anything is done
+/// with it, so that it never goes back here.
+pub async fn take(application: &Application, current: Versioned, sent: Tick) {
+    let epoch = current.record.as_ref().map(|record| record.epoch).unwrap_or_default();
+    let known = application.epochs();
+    if epoch > known.highest {
+        let epochs = Epochs { highest: epoch, ..known };
+        if let Err(why) = application.remember(epochs).await {
+            tracing::error!(application = %application.spec.name, %why, "a new epoch is not taken in");
+            return;
+        }
+    }
+    application.learn(|known| known.take_record(current, sent, tick()));
+}

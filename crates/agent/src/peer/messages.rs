@@ -1,0 +1,78 @@
+//! What agents ask of each other.
+
+use crate::api::types::{Execution, LinkView, Return};
+use mainstay_core::{ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `GET /v1/peer/view`: what this agent knows, for the others to judge by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct View {
+    pub site: SiteName,
+    pub version: String,
+    pub applications: BTreeMap<ApplicationName, ApplicationView>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplicationView {
+    pub highest: Epoch,
+    pub state: String,
+    /// This vantage's own evidence about each site, with its age in milliseconds.
+    pub evidence: BTreeMap<SiteName, AgedEvidence>,
+    /// Links that run at this site.
+    pub links: BTreeMap<StoreName, LinkView>,
+    pub returning: Option<Return>,
+    /// The newest execution that this agent conducts or conducted.
+    pub execution: Option<Execution>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgedEvidence {
+    pub verdict: Verdict,
+    pub age_ms: u64,
+    pub why: String,
+}
+
+/// `POST /v1/peer/promise`: the active site asks a candidate not to act for one lease time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PromiseRequest {
+    pub application: ApplicationName,
+    pub epoch: Epoch,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PromiseAnswer {
+    pub given: bool,
+}
+
+/// `POST /v1/peer/hold`, `/v1/peer/fence` and `/v1/peer/resume`: steps of a switchover that are
+/// made at the active site. All are safe to ask twice for the same execution.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepRequest {
+    pub application: ApplicationName,
+    pub execution: String,
+    /// The epoch that the conductor means to end. Refused when it is no longer the newest.
+    pub epoch: Epoch,
+    pub to: SiteName,
+    /// How long the active site waits before it takes over again by itself.
+    pub hold_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldAnswer {
+    /// Nothing is under way at the gate any more.
+    pub drained: bool,
+    pub in_flight: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FenceAnswer {
+    pub receipt: Receipt,
+    /// Where each store ended.
+    pub positions: BTreeMap<StoreName, Position>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    pub done: bool,
+}

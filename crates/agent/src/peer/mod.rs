@@ -1,0 +1,7 @@
+//! The other sites' agents, over mutual TLS.
+
+pub mod client;
+pub mod messages;
+pub mod tls;
+
+pub use client::{Peer, PeerError};

@@ -1,0 +1,70 @@
+//! Runbooks: named steps; an execution is one journaled run of them.
+
+pub mod engine;
+mod step;
+pub mod steps;
+
+pub use step::{Step, StepError, steps_of};
+
+use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepRecord, StepState};
+use crate::application::Application;
+use crate::time::unix_micros;
+use mainstay_core::{Epoch, Record, SiteName};
+use std::collections::BTreeMap;
+
+/// The execution of the failover that made this record.
+pub fn failover(application: &Application, record: &Record) -> Execution {
+    let facts = application.known().claim_facts.clone();
+    let id = format!("{}-{}-failover", application.spec.name, record.epoch);
+    let kind = ExecutionKind::Failover;
+    let by = match record.cause {
+        mainstay_core::record::Cause::Ordered => "a person",
+        _ => "the agents",
+    };
+    let mut execution = new(application, id, kind, record.epoch, record.former.clone(), by);
+    execution.facts = facts;
+    execution
+}
+
+/// A planned move from the active site to this one.
+pub fn switchover(application: &Application, active: &SiteName, ends: Epoch) -> Execution {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let short = unique.get(..8).unwrap_or_default();
+    let id = format!("{}-{}-switchover-{short}", application.spec.name, ends.next());
+    let kind = ExecutionKind::Switchover;
+    new(application, id, kind, ends.next(), Some(active.clone()), "a person")
+}
+
+fn new(
+    application: &Application,
+    id: String,
+    kind: ExecutionKind,
+    epoch: Epoch,
+    from: Option<SiteName>,
+    requested_by: &str,
+) -> Execution {
+    Execution {
+        id,
+        application: application.spec.name.clone(),
+        kind,
+        epoch,
+        from,
+        to: application.here().clone(),
+        state: ExecutionState::Running,
+        requested_by: requested_by.to_owned(),
+        started_micros: unix_micros(),
+        ended_micros: None,
+        steps: steps_of(kind).iter().map(|step| pending(*step)).collect(),
+        facts: BTreeMap::new(),
+    }
+}
+
+fn pending(step: Step) -> StepRecord {
+    StepRecord {
+        name: step.name().to_owned(),
+        state: StepState::Pending,
+        started_micros: None,
+        ended_micros: None,
+        detail: String::new(),
+    }
+}

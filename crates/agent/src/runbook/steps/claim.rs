@@ -1,0 +1,52 @@
+//! Taking over the right to write that the active site handed over.
+
+use crate::act::renewal::change;
+use crate::api::types::Execution;
+use crate::application::Application;
+use crate::coordinator::Versioned;
+use crate::runbook::StepError;
+use crate::time::tick;
+use mainstay_core::Record;
+use mainstay_core::record::Cause;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Invariant: the claim is made on a record that holds this execution's handover, so the active
+/// site is fenced, and cannot take the handover back any more once the claim is made.
+pub async fn make(
+    application: &Arc<Application>,
+    execution: &Execution,
+) -> Result<String, StepError> {
+    let body = json!({"epoch": execution.epoch, "cause": "switchover", "execution": execution.id});
+    application.enter("decision", body).await.map_err(StepError::new)?;
+    for _ in 0..10 {
+        let (version, record) = read(application).await?;
+        if record.epoch == execution.epoch && record.active == *application.here() {
+            return Ok(format!("epoch {} belongs to {}", execution.epoch, execution.to));
+        }
+        let ours = record.handover.as_ref().is_some_and(|it| it.execution == execution.id);
+        if !ours || record.epoch.next() != execution.epoch {
+            return Err(StepError::new("the active site has taken its handover back"));
+        }
+        application.learn(|known| known.facts.claiming = true);
+        let next = record.claimed_by(application.here(), Cause::Switchover);
+        let changed = change(application, version, next).await;
+        if changed {
+            application.learn(|known| known.facts.claiming = false);
+        }
+    }
+    Err(StepError::new("the record kept changing"))
+}
+
+/// The record as it is now. Until it is known, whether a claim was made is unknown.
+async fn read(application: &Application) -> Result<(u64, Record), StepError> {
+    let sent = tick();
+    let coordinator = &application.context.coordinator;
+    let Versioned { version, record } =
+        coordinator.read(&application.spec.name).await.map_err(StepError::new)?;
+    let record = record.ok_or_else(|| StepError::new("the coordinator holds no record"))?;
+    let current = Versioned { version, record: Some(record.clone()) };
+    crate::observe::record::take(application, current, sent).await;
+    application.learn(|known| known.facts.claiming = false);
+    Ok((version, record))
+}

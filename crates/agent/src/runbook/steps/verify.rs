@@ -1,0 +1,38 @@
+//! Asking the application through the gate, and writing to each database.
+
+use crate::act::databases;
+use crate::api::types::Execution;
+use crate::application::Application;
+use crate::runbook::StepError;
+use mainstay_stores::postgres::probe as database;
+use mainstay_traffic::probe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub async fn make(
+    application: &Arc<Application>,
+    _execution: &Execution,
+) -> Result<String, StepError> {
+    for (store, _, endpoint) in databases::here(application) {
+        database::write(endpoint)
+            .await
+            .map_err(|why| StepError::new(format!("{store} takes no write: {why}")))?;
+    }
+    let gate = application.spec.gates.get(application.here());
+    let Some(http) = gate.and_then(|gate| gate.http.as_ref()) else {
+        return Ok("every database takes writes".to_owned());
+    };
+    // The application reconnects to its database in its own time.
+    let begun = Instant::now();
+    loop {
+        match probe::http(&http.address, &http.health, TIMEOUT).await {
+            Ok(_) => return Ok("the application answers, and every database takes writes".to_owned()),
+            Err(why) if begun.elapsed() > PATIENCE => return Err(StepError::new(why)),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
