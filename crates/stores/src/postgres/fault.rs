@@ -79,6 +79,11 @@ pub enum Fault {
     SalvageGap { place: String, slot: String, confirmed: Lsn, after: Lsn },
 
     #[error(
+        "{place}: its history ends at {end}, before {after}, which the other site has: it lost what it had promised to keep; copy it anew from the active site"
+    )]
+    HistoryLost { place: String, end: Lsn, after: Lsn },
+
+    #[error(
         "the salvage cannot be read at line {line}: {why}; take it again while the slot is still there"
     )]
     SalvageDamaged { line: u64, why: String },
@@ -96,6 +101,11 @@ pub enum Fault {
 
     #[error("{place}: rows of {table} cannot be put right: {why}")]
     PutRightRefused { place: String, table: String, why: String },
+
+    #[error(
+        "{place}: no snapshot within 60 s, because a transaction there has been writing for longer; end it (pg_stat_activity, oldest xact_start) or wait for it, then try again"
+    )]
+    NoSnapshot { place: String },
 
     #[error(
         "{place}: nothing was compared to the end, so equality is unknown: {why}; run the comparison again"
@@ -125,11 +135,13 @@ impl Fault {
             Fault::SlotForeign { .. } => "MS-PG-123",
             Fault::SequenceMissing { .. } => "MS-PG-130",
             Fault::SalvageGap { .. } => "MS-PG-140",
+            Fault::HistoryLost { .. } => "MS-PG-146",
             Fault::SalvageDamaged { .. } => "MS-PG-141",
             Fault::SalvageUnwritable(_) => "MS-PG-142",
             Fault::Decode { .. } => "MS-PG-143",
             Fault::NotPutRight { .. } => "MS-PG-144",
             Fault::PutRightRefused { .. } => "MS-PG-145",
+            Fault::NoSnapshot { .. } => "MS-PG-107",
             Fault::ComparisonInterrupted { .. } => "MS-PG-150",
         }
     }

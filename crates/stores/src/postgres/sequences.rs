@@ -187,15 +187,30 @@ pub(crate) async fn names(session: &Session) -> Result<Vec<(String, String)>, Fa
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Where a sequence stands: the last value it issued, none before the first.
+/// Where a sequence stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Stand {
+    /// The last value that it issued; before the first, the one before that.
+    pub issued: i64,
+    increment: i64,
+}
+
+impl Stand {
+    /// Whether it would issue values that `other` has issued.
+    pub fn is_behind(&self, other: &Stand) -> bool {
+        let along = |value: i64| i128::from(value) * i128::from(self.increment.signum());
+        along(self.issued) < along(other.issued)
+    }
+}
+
 pub(crate) async fn stand(
     session: &Session,
     schema: &str,
     name: &str,
-) -> Result<Option<(i64, i64)>, Fault> {
+) -> Result<Option<Stand>, Fault> {
     let found = read(session, schema, name).await?;
-    Ok(found.map(|s| {
-        let issued = if s.is_called { s.last } else { s.last.saturating_sub(s.increment) };
-        (issued, s.increment)
+    Ok(found.map(|s| Stand {
+        issued: if s.is_called { s.last } else { s.last.saturating_sub(s.increment) },
+        increment: s.increment,
     }))
 }

@@ -3,8 +3,8 @@
 use super::connect::{self, chain, place};
 use super::fault::Fault;
 use mainstay_core::estate::PostgresEndpoint;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, RowStream, Statement, Transaction};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, RowStream, Transaction};
 
 /// Beyond the settings of every connection of Mainstay's. Commits wait for this server's disk but
 /// for no standby's, which may be what has failed. `search_path` is empty so that the names of
@@ -82,15 +82,6 @@ impl Session {
     ) -> Result<RowStream, Fault> {
         let params = params.iter().map(|p| *p as &dyn ToSql);
         self.client.query_raw(sql, params).await.map_err(|e| self.fault(doing, &e))
-    }
-
-    pub async fn prepare(
-        &self,
-        doing: &'static str,
-        sql: &str,
-        types: &[Type],
-    ) -> Result<Statement, Fault> {
-        self.client.prepare_typed(sql, types).await.map_err(|e| self.fault(doing, &e))
     }
 
     pub fn client(&self) -> &Client {

@@ -60,14 +60,13 @@ CREATE TABLE IF NOT EXISTS mainstay.heartbeat (
     at timestamptz NOT NULL
 );
 
--- What became of each salvaged transaction, so that none is replayed twice. `system` is the
--- system identifier of the cluster that it was salvaged from.
+-- The salvaged transactions that were replayed here, so that none is replayed twice. `system` is
+-- the system identifier of the cluster that they were salvaged from.
 CREATE TABLE IF NOT EXISTS mainstay.replayed (
     system text NOT NULL,
-    end_lsn pg_lsn NOT NULL,
-    outcome text NOT NULL,
+    commit_lsn pg_lsn NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (system, end_lsn)
+    PRIMARY KEY (system, commit_lsn)
 );
 
 DO $$

@@ -89,7 +89,7 @@ fn read(session: &Session, slot: &str, row: &Row) -> Result<SlotState, Fault> {
     })
 }
 
-fn usable(session: &Session, slot: &str, state: SlotState) -> Result<Lsn, Fault> {
+pub(crate) fn usable(session: &Session, slot: &str, state: SlotState) -> Result<Lsn, Fault> {
     if state.lost {
         let place = session.place().to_owned();
         return Err(Fault::SlotLost { place, slot: slot.to_owned() });

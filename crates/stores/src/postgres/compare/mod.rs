@@ -1,0 +1,145 @@
+//! Comparison: whether two sides of a link hold the same rows, with the position at which that was
+//! true.
+//!
+//! Both sides are read as of one position while writes go on: the source by a snapshot that says
+//! its position, the target by a snapshot taken while its link stands still exactly there.
+//!
+//! Invariant: an answer is only given when every row of both sides was read to the end. Whatever
+//! comes in between is an error, and the answer is unknown.
+
+mod merge;
+mod scan;
+mod sequence;
+
+use super::catalog::{self, Table};
+use super::fault::Fault;
+use super::session::Session;
+use super::snapshot::{self, Snapshot};
+use mainstay_core::estate::PostgresEndpoint;
+use mainstay_core::position::Lsn;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::time::Instant;
+
+pub use merge::{Difference, Kind};
+pub use sequence::SequenceDifference;
+
+/// A link that stands still: what ends later than its target's position is not applied until this
+/// is dropped. It must be held before the comparison begins, for the position is chosen then.
+pub trait Held: Send {
+    /// Applies everything that ends at or before `at`, and nothing later; or says why it cannot.
+    fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Both sides were read as they were here, by the source's history.
+    pub position: Lsn,
+    /// Every row of every table. Sequences are told apart: they are moved at a promotion.
+    pub equal: bool,
+    pub tables: Vec<TableComparison>,
+    pub sequences: Vec<SequenceDifference>,
+    /// Of rows in text form, both sides together.
+    pub bytes: u64,
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableComparison {
+    /// `schema.table`.
+    pub table: String,
+    pub rows_source: u64,
+    pub rows_target: u64,
+    pub differences: u64,
+    /// The first of them.
+    pub differing: Vec<Difference>,
+    /// Why the tables could not be compared row by row: they differ themselves.
+    pub unlike: Option<String>,
+}
+
+impl TableComparison {
+    pub fn is_equal(&self) -> bool {
+        self.differences == 0 && self.unlike.is_none()
+    }
+}
+
+/// Compares every table. `held` is given back its freedom as soon as the target's snapshot is
+/// taken, long before the rows are read.
+pub async fn run(
+    source: &PostgresEndpoint,
+    target: &PostgresEndpoint,
+    held: impl Held,
+) -> Result<Comparison, Fault> {
+    let began = Instant::now();
+    let source = Snapshot::take(source, "comparison").await?;
+    let (target, there) = pause_and_read(target, source.position, held).await?;
+    for session in [&source.session, &target] {
+        session.batch("prepare to compare", "SET work_mem = '64MB'").await?;
+    }
+    let here = catalog::tables(&source.session).await?;
+    let mut comparison = Comparison {
+        position: source.position,
+        equal: true,
+        tables: Vec::new(),
+        sequences: Vec::new(),
+        bytes: 0,
+        seconds: 0.0,
+    };
+    let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+    for name in names {
+        let (table, bytes) = one(name, (&source.session, &here), (&target, &there)).await?;
+        comparison.equal &= table.is_equal();
+        comparison.bytes += bytes;
+        comparison.tables.push(table);
+    }
+    comparison.sequences = sequence::differences(&source.session, &target).await?;
+    comparison.seconds = began.elapsed().as_secs_f64();
+    Ok(comparison)
+}
+
+type Tables = BTreeMap<String, Table>;
+
+/// The target as it is when the link stands at `at`. Its first query, for the tables, is what takes
+/// the snapshot.
+async fn pause_and_read(
+    target: &PostgresEndpoint,
+    at: Lsn,
+    mut held: impl Held,
+) -> Result<(Session, Tables), Fault> {
+    let session = snapshot::reading(target, "comparison").await?;
+    held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
+    let tables = catalog::tables(&session).await?;
+    drop(held);
+    Ok((session, tables))
+}
+
+fn interrupted(session: &Session, why: String) -> Fault {
+    Fault::ComparisonInterrupted { place: session.place().to_owned(), why }
+}
+
+/// One table at both sides, and how many bytes were read for it.
+async fn one(
+    name: &str,
+    (source, here): (&Session, &Tables),
+    (target, there): (&Session, &Tables),
+) -> Result<(TableComparison, u64), Fault> {
+    let unlike = |why: &str| TableComparison {
+        table: name.to_owned(),
+        unlike: Some(why.to_owned()),
+        ..TableComparison::default()
+    };
+    match (here.get(name), there.get(name)) {
+        (Some(here), Some(there)) if here.columns != there.columns => {
+            Ok((unlike("the tables have different columns"), 0))
+        }
+        (Some(here), Some(_)) => {
+            // One statement for both sides, so that its text means the same.
+            let (left, right) =
+                tokio::try_join!(scan::begin(source, here), scan::begin(target, here))?;
+            merge::merge(name, left, right).await
+        }
+        (Some(_), None) => Ok((unlike("the table is missing at the target"), 0)),
+        (None, _) => Ok((unlike("the table is missing at the source"), 0)),
+    }
+}

@@ -1,0 +1,212 @@
+//! Making a returned site equal to the history that went on without it: the rows that its salvage
+//! names are taken from the active site.
+//!
+//! The reverse link begins at the position that was pinned at the promotion, where both sites were
+//! equal but for the salvage. The rows come from later, from a snapshot; so the link is told, in
+//! the same transaction, to skip changes to them until that snapshot's position.
+//!
+//! Everything at the returned site happens in one transaction, and doing it again is safe.
+
+mod rows;
+
+use super::catalog::{self, Table};
+use super::fault::Fault;
+use super::salvage::{Change, Columns, Event, Op, Reader, Value};
+use super::session::{Session, fault};
+use super::slot;
+use super::snapshot::Snapshot;
+use mainstay_core::Epoch;
+use mainstay_core::estate::PostgresEndpoint;
+use mainstay_core::position::Lsn;
+use rows::Rows;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Read;
+use tokio_postgres::Transaction;
+use tokio_postgres::types::PgLsn;
+
+const DOING: &str = "put rows right";
+
+/// Keys that are held in memory before they are written down.
+const BATCH: usize = 500;
+
+/// Which rows to put right, where, and for which link.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The returned site: fenced, its salvage taken.
+    pub old: PostgresEndpoint,
+    pub active: PostgresEndpoint,
+    /// The reverse link's name, as in `mainstay.link`.
+    pub link: String,
+    /// The reverse link's slot at the active site, pinned at the promotion.
+    pub slot: String,
+    pub epoch: Epoch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutRight {
+    /// Rows that the salvage names, and others that stood in their way.
+    pub rows: u64,
+    /// They are as the active site had them here.
+    pub until: Lsn,
+    /// Where the reverse link begins.
+    pub from: Lsn,
+}
+
+pub async fn run(plan: &Plan, salvage: impl Read + Send + 'static) -> Result<PutRight, Fault> {
+    let from = pinned(plan).await?;
+    let snapshot = Snapshot::take(&plan.active, "put right").await?;
+    let until = snapshot.position;
+    let mut old = Session::open(&plan.old, "put right").await?;
+    old.batch(DOING, "SET statement_timeout = 0").await?;
+    let tables = catalog::tables(&old).await?;
+    let place = old.place().to_owned();
+    let transaction = old.begin(DOING).await?;
+    let work = Work { transaction: &transaction, place: &place, link: &plan.link, until };
+    work.begin().await?;
+    let named = work.name_all(&mut Reader::new(salvage), &tables).await?;
+    Rows { work: &work, active: &snapshot.session }.put_right(&named).await?;
+    let rows = work.count().await?;
+    work.set_position(plan.epoch, from).await?;
+    transaction.commit().await.map_err(|e| fault(&place, DOING, &e))?;
+    Ok(PutRight { rows, until, from })
+}
+
+/// Where the reverse link begins. Nothing may stream from it meanwhile.
+async fn pinned(plan: &Plan) -> Result<Lsn, Fault> {
+    let session = Session::open(&plan.active, "put right").await?;
+    let state = slot::wait_idle(&session, &plan.slot).await?;
+    slot::usable(&session, &plan.slot, state)
+}
+
+/// The transaction at the returned site.
+struct Work<'a> {
+    transaction: &'a Transaction<'a>,
+    place: &'a str,
+    link: &'a str,
+    until: Lsn,
+}
+
+impl Work<'_> {
+    fn fault(&self, error: &tokio_postgres::Error) -> Fault {
+        fault(self.place, DOING, error)
+    }
+
+    async fn batch(&self, sql: &str) -> Result<(), Fault> {
+        self.transaction.batch_execute(sql).await.map_err(|e| self.fault(&e))
+    }
+
+    /// The rows are copies: no trigger and no foreign key has a say (PostgreSQL manual,
+    /// `session_replication_role`). What an earlier attempt noted is replaced.
+    async fn begin(&self) -> Result<(), Fault> {
+        self.batch("SET LOCAL session_replication_role = replica").await?;
+        let sql = "DELETE FROM mainstay.put_right WHERE link = $1";
+        self.transaction.execute(sql, &[&self.link]).await.map_err(|e| self.fault(&e))?;
+        Ok(())
+    }
+
+    /// Writes down the keys of all rows that the salvage names, before and after each change.
+    async fn name_all<'t>(
+        &self,
+        salvage: &mut Reader,
+        tables: &'t BTreeMap<String, Table>,
+    ) -> Result<BTreeMap<&'t str, &'t Table>, Fault> {
+        let mut named = BTreeMap::new();
+        let mut batch = Batch::default();
+        while let Some(event) = salvage.next().await? {
+            let Event::Change(change) = event else { continue };
+            let table = self.fit(&change, tables)?;
+            named.insert(table.name.as_str(), table);
+            batch.add(&change);
+            if batch.keys.len() >= BATCH {
+                self.name(&std::mem::take(&mut batch)).await?;
+            }
+        }
+        self.name(&batch).await?;
+        Ok(named)
+    }
+
+    /// The table of a change whose rows can be told apart, still by the columns of the salvage.
+    fn fit<'t>(
+        &self,
+        change: &Change,
+        tables: &'t BTreeMap<String, Table>,
+    ) -> Result<&'t Table, Fault> {
+        let table = change.table.clone();
+        if change.op == Op::Truncate {
+            return Err(Fault::NotPutRight { table, why: "truncates a table" });
+        }
+        if change.key.is_none() {
+            return Err(Fault::NotPutRight { table, why: "changes a table that has no key" });
+        }
+        let refused = |why: &str| {
+            let (place, why) = (self.place.to_owned(), why.to_owned());
+            Err(Fault::PutRightRefused { place, table: change.table.clone(), why })
+        };
+        match tables.get(&change.table) {
+            None => refused("the table is gone; copy it anew from the active site"),
+            Some(found) if !change.key_columns().eq(found.key.iter().map(String::as_str)) => {
+                refused("its key has other columns now; copy it anew from the active site")
+            }
+            Some(found) => Ok(found),
+        }
+    }
+
+    async fn name(&self, batch: &Batch) -> Result<(), Fault> {
+        let sql = "INSERT INTO mainstay.put_right (link, table_name, key, until) \
+                   SELECT $1, t, k::jsonb, $4 FROM unnest($2::text[], $3::text[]) AS u (t, k) \
+                   ON CONFLICT (link, table_name, md5(key::text)) DO NOTHING";
+        let until = PgLsn::from(self.until.0);
+        self.transaction
+            .execute(sql, &[&self.link, &batch.tables, &batch.keys, &until])
+            .await
+            .map_err(|e| self.fault(&e))
+            .map(drop)
+    }
+
+    async fn count(&self) -> Result<u64, Fault> {
+        let sql = "SELECT count(*) FROM mainstay.put_right WHERE link = $1";
+        let row = self.transaction.query_one(sql, &[&self.link]).await;
+        let count: i64 = row.map_err(|e| self.fault(&e))?.get(0);
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// A position of this epoch that is further on is the link's own: rows were put right before,
+    /// and it has streamed since.
+    async fn set_position(&self, epoch: Epoch, from: Lsn) -> Result<(), Fault> {
+        let sql = "INSERT INTO mainstay.link AS l (name, epoch, position) VALUES ($1, $2, $3) \
+                   ON CONFLICT (name) DO UPDATE SET epoch = $2, commit_micros = NULL, \
+                       position = CASE WHEN l.epoch = $2 AND l.position > $3 \
+                                       THEN l.position ELSE $3 END";
+        let epoch = super::fence::number(epoch);
+        self.transaction
+            .execute(sql, &[&self.link, &epoch, &PgLsn::from(from.0)])
+            .await
+            .map_err(|e| self.fault(&e))
+            .map(drop)
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    tables: Vec<String>,
+    keys: Vec<String>,
+}
+
+impl Batch {
+    fn add(&mut self, change: &Change) {
+        for key in change.key.iter().chain(change.new_key().as_ref()) {
+            self.tables.push(change.table.clone());
+            self.keys.push(as_array(key));
+        }
+    }
+}
+
+/// A key as `mainstay.put_right` holds it: the array of its values as text.
+fn as_array(key: &Columns) -> String {
+    let text = |(_, value): &(String, Value)| match value {
+        Value::Text(text) => serde_json::Value::from(text.as_str()),
+        Value::Null | Value::Unchanged => serde_json::Value::Null,
+    };
+    serde_json::Value::Array(key.0.iter().map(text).collect()).to_string()
+}

@@ -1,0 +1,48 @@
+//! A database as it was at one position of its history.
+
+use super::connect::place;
+use super::fault::Fault;
+use super::replication::{Replication, SlotLife};
+use super::session::Session;
+use mainstay_core::estate::PostgresEndpoint;
+use mainstay_core::position::Lsn;
+use std::time::Duration;
+
+/// A new slot waits for every transaction that is writing. One that lasts longer than this is
+/// told to a person instead of being waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads the database as of a position, for as long as it is kept.
+pub(crate) struct Snapshot {
+    /// Exactly the transactions that ended at or before this position are seen.
+    pub position: Lsn,
+    /// In a transaction that sees them.
+    pub session: Session,
+}
+
+impl Snapshot {
+    /// By a temporary slot: its consistent point is the only place where PostgreSQL says which
+    /// position a snapshot belongs to.
+    pub async fn take(endpoint: &PostgresEndpoint, what: &str) -> Result<Self, Fault> {
+        let mut slots = Replication::connect(endpoint, what).await?;
+        let name = format!("mainstay_{}", uuid::Uuid::new_v4().simple());
+        let slot = slots.create_slot(&name, SlotLife::Temporary);
+        let slot = match tokio::time::timeout(PATIENCE, slot).await {
+            Ok(slot) => slot?,
+            Err(_) => return Err(Fault::NoSnapshot { place: place(endpoint) }),
+        };
+        let session = reading(endpoint, what).await?;
+        let sql = format!("SET TRANSACTION SNAPSHOT '{}'", slot.snapshot);
+        session.batch("read as of a position", &sql).await?;
+        // The slot ends here with its connection; the transaction has the snapshot by now.
+        Ok(Self { position: slot.consistent_point, session })
+    }
+}
+
+/// A session in a transaction that sees the database as it is at its first query.
+pub(crate) async fn reading(endpoint: &PostgresEndpoint, what: &str) -> Result<Session, Fault> {
+    let session = Session::open(endpoint, what).await?;
+    let sql = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    session.batch("begin to read", sql).await?;
+    Ok(session)
+}
