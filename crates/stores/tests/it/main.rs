@@ -1,2 +1,4 @@
 mod fence;
 mod link_transport;
+mod salvage;
+mod sites;
