@@ -1,0 +1,85 @@
+//! The line between a site's agent and its gate: JSON lines over a Unix socket in the state
+//! folder. The agent listens, the gate connects and connects again; a gate that hears nothing
+//! lapses by itself, so neither side needs the other to be well.
+
+pub mod client;
+pub mod server;
+
+pub use server::{ControlError, ControlServer};
+
+use mainstay_core::{ApplicationName, Epoch, SiteName, Tick};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Where the line of the site with this state folder is.
+pub fn socket(state_dir: &Path) -> PathBuf {
+    state_dir.join("gate.sock")
+}
+
+/// What the agent wants of its gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directive {
+    /// Rises with every directive of one agent process; a report names the last one applied.
+    pub seq: u64,
+    pub application: ApplicationName,
+    pub epoch: Epoch,
+    pub posture: Posture,
+}
+
+/// What the gate of a site does with the application's traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Posture {
+    /// Traffic goes to this site's own upstreams and database, as long as the clock has not
+    /// passed `until`.
+    Serve { until: Tick },
+    /// Traffic goes to the active site's gate.
+    Forward { to: SiteName },
+    /// New work waits, what is in flight ends.
+    Hold { until: Tick },
+    /// Nothing passes.
+    Closed { reason: String },
+}
+
+impl Posture {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Posture::Serve { .. } => "serve",
+            Posture::Forward { .. } => "forward",
+            Posture::Hold { .. } => "hold",
+            Posture::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// What the gate says of itself: after every directive, at least every 500 ms, and at once when
+/// `drained` changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// `seq` of the last directive applied; 0 before the first.
+    pub seq: u64,
+    pub application: ApplicationName,
+    /// The highest epoch the gate has seen. Higher than a directive's: that one was ignored.
+    pub epoch: Epoch,
+    /// What the gate does now: `closed` also when a posture's time ran out.
+    pub posture_name: String,
+    /// The last posture's time ran out with no newer directive.
+    pub lapsed: bool,
+    /// HTTP requests being answered, here or by the active site's gate.
+    pub http_in_flight: u64,
+    /// HTTP requests waiting for a change of posture.
+    pub http_held: u64,
+    /// Open database connections that clients made.
+    pub connections: u64,
+    /// Those of them that are not idle outside a transaction.
+    pub in_transaction: u64,
+    /// Database connections this gate ended, since it started.
+    pub cut: u64,
+    /// HTTP requests that an upstream answered, since the gate started.
+    pub served: u64,
+    /// Directives ignored because their epoch was stale, since the gate started.
+    pub ignored: u64,
+    /// The gate does not serve, no request is in flight to this site's upstreams, and no
+    /// connection to this site's database is open.
+    pub drained: bool,
+}

@@ -1,0 +1,98 @@
+//! Connections kept alive between requests.
+
+use super::replay::Replay;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub type Sender = SendRequest<Replay>;
+
+/// How long a connection whose answer was read may take to become ready again.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Idle connections to one place, newest last. Those of another tag (the epoch, between gates)
+/// are not used again.
+#[derive(Debug)]
+pub struct Pool {
+    idle: Mutex<VecDeque<Idle>>,
+    most: usize,
+    /// Shorter than what the other side keeps, or requests meet a closing connection.
+    keep: Duration,
+}
+
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    tag: u64,
+    sender: Sender,
+}
+
+/// A connection in use, with the way back into its pool.
+#[derive(Debug)]
+pub struct CheckIn {
+    pub pool: Arc<Pool>,
+    pub tag: u64,
+    pub sender: Sender,
+}
+
+impl CheckIn {
+    pub fn check_in(self) {
+        self.pool.put(self.tag, self.sender);
+    }
+}
+
+impl Pool {
+    pub fn new(most: usize, keep: Duration) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::default(), most, keep })
+    }
+
+    pub async fn take(&self, tag: u64) -> Option<Sender> {
+        loop {
+            let mut sender = self.pop(tag)?;
+            let ready = tokio::time::timeout(SETTLE, sender.ready()).await;
+            if matches!(ready, Ok(Ok(()))) {
+                return Some(sender);
+            }
+        }
+    }
+
+    fn pop(&self, tag: u64) -> Option<Sender> {
+        let mut idle = self.idle();
+        idle.retain(|one| one.tag == tag && one.since.elapsed() < self.keep);
+        idle.pop_back().map(|one| one.sender)
+    }
+
+    fn put(&self, tag: u64, sender: Sender) {
+        if sender.is_closed() {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.len() == self.most {
+            idle.pop_front();
+        }
+        idle.push_back(Idle { since: Instant::now(), tag, sender });
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Speaks HTTP/1.1 over a new connection.
+pub async fn handshake<S>(stream: S) -> hyper::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = Builder::new();
+    builder.max_buf_size(256 * 1024).max_headers(200);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to an upstream ended");
+        }
+    });
+    Ok(sender)
+}

@@ -1,0 +1,61 @@
+//! What the gate itself says to PostgreSQL clients: an ErrorResponse (PostgreSQL manual, "Error
+//! and Notice Message Fields").
+
+/// A severity FATAL error: after it the connection is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal {
+    /// SQLSTATE.
+    pub state: &'static str,
+    pub message: String,
+    pub hint: &'static str,
+}
+
+impl Fatal {
+    /// `cannot_connect_now`, as a server says that is starting up.
+    pub fn not_now(code: &str, reason: &str) -> Self {
+        Self {
+            state: "57P03",
+            message: format!(
+                "{code}: the database cannot be reached through the gate now: {reason}"
+            ),
+            hint: "Connect again in a moment.",
+        }
+    }
+
+    /// `admin_shutdown`, as a server says to its sessions when it stops.
+    pub fn terminated() -> Self {
+        Self {
+            state: "57P01",
+            message: "MS-GATE-014: terminating connection because the active site changes"
+                .to_owned(),
+            hint: "Connect again: the gate leads to the active site.",
+        }
+    }
+
+    pub fn too_many() -> Self {
+        Self {
+            state: "53300",
+            message: "MS-GATE-011: too many connections are waiting at the gate already".to_owned(),
+            hint: "Connect again in a moment.",
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fields = Vec::new();
+        // S is localised, V is not; clients look at either.
+        for (kind, value) in [
+            (b'S', "FATAL"),
+            (b'V', "FATAL"),
+            (b'C', self.state),
+            (b'M', &self.message),
+            (b'H', self.hint),
+        ] {
+            fields.push(kind);
+            fields.extend(value.bytes().filter(|byte| *byte != 0));
+            fields.push(0);
+        }
+        fields.push(0);
+        let length = u32::try_from(fields.len() + 4).unwrap_or(u32::MAX);
+        [&b"E"[..], &length.to_be_bytes(), &fields].concat()
+    }
+}
