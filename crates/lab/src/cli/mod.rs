@@ -1,0 +1,32 @@
+//! `mainstay lab …`
+
+mod options;
+mod parts;
+mod play;
+
+pub use options::{LabArgs, LabCommand, RunOptions};
+pub use parts::stop_on_signal;
+
+use crate::error::LabError;
+use crate::scenario;
+use std::process::ExitCode;
+
+/// Carries out one command of the lab. With `json` the last thing on standard output is one
+/// document; everything else goes to standard error.
+pub async fn run(command: LabCommand, json: bool) -> Result<ExitCode, LabError> {
+    match command {
+        LabCommand::Run(options) => scenario::run(options, json).await,
+        LabCommand::Up(options) => play::up(options).await,
+        LabCommand::Down => play::down(),
+        LabCommand::Kill { site } => play::kill(&site),
+        LabCommand::Start { site } => play::start(&site).await,
+        LabCommand::Cut { a, b } => play::cut(a, b, json).await,
+        LabCommand::Heal => play::heal(json).await,
+        LabCommand::Status => play::status(json).await,
+        LabCommand::State { site } => play::state(&site),
+        LabCommand::Bank(options) => parts::bank(*options).await,
+        LabCommand::Clients(options) => parts::clients(options).await,
+        LabCommand::Network { routes } => parts::network(&routes).await,
+        LabCommand::Sweep { folder, keep } => parts::sweep(folder, keep),
+    }
+}

@@ -1,0 +1,12 @@
+//! What really happened: from the clients' logs and from both databases, asked directly. Nothing
+//! here reads what Mainstay says of itself, neither its API nor its tables.
+
+mod databases;
+mod figures;
+mod record;
+
+pub use databases::{CommitSpan, Tally, accepted_by, commits_accepted_by, tally, transfers_at};
+pub use figures::{
+    acknowledged_per_second, longest_pause_s, lost, overlap_ms, rpo_s, rto_s, unaccounted,
+};
+pub use record::{ClientRecord, Lost};

@@ -1,0 +1,124 @@
+//! Writes each site's `mainstay.toml`: the file that a user would write. The sites' files differ
+//! only in how the other sites are reached, which is through the lab's network.
+
+use super::folder::{Folder, make_private, write_private};
+use super::plan::{DataSite, HOME, LabPlan, WITNESS};
+use super::secrets::Secrets;
+use super::{certificates, postgres};
+use crate::error::LabError;
+use std::fmt::Write;
+
+/// Objectives of the lab: what the report measures against.
+pub const RTO_SECONDS: u32 = 20;
+pub const RPO_SECONDS: u32 = 1;
+pub const LEASE_SECONDS: u32 = 10;
+
+/// Writes every site's configuration, certificates and secrets.
+pub fn write_configuration(
+    plan: &LabPlan,
+    folder: &Folder,
+    secrets: &Secrets,
+) -> Result<(), LabError> {
+    for (site, place) in &plan.sites {
+        make_private(&folder.state(site))?;
+        write_private(&folder.config(site), render(plan, folder, site).as_bytes())?;
+        if place.data.is_some() {
+            write_private(&folder.database_password(site), secrets.mainstay.as_bytes())?;
+        }
+    }
+    certificates::write_certificates(folder, plan.sites.keys())
+}
+
+pub fn render(plan: &LabPlan, folder: &Folder, here: &str) -> String {
+    let mut text = format!("# The lab as site {here} sees it.\n\n");
+    for (site, place) in &plan.sites {
+        let agent = plan.reach(here, site, "agent", place.agent);
+        let witness = if place.data.is_none() { "witness = true\n" } else { "" };
+        push(&mut text, format_args!("[sites.{site}]\n{witness}agent = \"{agent}\"\n\n"));
+    }
+    push(&mut text, format_args!("{}", application(folder, here)));
+    for (site, place) in plan.data_sites() {
+        push(&mut text, format_args!("{}", endpoint(plan, folder, here, site, place)));
+        push(&mut text, format_args!("{}", gate(plan, here, site, place)));
+    }
+    text
+}
+
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(arguments);
+}
+
+fn application(folder: &Folder, here: &str) -> String {
+    let tls = folder.tls(here);
+    format!(
+        r#"[coordinator]
+kind = "embedded"
+site = "{WITNESS}"
+
+[tls]
+directory = "{}"
+
+[applications.bank]
+home = "{HOME}"
+failover = "automatic"
+lease = "{LEASE_SECONDS}s"
+cool-down = "10m"
+
+[applications.bank.objectives]
+rto = "{RTO_SECONDS}s"
+rpo = "{RPO_SECONDS}s"
+
+[applications.bank.stores.db]
+kind = "postgres"
+roles = ["bank"]
+
+# A transfer is a new row with its own id: it can be made again. The balances follow from it.
+[applications.bank.stores.db.salvage]
+"public.transfers" = "replay-inserts"
+"public.accounts" = "keep"
+
+"#,
+        tls.display()
+    )
+}
+
+fn endpoint(plan: &LabPlan, folder: &Folder, here: &str, site: &str, place: &DataSite) -> String {
+    let address = plan.reach(here, site, "database", place.postgres);
+    let database = postgres::DATABASE;
+    let password = folder.database_password(here);
+    format!(
+        r#"[applications.bank.stores.db.endpoints.{site}]
+address = "{address}"
+database = "{database}"
+user = "mainstay"
+password = "file:{}"
+tls = "disable"
+
+"#,
+        password.display()
+    )
+}
+
+fn gate(plan: &LabPlan, here: &str, site: &str, place: &DataSite) -> String {
+    let peer = plan.reach(here, site, "peer", place.gate_peer);
+    let address = plan.reach(here, site, "http", place.gate_http);
+    let DataSite { gate_http, gate_peer, gate_database, banks: [one, two], .. } = place;
+    format!(
+        r#"[applications.bank.gates.{site}]
+hold = "10s"
+peer = "{peer}"
+peer-listen = "{gate_peer}"
+
+[applications.bank.gates.{site}.http]
+listen = "{gate_http}"
+address = "{address}"
+upstreams = ["{one}", "{two}"]
+health = "/health"
+
+[applications.bank.gates.{site}.stores]
+db = "{gate_database}"
+
+"#
+    )
+}

@@ -1,0 +1,30 @@
+//! The lab's processes: a real PostgreSQL, an agent, a gate and two banks for each data site, an
+//! agent for the witness, the network between them and the clients. Everything is in one folder,
+//! each process has a pid file there, and [`sweep`] ends whatever the pid files name.
+
+mod certificates;
+mod child;
+mod config;
+mod folder;
+mod parts;
+mod pid;
+mod plan;
+mod ports;
+mod postgres;
+mod secrets;
+mod site;
+mod sweep;
+mod user;
+
+pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
+pub use folder::Folder;
+pub use parts::find_postgres;
+pub use pid::PidFile;
+pub use plan::{HOME, LabPlan, STANDBY, WITNESS, Wanted};
+pub use postgres::{
+    connect_as_owner, connect_as_superuser, database_error, initialise, make_roles, process_tree,
+    start_postgres,
+};
+pub use secrets::Secrets;
+pub use site::{kill_site, start_clients_process, start_network, start_site};
+pub use sweep::{Sweeper, end_everything, wait_for_parent};

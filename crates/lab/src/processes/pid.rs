@@ -1,0 +1,78 @@
+//! Pid files that cannot name someone else's process: a pid goes with its start time.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PidFile {
+    pub path: PathBuf,
+    pub pid: i32,
+    started: u64,
+}
+
+impl PidFile {
+    pub fn write(path: &Path, pid: i32) -> std::io::Result<Self> {
+        let started = stat(pid).map(|stat| stat.started).unwrap_or_default();
+        std::fs::write(path, format!("{pid} {started}\n"))?;
+        Ok(Self { path: path.to_owned(), pid, started })
+    }
+
+    pub fn read(path: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let (pid, started) = text.trim().split_once(' ')?;
+        Some(Self { path: path.to_owned(), pid: pid.parse().ok()?, started: started.parse().ok()? })
+    }
+
+    /// Every pid file of a folder.
+    pub fn all(folder: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Self::read(&entry.path())).collect()
+    }
+
+    /// The process's name in the lab: `east-agent`.
+    pub fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// A dead process that nobody has waited for yet does not count.
+    pub fn is_alive(&self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
+    }
+
+    /// Does nothing when the process is gone.
+    pub fn signal(&self, signal: Signal) {
+        if self.is_alive() {
+            // It may end in between: then there is nothing left to do.
+            let _ = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
+pub struct Stat {
+    pub state: char,
+    pub started: u64,
+}
+
+/// Fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)); the name in field 2 may hold blanks
+/// and parentheses.
+pub fn stat(pid: i32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_whitespace().collect();
+    Some(Stat { state: fields.first()?.chars().next()?, started: fields.get(19)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_names_only_the_process_it_was_written_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("self.pid");
+        let own = PidFile::write(&path, std::process::id() as i32).unwrap();
+        assert!(own.is_alive());
+        assert_eq!(PidFile::read(&path), Some(own.clone()));
+        assert!(!PidFile { started: own.started + 1, ..own }.is_alive());
+    }
+}

@@ -1,0 +1,221 @@
+//! One site's PostgreSQL.
+
+use super::child::{self, Spec};
+use super::folder::{Folder, make_private, write_private};
+use super::pid::{self, PidFile};
+use super::plan::{DataSite, HOME, LabPlan};
+use super::secrets::Secrets;
+use crate::error::{Doing, LabError};
+use nix::sys::signal::Signal;
+use std::path::{Path, PathBuf};
+use tokio_postgres::{Client, NoTls};
+
+pub const DATABASE: &str = "bank";
+
+/// Makes the site's database cluster.
+pub async fn initialise(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    secrets: &Secrets,
+) -> Result<(), LabError> {
+    let data = folder.data(site);
+    make_private(&data)?;
+    let password = folder.site(site).join("initdb-password");
+    write_private(&password, secrets.postgres.as_bytes())?;
+    if let Some(user) = plan.server_user {
+        user.own(&data)?;
+        user.own(&password)?;
+    }
+    run_initdb(plan, folder, site, &data, &password).await?;
+    std::fs::remove_file(&password).doing(|| format!("remove {}", password.display()))?;
+    append_settings(plan.data(site)?, site, &data)
+}
+
+async fn run_initdb(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    data: &Path,
+    password: &Path,
+) -> Result<(), LabError> {
+    let mut command = tokio::process::Command::new(plan.postgres.join("bin/initdb"));
+    command
+        .arg("--pgdata")
+        .arg(data)
+        .arg("--pwfile")
+        .arg(password)
+        .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"])
+        .args(["--no-sync", "--no-instructions"])
+        .env("LD_LIBRARY_PATH", plan.postgres.join("lib"))
+        .current_dir(folder.root());
+    if let Some(user) = plan.server_user {
+        command.gid(user.gid).uid(user.uid);
+    }
+    let output = command.output().await.doing(|| format!("run initdb for {site}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(std::io::Error::other(said)).doing(|| format!("make the database of {site}"))
+}
+
+/// `cluster_name` is what the bank's rows say of who accepted them; `track_commit_timestamp` lets
+/// the oracle ask the database itself when a row was committed.
+fn append_settings(place: &DataSite, site: &str, data: &Path) -> Result<(), LabError> {
+    let settings = format!(
+        "listen_addresses = '127.0.0.1'\n\
+         port = {}\n\
+         unix_socket_directories = ''\n\
+         cluster_name = '{site}'\n\
+         wal_level = logical\n\
+         max_wal_senders = 16\n\
+         max_replication_slots = 16\n\
+         track_commit_timestamp = on\n\
+         shared_buffers = 64MB\n\
+         max_wal_size = 2GB\n\
+         timezone = 'UTC'\n\
+         log_timezone = 'UTC'\n\
+         log_line_prefix = '%m [%p] %u %a '\n",
+        place.postgres.port()
+    );
+    let path = data.join("postgresql.conf");
+    let append = |path: &PathBuf| -> std::io::Result<()> {
+        use std::io::Write;
+        std::fs::File::options().append(true).open(path)?.write_all(settings.as_bytes())
+    };
+    append(&path).doing(|| format!("write {}", path.display()))
+}
+
+/// Returns once it answers queries.
+pub async fn start_postgres(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    secrets: &Secrets,
+) -> Result<PidFile, LabError> {
+    let data = folder.data(site);
+    // A killed server leaves its pid file; the server itself finds out that it is stale.
+    let spec = Spec {
+        name: format!("{site}-postgres"),
+        program: plan.postgres.join("bin/postgres"),
+        arguments: vec!["-D".into(), data.clone().into()],
+        environment: vec![("LD_LIBRARY_PATH", plan.postgres.join("lib").into())],
+        user: plan.server_user,
+        current_dir: data,
+    };
+    let process = child::start(folder, spec)?;
+    let place = plan.data(site)?;
+    let answers = async || {
+        let Ok(client) = connect(place, secrets, "postgres").await else { return false };
+        client.simple_query("SELECT 1").await.is_ok()
+    };
+    child::wait_until_up(folder, &process, answers).await?;
+    Ok(process)
+}
+
+/// The roles and the empty database; both sites have the same ones.
+pub async fn make_roles(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    secrets: &Secrets,
+) -> Result<(), LabError> {
+    let failed = |source| database_error(folder, site, source);
+    let client = connect(plan.data(site)?, secrets, "postgres").await.map_err(failed)?;
+    let roles = format!(
+        "CREATE ROLE mainstay SUPERUSER REPLICATION LOGIN PASSWORD '{}';\
+         CREATE ROLE bank_owner LOGIN PASSWORD '{}';\
+         CREATE ROLE bank LOGIN PASSWORD '{}';",
+        secrets.mainstay, secrets.owner, secrets.bank
+    );
+    client.batch_execute(&roles).await.map_err(failed)?;
+    // CREATE DATABASE cannot run in a transaction, as statements sent together do.
+    client.batch_execute("CREATE DATABASE bank OWNER bank_owner").await.map_err(failed)?;
+    let connect_rights = "REVOKE CONNECT, TEMPORARY ON DATABASE bank FROM PUBLIC;\
+                          GRANT CONNECT ON DATABASE bank TO bank;";
+    client.batch_execute(connect_rights).await.map_err(failed)
+}
+
+/// To the bank's database at a site, past the gate, as someone whom Mainstay never fences.
+pub async fn connect_as_superuser(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    secrets: &Secrets,
+) -> Result<Client, LabError> {
+    let failed = |source| database_error(folder, site, source);
+    connect(plan.data(site)?, secrets, DATABASE).await.map_err(failed)
+}
+
+pub fn database_error(folder: &Folder, site: &str, source: tokio_postgres::Error) -> LabError {
+    LabError::Database {
+        site: site.to_owned(),
+        source,
+        log: folder.log(&format!("{site}-postgres")),
+    }
+}
+
+/// As whoever made the bank's tables, at home.
+pub async fn connect_as_owner(
+    plan: &LabPlan,
+    folder: &Folder,
+    secrets: &Secrets,
+) -> Result<Client, LabError> {
+    let failed = |source| database_error(folder, HOME, source);
+    connect_as(plan.data(HOME)?, "bank_owner", &secrets.owner, DATABASE).await.map_err(failed)
+}
+
+async fn connect(
+    place: &DataSite,
+    secrets: &Secrets,
+    database: &str,
+) -> Result<Client, tokio_postgres::Error> {
+    connect_as(place, "postgres", &secrets.postgres, database).await
+}
+
+async fn connect_as(
+    place: &DataSite,
+    user: &str,
+    password: &str,
+    database: &str,
+) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::Config::new()
+        .host(place.postgres.ip().to_string())
+        .port(place.postgres.port())
+        .user(user)
+        .password(password)
+        .dbname(database)
+        .application_name("lab")
+        .connect_timeout(std::time::Duration::from_secs(5))
+        .connect(NoTls)
+        .await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The server and all its children, also those that outlived it: they work in its data folder.
+pub fn process_tree(data: &Path) -> Vec<i32> {
+    let Ok(data) = data.canonicalize() else { return Vec::new() };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let works_there =
+        |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data);
+    pids.filter(works_there).filter(|pid| pid::stat(*pid).is_some_and(|s| s.state != 'Z')).collect()
+}
+
+/// Kills the server and its children at once, as when the machine dies: a child that lived on for
+/// a moment could still acknowledge a commit.
+pub fn kill_tree(data: &Path) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        let pids = process_tree(data);
+        if pids.is_empty() || std::time::Instant::now() > deadline {
+            return;
+        }
+        for pid in pids {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

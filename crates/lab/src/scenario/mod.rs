@@ -1,0 +1,69 @@
+//! The run of `make lab`, one act a file. It uses what a person would use: the same binary, the
+//! configuration that it wrote, the agents' API, signals.
+
+mod account;
+mod agent;
+mod bring_back;
+mod client_log;
+mod disaster;
+mod failover;
+mod home;
+mod load;
+mod narrator;
+mod play;
+mod running;
+mod salvage;
+mod stated;
+mod up;
+mod wait;
+
+pub use load::start_clients;
+pub use narrator::Narrator;
+pub use running::Running;
+pub use up::bring_up;
+
+use crate::cli::RunOptions;
+use crate::error::{Doing, LabError};
+use crate::report::{self, Report};
+use std::process::ExitCode;
+
+/// Plays the whole path, shows the report, and leaves nothing behind.
+pub async fn run(options: RunOptions, json: bool) -> Result<ExitCode, LabError> {
+    let stop = crate::cli::stop_on_signal()?;
+    let narrator = Narrator::begin();
+    let running = Running::prepare(&options)?;
+    narrator.say(&format!(
+        "seed {}, folder {}",
+        running.seed(),
+        running.lab.folder.root().display()
+    ));
+    let outcome = tokio::select! {
+        outcome = play::play(&running.lab, &narrator) => outcome,
+        () = stop.cancelled() => Err(LabError::Interrupted),
+    };
+    match outcome {
+        Ok(report) => {
+            running.end();
+            show(&report, &options, json)
+        }
+        Err(error) => {
+            running.end_after(&error);
+            Err(error)
+        }
+    }
+}
+
+fn show(report: &Report, options: &RunOptions, json: bool) -> Result<ExitCode, LabError> {
+    if let Some(path) = &options.report {
+        std::fs::write(path, report::html(report)).doing(|| format!("write {}", path.display()))?;
+    }
+    if json {
+        anstream::println!(
+            "{}",
+            serde_json::to_string(report).doing(|| "write the report".to_owned())?
+        );
+    } else {
+        anstream::println!("{}", report::terminal(report));
+    }
+    Ok(if report.missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,64 @@
+//! A lab while this process is responsible for it.
+
+use crate::cli::RunOptions;
+use crate::current::CurrentLab;
+use crate::error::{Doing, LabError};
+use crate::processes::{Folder, LabPlan, Secrets, Sweeper, end_everything, find_postgres};
+
+/// Whatever happens to this process, everything in it is ended: by [`Running::end`], or else by
+/// the sweeper.
+pub struct Running {
+    pub lab: CurrentLab,
+    sweeper: Sweeper,
+    keep: bool,
+}
+
+impl Running {
+    /// Makes the folder and decides who is where; starts nothing but the sweeper.
+    pub fn prepare(options: &RunOptions) -> Result<Self, LabError> {
+        let wanted = options.wanted()?;
+        let postgres = find_postgres()?;
+        let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
+        let folder = Folder::create()?;
+        let sweeper = Sweeper::start(&binary, &folder, options.keep)?;
+        let plan = LabPlan::make(wanted, binary, postgres)?;
+        let secrets = Secrets::make();
+        plan.save(&folder)?;
+        secrets.save(&folder)?;
+        Ok(Self { lab: CurrentLab { plan, folder, secrets }, sweeper, keep: options.keep })
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.lab.plan.wanted.seed
+    }
+
+    /// Ends every process, and removes the folder unless it shall be kept.
+    pub fn end(self) {
+        let keep = self.keep;
+        self.end_keeping(keep);
+    }
+
+    /// After a failure the logs stay, because the error points at them.
+    pub fn end_after(self, error: &LabError) {
+        let keep = self.keep || !matches!(error, LabError::Interrupted);
+        self.end_keeping(keep);
+    }
+
+    fn end_keeping(self, keep: bool) {
+        if let Err(error) = end_everything(&self.lab.folder, !keep) {
+            anstream::eprintln!("{error}");
+        }
+        if keep {
+            anstream::eprintln!(
+                "Everything is ended; the folder stays: {}",
+                self.lab.folder.root().display()
+            );
+        }
+        self.sweeper.dismiss();
+    }
+
+    /// The lab stays up without this process.
+    pub fn leave(self) {
+        self.sweeper.dismiss();
+    }
+}

@@ -1,0 +1,7 @@
+mod bank;
+mod clients;
+mod configuration;
+mod network;
+mod processes;
+mod report;
+mod serving;

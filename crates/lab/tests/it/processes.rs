@@ -1,0 +1,66 @@
+use mainstay_lab::processes::{
+    Folder, LabPlan, PidFile, Secrets, Wanted, end_everything, find_postgres, initialise,
+    kill_site, process_tree, start_postgres,
+};
+use std::path::PathBuf;
+
+/// Ends what the test started, also when it fails.
+struct Lab {
+    plan: LabPlan,
+    folder: Folder,
+    secrets: Secrets,
+}
+
+impl Lab {
+    fn make() -> Self {
+        let wanted = Wanted { seed: 1, accounts: 10, rate: 1.0, workers: 1, load_seconds: 2 };
+        let postgres = find_postgres().expect("PostgreSQL is there");
+        let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres)
+            .expect("there are free ports");
+        let folder = Folder::create().expect("a temporary folder");
+        plan.save(&folder).expect("it can be written");
+        Self { plan, folder, secrets: Secrets::make() }
+    }
+
+    async fn start(&self) -> PidFile {
+        start_postgres(&self.plan, &self.folder, "east", &self.secrets).await.expect("it starts")
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = end_everything(&self.folder, true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_site_has_no_process_left_and_starts_again() {
+    let lab = Lab::make();
+    initialise(&lab.plan, &lab.folder, "east", &lab.secrets).await.unwrap();
+    let process = lab.start().await;
+    let data = lab.folder.data("east");
+    let children = process_tree(&data).len();
+    assert!(children > 3, "{children}");
+    assert_eq!(kill_site(&lab.plan, &lab.folder, "east").unwrap(), children);
+    assert!(!process.is_alive());
+    assert_eq!(process_tree(&data), Vec::<i32>::new());
+    assert!(lab.start().await.is_alive());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_everything_leaves_neither_process_nor_folder() {
+    let lab = Lab::make();
+    initialise(&lab.plan, &lab.folder, "east", &lab.secrets).await.unwrap();
+    let process = lab.start().await;
+    let root = lab.folder.root().to_owned();
+    end_everything(&lab.folder, true).unwrap();
+    assert!(!process.is_alive());
+    assert!(!root.exists());
+}
+
+#[test]
+fn a_site_that_does_not_exist_cannot_be_killed() {
+    let lab = Lab::make();
+    let error = kill_site(&lab.plan, &lab.folder, "north").unwrap_err().to_string();
+    assert!(error.contains("MS-LAB-006") && error.contains("east, west, witness"), "{error}");
+}

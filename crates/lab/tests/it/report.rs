@@ -1,0 +1,130 @@
+use mainstay_lab::report::{Happened, LagPoint, Limits, Report, SiteBooks, html, terminal};
+
+/// Made-up figures; no run was like this.
+fn sample() -> Report {
+    let happened = |at_s: f64, until_s, what: &str, detail: &str| Happened {
+        at_s,
+        until_s,
+        what: what.to_owned(),
+        detail: detail.to_owned(),
+    };
+    let books = |site: &str| SiteBooks {
+        site: site.to_owned(),
+        transfers: 9_001,
+        balance: "100000000.00".to_owned(),
+        balanced: true,
+    };
+    let lag = (0..150).map(|half| LagPoint {
+        site: if (60..110).contains(&half) { "east" } else { "west" }.to_owned(),
+        at_s: f64::from(half) / 2.0,
+        lag_s: (!(40..60).contains(&half)).then(|| 0.004 + f64::from(half % 7) / 100.0),
+    });
+    let mut report = Report {
+        version: "0.0.0-sample",
+        seed: 7,
+        began_micros: 1_795_000_000_000_000,
+        scenario_s: 75.0,
+        accounts: 100_000,
+        rto_s: Some(12.345),
+        rto_stated_s: Some(12.5),
+        rpo_s: 0.0312,
+        rpo_stated_s: Some(0.04),
+        rpo_bound_s: Some(0.6),
+        switchover_pause_s: Some(0.8),
+        acknowledged: 9_001,
+        lost: 2,
+        lost_numbers: vec![4_001, 4_002],
+        salvaged: 3,
+        salvaged_numbers: vec![4_001, 4_002, 4_003],
+        replayed: 3,
+        returned: 2,
+        unaccounted: 0,
+        unaccounted_numbers: Vec::new(),
+        failed_for_good: 0,
+        retried: 31,
+        balanced: true,
+        numbers_unique: true,
+        sides_equal: true,
+        sites: vec![books("east"), books("west")],
+        overlap_ms: 0,
+        ledger_ok: true,
+        comparison: serde_json::json!({ "equal": true }),
+        objectives: Vec::new(),
+        missed: Vec::new(),
+        kill_at_s: 20.0,
+        switchover_at_s: 55.0,
+        timeline: vec![
+            happened(0.0, None, "kill", "every process of the site: SIGKILL"),
+            happened(2.1, None, "detect", "no <renewal> & no answer"),
+            happened(11.9, Some(12.0), "promote", "opened at epoch 2"),
+            happened(12.345, None, "first success", "a client's write is acknowledged"),
+        ],
+        switchover_timeline: vec![happened(0.05, Some(0.4), "hold", "both gates hold")],
+        lag: lag.collect(),
+        acknowledged_per_second: (0..75)
+            .map(|s| if (20..32).contains(&s) { 0 } else { 200 })
+            .collect(),
+    };
+    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0 });
+    report
+}
+
+#[test]
+fn a_run_that_meets_everything_misses_nothing_and_one_unaccounted_transfer_is_a_miss() {
+    let mut report = sample();
+    assert_eq!(report.missed, Vec::<String>::new());
+    report.unaccounted = 1;
+    report.rto_s = None;
+    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0 });
+    assert_eq!(
+        report.missed,
+        ["writable again: unknown, not under 20 s", "unaccounted transfers: 1, not 0"]
+    );
+}
+
+#[test]
+fn the_document_has_the_promised_fields() {
+    let document = serde_json::to_value(sample()).unwrap();
+    for field in [
+        "rto_s",
+        "rpo_s",
+        "switchover_pause_s",
+        "acknowledged",
+        "lost",
+        "salvaged",
+        "replayed",
+        "unaccounted",
+        "balanced",
+        "overlap_ms",
+        "ledger_ok",
+        "seed",
+        "rto_stated_s",
+        "rpo_stated_s",
+        "rpo_bound_s",
+        "objectives",
+        "missed",
+        "timeline",
+    ] {
+        assert!(!document[field].is_null(), "{field}");
+    }
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows() {
+    let page = html(&sample());
+    for elsewhere in ["http://", "https://", "src=", "<script", "@import", "url("] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    assert!(page.contains("no &lt;renewal&gt; &amp; no answer"));
+    assert!(page.contains("12.35 s") && page.contains("4001, 4002"));
+}
+
+#[test]
+fn the_terminal_report_fits_on_a_screen_and_names_both_measurements() {
+    let text = terminal(&sample());
+    assert!(text.lines().count() <= 45, "{}", text.lines().count());
+    for expected in ["12.35 s", "12.50 s", "lost by number: 4001, 4002", "Every objective was met."]
+    {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+}
