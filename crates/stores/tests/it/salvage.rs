@@ -2,8 +2,8 @@
 //! person's rules say, once.
 
 use crate::sites::{SCHEMA, Site};
-use mainstay_core::position::Lsn;
 use mainstay_core::estate::SalvageRule;
+use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::salvage::{
     Change, Event, Header, Op, Reader, Replayed, Summary, Value, replay, take,
 };

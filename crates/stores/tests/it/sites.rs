@@ -46,6 +46,8 @@ impl Site {
                         'a password of tests only'";
         admin.batch_execute(password).await.unwrap();
         let client = server.create_database("bank").await;
+        // The user's own schema, which comes first otherwise, has its name: `mainstay`.
+        client.batch_execute("SET search_path = public").await.unwrap();
         client.batch_execute(schema).await.unwrap();
         let endpoint = server.endpoint("bank");
         setup::prepare(&endpoint).await.unwrap();

@@ -27,7 +27,8 @@ pub(super) struct Scan<'a> {
 }
 
 pub(super) async fn begin<'a>(session: &'a Session, table: &Table) -> Result<Scan<'a>, Fault> {
-    let rows = session.stream(DOING, &query(table), &[]).await?;
+    let rows = session.stream(DOING, &query(table), &[]).await;
+    let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
     Ok(Scan { session, rows: Box::pin(rows) })
 }
 

@@ -33,10 +33,13 @@ pub(super) struct Target {
 
 impl Target {
     /// The application's own triggers run here, so they find what they would find in a session of
-    /// the application.
+    /// the application: not the tables of the schema `mainstay`, which would come first for a
+    /// user of that name.
     pub async fn open(active: &PostgresEndpoint) -> Result<Self, Fault> {
         let session = Session::open(active, "replay").await?;
-        let sql = "RESET search_path; RESET row_security; SET statement_timeout = '60s'";
+        let sql = "RESET search_path; RESET row_security; SET statement_timeout = '60s'; \
+                   SELECT pg_catalog.set_config('search_path', pg_catalog.replace( \
+                       pg_catalog.current_setting('search_path'), '\"$user\", ', ''), false)";
         session.batch(DOING, sql).await?;
         Ok(Self { session, tables: HashMap::new(), inserts: HashMap::new() })
     }
