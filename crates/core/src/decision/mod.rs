@@ -8,8 +8,6 @@
 mod active;
 mod candidate;
 mod facts;
-#[cfg(test)]
-mod tests;
 
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
 pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord};
