@@ -176,7 +176,8 @@ async fn what_could_smuggle_a_request_is_refused() {
     ] {
         let answer = raw(pair.east.http, request.as_bytes()).await;
         let text = String::from_utf8_lossy(&answer).into_owned();
-        assert!(text.starts_with("HTTP/1.1 400"), "{request:?}: {text}");
+        // Closing with unread bytes may overtake the answer.
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{request:?}: {text}");
     }
     assert!(pair.record.lock().unwrap().is_empty());
 }

@@ -143,8 +143,9 @@ async fn pgbench_loses_no_transaction_and_sees_no_error_during_holds() {
     let (pair, server) = serving(HOLD).await;
     let output = run(&server, pair.east.db, "pgbench", &["-i", "-q", "-s", "1"]).await;
     assert!(output.status.success(), "{}", text(&output));
-    // A connection for each transaction: start-ups are what a hold holds.
-    let arguments = ["-n", "-C", "-c", "4", "-j", "2", "-T", "6"];
+    // A connection for each transaction: start-ups are what a hold holds. And a thread for each
+    // client: one that is held in its start-up would keep another from ending its transaction.
+    let arguments = ["-n", "-C", "-c", "4", "-j", "4", "-T", "6"];
     let (east, west) = (pair.east.db, pair.west.db);
     let one = run(&server, east, "pgbench", &arguments);
     let two = run(&server, west, "pgbench", &arguments);

@@ -11,8 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers the first connection with these bytes and closes, or keeps it open when there are none.
 async fn server(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut request = [0; 4096];

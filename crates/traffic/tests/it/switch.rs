@@ -84,8 +84,8 @@ async fn load(number: usize, gate: std::net::SocketAddr, stop: Arc<AtomicBool>) 
 /// By the upstreams' own record.
 fn assert_each_once(pair: &Pair, logs: &[Log]) {
     let mut done: BTreeMap<String, usize> = BTreeMap::new();
-    for seen in pair.record.lock().unwrap().iter() {
-        *done.entry(String::from_utf8(seen.body.to_vec()).unwrap()).or_default() += 1;
+    for seen in pair.record.lock().expect("no panic").iter() {
+        *done.entry(String::from_utf8(seen.body.to_vec()).expect("an id")).or_default() += 1;
     }
     for id in logs.iter().flat_map(|log| &log.acknowledged) {
         assert_eq!(done.get(id), Some(&1), "{id}");
@@ -95,7 +95,7 @@ fn assert_each_once(pair: &Pair, logs: &[Log]) {
 /// Whenever the site changes, the new one began its first request after the old one had ended
 /// its last.
 fn assert_no_overlap(pair: &Pair) {
-    let record = pair.record.lock().unwrap();
+    let record = pair.record.lock().expect("no panic");
     let mut by_beginning: Vec<_> = record.iter().collect();
     by_beginning.sort_by_key(|seen| seen.began);
     let mut changes = 0;

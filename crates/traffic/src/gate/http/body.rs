@@ -1,5 +1,6 @@
 //! The body of a response on its way to the client.
 
+use super::clock::Turn;
 use super::pool::CheckIn;
 use super::upstreams::Load;
 use crate::gate::shared::Pass;
@@ -12,14 +13,20 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Either the gate's own words or what an upstream sends.
 #[derive(Debug)]
-pub enum GateBody {
+pub struct GateBody {
+    source: Source,
+    _turn: Option<Turn>,
+}
+
+#[derive(Debug)]
+enum Source {
     Own(Full<Bytes>),
     Upstream(Box<UpstreamBody>),
 }
 
 /// Counts as in flight until it is dropped, and breaks off when the gate must cut.
 #[derive(Debug)]
-pub struct UpstreamBody {
+struct UpstreamBody {
     incoming: Incoming,
     ended: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -38,7 +45,12 @@ pub enum BodyError {
 
 impl GateBody {
     pub fn own(bytes: Bytes) -> Self {
-        GateBody::Own(Full::new(bytes))
+        Self { source: Source::Own(Full::new(bytes)), _turn: None }
+    }
+
+    /// The client's turn lasts as long as the body.
+    pub fn during(self, turn: Turn) -> Self {
+        Self { _turn: Some(turn), ..self }
     }
 
     pub fn upstream(incoming: Incoming, pass: Pass, back: CheckIn, load: Option<Load>) -> Self {
@@ -51,7 +63,7 @@ impl GateBody {
             _pass: pass,
             _load: load,
         };
-        GateBody::Upstream(Box::new(body))
+        Self { source: Source::Upstream(Box::new(body)), _turn: None }
     }
 }
 
@@ -63,27 +75,27 @@ impl Body for GateBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            GateBody::Own(full) => match ready!(Pin::new(full).poll_frame(context)) {
+        match &mut self.get_mut().source {
+            Source::Own(full) => match ready!(Pin::new(full).poll_frame(context)) {
                 Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
                 Some(Err(never)) => match never {},
                 None => Poll::Ready(None),
             },
-            GateBody::Upstream(body) => body.poll(context),
+            Source::Upstream(body) => body.poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            GateBody::Own(full) => full.is_end_stream(),
-            GateBody::Upstream(body) => body.incoming.is_end_stream(),
+        match &self.source {
+            Source::Own(full) => full.is_end_stream(),
+            Source::Upstream(body) => body.incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            GateBody::Own(full) => full.size_hint(),
-            GateBody::Upstream(body) => body.incoming.size_hint(),
+        match &self.source {
+            Source::Own(full) => full.size_hint(),
+            Source::Upstream(body) => body.incoming.size_hint(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod clock;
 mod headers;
 mod pool;
 mod replay;

@@ -1,6 +1,10 @@
 //! HTTP/1.1 with one client, within bounds on size and time.
 
+use super::body::GateBody;
+use super::clock::{Clock, Clocked};
 use super::{Origin, Proxy};
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,14 +20,14 @@ impl Proxy {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let builder = self.builder();
-        let service = service_fn(move |request| {
-            let (proxy, origin) = (Arc::clone(&self), origin.clone());
-            async move { Ok::<_, Infallible>(proxy.answer(origin, request).await) }
-        });
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let (clock, head_time) = (Clock::start(), self.limits().head_time);
+        let stream = TokioIo::new(Clocked { stream, clock: Arc::clone(&clock) });
+        let answer = |request| Arc::clone(&self).turn(origin.clone(), &clock, request);
+        let connection = self.builder().serve_connection(stream, service_fn(answer));
+        let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            () = clock.overdue(head_time) => return,
             () = shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -34,12 +38,25 @@ impl Proxy {
         }
     }
 
+    fn turn(
+        self: Arc<Self>,
+        origin: Origin,
+        clock: &Arc<Clock>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<GateBody>, Infallible>> + Send + 'static {
+        let turn = clock.turn();
+        async move {
+            let response = self.answer(origin, request).await;
+            Ok(response.map(|body| body.during(turn)))
+        }
+    }
+
     fn builder(&self) -> Builder {
-        let limits = &self.shared.spec.limits;
+        let limits = self.limits();
         let mut builder = Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_time)
+            .header_read_timeout(limits.idle_time)
             .max_buf_size(limits.head)
             .max_headers(limits.headers)
             .pipeline_flush(true);

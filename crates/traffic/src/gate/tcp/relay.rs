@@ -13,11 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Of each direction of each connection.
 const BUFFER: usize = 16 * 1024;
 /// For the gate's last words to a client that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A client that has just connected is about to say what it wants: a drain waits so long for its
+/// log-in, and then so long for its first words.
+const LOG_IN: Duration = Duration::from_secs(1);
+const FIRST_WORDS: Duration = Duration::from_millis(200);
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,8 @@ struct State {
     counted_busy: bool,
     /// The gate waits for a moment at which cutting loses nothing.
     draining: bool,
+    /// Until then the session counts as new; None once it was used.
+    new_until: Option<Instant>,
 }
 
 /// Carries the session until either side or the posture ends it.
@@ -79,12 +87,19 @@ pub async fn say<W: tokio::io::AsyncWrite + Unpin>(to: &mut W, fatal: &Fatal) ->
 impl<'a> Session<'a> {
     fn new(pass: &'a Pass) -> Self {
         let tracker = Tracker::started();
-        let state = State { tracker, flushed: true, counted_busy: false, draining: false };
+        let new_until = Some(Instant::now() + LOG_IN);
+        let state =
+            State { tracker, flushed: true, counted_busy: false, draining: false, new_until };
         Self { pass, state: Mutex::new(state), settled: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when a drain spares the session because it is new.
+    fn new_until(&self) -> Option<Instant> {
+        self.state().new_until.filter(|until| Instant::now() < *until)
     }
 
     fn may_speak(&self) -> bool {
@@ -144,6 +159,7 @@ impl<'a> Session<'a> {
     fn note<E>(&self, change: impl FnOnce(&mut State) -> Result<(), E>) -> Result<(), E> {
         let mut state = self.state();
         change(&mut state)?;
+        state.age();
         let busy = state.tracker.is_busy();
         if busy != state.counted_busy {
             state.counted_busy = busy;
@@ -179,7 +195,9 @@ impl<'a> Session<'a> {
                 OpenWork::Drain if self.may_be_cut() => return End::Cut,
                 OpenWork::Drain => {}
             }
+            let new_until = self.new_until().filter(|_| verdict == OpenWork::Drain);
             tokio::select! {
+                () = sleep_until(new_until) => {}
                 _ = changes.changed() => {}
                 () = step => {}
                 () = self.settled.notified() => {}
@@ -191,7 +209,23 @@ impl<'a> Session<'a> {
     fn may_be_cut(&self) -> bool {
         let mut state = self.state();
         state.draining = true;
-        self.pass.shared.http_quiet(&self.pass.route) && !state.tracker.is_busy() && state.flushed
+        let new = state.new_until.is_some_and(|until| Instant::now() < until);
+        !new && self.pass.shared.http_quiet(&self.pass.route)
+            && !state.tracker.is_busy()
+            && state.flushed
+    }
+}
+
+impl State {
+    /// Logged in: the first words are waited for. Busy once: the session is not new any more.
+    fn age(&mut self) {
+        if self.tracker.is_busy() {
+            self.new_until = None;
+        } else if self.tracker.is_logged_in()
+            && let Some(until) = &mut self.new_until
+        {
+            *until = (*until).min(Instant::now() + FIRST_WORDS);
+        }
     }
 }
 
@@ -200,6 +234,13 @@ impl Drop for Session<'_> {
         if self.state().counted_busy {
             self.count(false);
         }
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -60,6 +60,10 @@ impl Tracker {
         }
     }
 
+    pub fn is_logged_in(&self) -> bool {
+        self.state.status != Status::Starting
+    }
+
     /// The server's stream is between two messages: one of the gate's own may follow.
     pub fn may_speak(&self) -> bool {
         self.server.at_boundary()

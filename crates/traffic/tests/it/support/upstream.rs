@@ -32,9 +32,9 @@ pub type Record = Arc<Mutex<Vec<Seen>>>;
 
 pub struct Upstream {
     pub address: SocketAddr,
-    pub record: Record,
-    /// Requests under way; `/slow` waits here until the test lets it go.
+    /// `/slow` waits here until the test lets it go.
     pub gate: Arc<Semaphore>,
+    /// Requests begun.
     pub entered: watch::Receiver<usize>,
     _stop: DropGuard,
 }
@@ -52,14 +52,15 @@ impl Upstream {
         let address = listener.local_addr().expect("it is bound");
         let (stop, gate) = (CancellationToken::new(), Arc::new(Semaphore::new(0)));
         let (entered, entries) = watch::channel(0);
-        let server =
-            Server { site: site.to_owned(), record: record.clone(), gate: gate.clone(), entered };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, Arc::new(server))));
-        Self { address, record, gate, entered: entries, _stop: stop.drop_guard() }
+        let server = Server { site: site.to_owned(), record, gate: gate.clone(), entered };
+        let accepting = accept(listener, Arc::new(server), stop.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
+        Self { address, gate, entered: entries, _stop: stop.drop_guard() }
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>) {
+/// Its connections end with it, as those of a killed process do.
+async fn accept(listener: TcpListener, server: Arc<Server>, stop: CancellationToken) {
     loop {
         let (stream, _) = listener.accept().await.expect("accept");
         let server = server.clone();
@@ -67,7 +68,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
             let server = server.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        tokio::spawn(Builder::new().serve_connection(TokioIo::new(stream), service));
+        let connection = Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(connection));
     }
 }
 
