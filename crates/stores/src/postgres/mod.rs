@@ -1,13 +1,14 @@
 //! PostgreSQL: the link that replicates a database, the fence that closes it, the salvage that
 //! keeps what only it had, and the comparison that proves two of them equal.
 
-mod catalog;
 pub mod applied;
+mod catalog;
 pub mod check;
 pub mod compare;
 pub mod connect;
 pub mod fault;
 pub mod fence;
+pub mod link;
 pub mod probe;
 pub mod put_right;
 pub mod replication;

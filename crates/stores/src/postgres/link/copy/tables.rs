@@ -1,0 +1,139 @@
+//! Which tables there are, and whether the target is fit for a first copy.
+
+use super::super::failure::LinkError;
+use super::super::receive::PUBLICATION;
+use super::super::sql::Sql;
+use crate::postgres::replication::quote_identifier;
+use std::collections::BTreeSet;
+
+/// A published table of the source.
+#[derive(Debug, Clone)]
+pub(super) struct SourceTable {
+    /// As people write it.
+    pub name: String,
+    /// As SQL writes it.
+    pub quoted: String,
+    /// As SQL writes the list, with its parentheses; empty for a table without columns.
+    pub columns: String,
+    /// Every column's binary form reads the same in another database. Types that are made there
+    /// have other numbers there, and some forms contain such numbers.
+    pub binary: bool,
+    /// It belongs to an extension, which may have filled it.
+    pub of_extension: bool,
+}
+
+/// A plain table of the target, outside Mainstay's own schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Present {
+    pub name: String,
+    pub quoted: String,
+    pub of_extension: bool,
+}
+
+/// Largest first, so that no large one is left for the end.
+pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkError> {
+    const EXISTS: &str = "SELECT FROM pg_publication WHERE pubname = $1";
+    const LIST: &str = "
+        SELECT p.schemaname::text, p.tablename::text,
+               coalesce(array_agg(a.attname::text ORDER BY a.attnum)
+                        FILTER (WHERE a.attname IS NOT NULL), '{}'),
+               coalesce(bool_and(tn.nspname = 'pg_catalog' AND t.typtype IN ('b', 'r', 'm')
+                        AND t.typsend <> 0 AND t.typname !~ '^_?reg'
+                        AND coalesce(e.typtype, 'b') IN ('b', 'r', 'm')), true),
+               EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+        FROM pg_publication_tables p
+        JOIN pg_namespace n ON n.nspname = p.schemaname
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (p.attnames)
+        LEFT JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
+        LEFT JOIN pg_type e ON e.oid = t.typelem
+        WHERE p.pubname = $1 AND p.schemaname <> 'mainstay'
+        GROUP BY p.schemaname, p.tablename, c.oid
+        ORDER BY pg_table_size(c.oid) DESC";
+    if source.rows("look for the publication", EXISTS, &[&PUBLICATION]).await?.is_empty() {
+        return Err(LinkError::NotPrepared { place: source.place().to_owned() });
+    }
+    let rows = source.rows("list the published tables", LIST, &[&PUBLICATION]).await?;
+    Ok(rows.iter().map(SourceTable::read).collect())
+}
+
+impl SourceTable {
+    fn read(row: &tokio_postgres::Row) -> Self {
+        let (schema, name): (&str, &str) = (row.get(0), row.get(1));
+        let columns: Vec<&str> = row.get(2);
+        let columns: Vec<_> = columns.into_iter().map(quote_identifier).collect();
+        Self {
+            name: format!("{schema}.{name}"),
+            quoted: format!("{}.{}", quote_identifier(schema), quote_identifier(name)),
+            columns: match columns.is_empty() {
+                true => String::new(),
+                false => format!("({})", columns.join(", ")),
+            },
+            binary: row.get(3),
+            of_extension: row.get(4),
+        }
+    }
+}
+
+pub(super) async fn present(target: &Sql) -> Result<BTreeSet<Present>, LinkError> {
+    const LIST: &str = "
+        SELECT n.nspname::text, c.relname::text,
+               EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+          AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'mainstay')";
+    let rows = target.rows("list the target's tables", LIST, &[]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        let (schema, name): (&str, &str) = (row.get(0), row.get(1));
+        Present {
+            name: format!("{schema}.{name}"),
+            quoted: format!("{}.{}", quote_identifier(schema), quote_identifier(name)),
+            of_extension: row.get(2),
+        }
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+pub(super) async fn must_be_empty(target: &Sql, here: &BTreeSet<Present>) -> Result<(), LinkError> {
+    for table in here.iter().filter(|table| !table.of_extension) {
+        let first = format!("SELECT FROM ONLY {} LIMIT 1", table.quoted);
+        if !target.rows("look for rows", &first, &[]).await?.is_empty() {
+            let (place, table) = (target.place().to_owned(), table.name.clone());
+            return Err(LinkError::NotEmpty { place, table });
+        }
+    }
+    Ok(())
+}
+
+/// Every published table must be there; their columns are compared when rows come.
+pub(super) fn must_match(
+    target: &Sql,
+    published: &[SourceTable],
+    here: &BTreeSet<Present>,
+) -> Result<(), LinkError> {
+    let names: BTreeSet<_> = here.iter().map(|table| table.name.as_str()).collect();
+    match published.iter().find(|table| !names.contains(table.name.as_str())) {
+        None => Ok(()),
+        Some(missing) => Err(LinkError::Mismatch {
+            place: target.place().to_owned(),
+            what: format!(
+                "the table {} does not exist, although others do (a target without any tables is \
+                 given those of the source)",
+                missing.name
+            ),
+        }),
+    }
+}
+
+/// Takes away what a copy of ours that was cut off had brought.
+pub(super) async fn empty(target: &Sql, here: &BTreeSet<Present>) -> Result<(), LinkError> {
+    if here.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = here.iter().map(|table| table.quoted.as_str()).collect();
+    let truncate = format!("TRUNCATE ONLY {} CASCADE", names.join(", ONLY "));
+    target.batch("empty the tables of a copy that was cut off", &truncate).await
+}

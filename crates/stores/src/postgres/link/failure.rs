@@ -1,0 +1,226 @@
+//! What can go wrong with a link, and the one place that decides whether it tries again.
+
+use crate::postgres::connect::ConnectError;
+use crate::postgres::replication::ReplicationError;
+use mainstay_core::Epoch;
+use mainstay_core::position::Lsn;
+
+/// `place` is the endpoint as people write it: `host:port/database`.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Replication(#[from] ReplicationError),
+
+    #[error("{place}: could not {doing}: {why}")]
+    Sql { place: String, doing: String, why: String, sqlstate: Option<String> },
+
+    #[error("{place} has said nothing for {seconds} s")]
+    Silent { place: String, seconds: u64 },
+
+    #[error("{place}: another session of this link moved its position from {expected}")]
+    Overtaken { place: String, expected: Lsn },
+
+    #[error(
+        "{place}: this link's epoch {ours} is stale, the database has seen epoch {seen}; nothing \
+         was applied; look at `mainstay status` for the active site"
+    )]
+    StaleEpoch { place: String, ours: Epoch, seen: Epoch },
+
+    #[error(
+        "{place}: Mainstay's tables are missing there; run `mainstay check`, then start the \
+         agent of that site, which makes them"
+    )]
+    NotPrepared { place: String },
+
+    #[error(
+        "{place}: the replication slot \"{slot}\" is gone, and with it the changes after \
+         {position}; empty the target's tables and delete its row in mainstay.link, so that the \
+         link copies anew"
+    )]
+    SlotMissing { place: String, slot: String, position: Lsn },
+
+    #[error(
+        "{place}: the replication slot \"{slot}\" was invalidated ({why}), and the changes after \
+         the target's position are gone; drop the slot, empty the target's tables and delete its \
+         row in mainstay.link, so that the link copies anew"
+    )]
+    SlotLost { place: String, slot: String, why: String },
+
+    #[error(
+        "{place}: the target is at {position}, but had confirmed {confirmed}: it was set back, \
+         and the changes in between cannot be had again; copy it anew"
+    )]
+    TargetRewound { place: String, position: Lsn, confirmed: Lsn },
+
+    #[error(
+        "{place}: the source's history ends at {end}, before the target's position {position}: \
+         the source was set back or is another server; find out which side is right, then copy anew"
+    )]
+    SourceRewound { place: String, end: Lsn, position: Lsn },
+
+    #[error(
+        "{place}: the replication slot \"{slot}\" exists, but the target has no position for this \
+         link; if nobody needs what the slot holds, drop it with \
+         `SELECT pg_drop_replication_slot('{slot}')`, and the link copies anew"
+    )]
+    PositionMissing { place: String, slot: String },
+
+    #[error(
+        "{place}: the table {table} already has rows, and the first copy would mix with them; \
+         nothing was touched; empty the target's tables, or name another database"
+    )]
+    NotEmpty { place: String, table: String },
+
+    #[error("{place}: {what}; make both sides' tables the same, then start the link again")]
+    Mismatch { place: String, what: String },
+
+    #[error(
+        "{place}: the source changed a row of {table} that the target does not have ({change} \
+         found {found} rows, in the transaction that ends at {position}); somebody else wrote \
+         there; run `mainstay compare`, and put the row right or copy the table anew"
+    )]
+    RowMissing { place: String, table: String, change: &'static str, found: u64, position: Lsn },
+
+    #[error(
+        "{place} refused a change of {table}: {why}; make both sides' tables the same, then start \
+         the link again"
+    )]
+    Refused { place: String, table: String, why: String },
+
+    #[error("{place}: {what}; nothing was skipped; update Mainstay, or report this")]
+    NotUnderstood { place: String, what: String },
+
+    #[error(
+        "{place}: between {position} and the position up to which rows were put right, {what}; \
+         take the salvage and put the rows right again, or copy {table} anew"
+    )]
+    PutRightCrossed { place: String, table: String, position: Lsn, what: &'static str },
+
+    #[error("the tables could not be made at {place}: {why}; mend that, then start the link again")]
+    Schema { place: String, why: String },
+}
+
+/// What a link does about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It heals by itself: connect again, after a while.
+    Retry,
+    /// It does not: stop until a person has acted, with this documented code.
+    Stop(&'static str),
+}
+
+impl LinkError {
+    /// The policy for every error of a link, in one place. What is not known to heal by itself
+    /// stops the link: a link that stands still is seen, one that skips is not.
+    pub fn verdict(&self) -> Verdict {
+        use Verdict::{Retry, Stop};
+        match self {
+            LinkError::Connect(error) => connect_verdict(error),
+            LinkError::Replication(ReplicationError::Connect(error)) => connect_verdict(error),
+            LinkError::Replication(ReplicationError::Lost { .. }) => Retry,
+            LinkError::Replication(ReplicationError::Refused { sqlstate, .. }) => {
+                match sqlstate.as_str() {
+                    // object_not_in_prerequisite_state, undefined_file: the slot was invalidated,
+                    // or the files that it needs are gone.
+                    "55000" | "58P01" => Stop("MS-PG-121"),
+                    // undefined_object: of slot and publication.
+                    "42704" => Stop("MS-PG-120"),
+                    other => sqlstate_verdict(other),
+                }
+            }
+            LinkError::Replication(
+                ReplicationError::Protocol { .. } | ReplicationError::Decode { .. },
+            ) => Stop("MS-PG-210"),
+            LinkError::Sql { sqlstate: None, .. } => Retry,
+            LinkError::Sql { sqlstate: Some(code), .. } => sqlstate_verdict(code),
+            LinkError::Silent { .. } | LinkError::Overtaken { .. } => Retry,
+            LinkError::NotPrepared { .. } => Stop("MS-PG-103"),
+            LinkError::StaleEpoch { .. } => Stop("MS-PG-110"),
+            LinkError::SlotMissing { .. } => Stop("MS-PG-120"),
+            LinkError::SlotLost { .. } => Stop("MS-PG-121"),
+            LinkError::TargetRewound { .. } => Stop("MS-PG-203"),
+            LinkError::SourceRewound { .. } => Stop("MS-PG-204"),
+            LinkError::PositionMissing { .. } => Stop("MS-PG-205"),
+            LinkError::NotEmpty { .. } => Stop("MS-PG-206"),
+            LinkError::Mismatch { .. } => Stop("MS-PG-207"),
+            LinkError::RowMissing { .. } => Stop("MS-PG-208"),
+            LinkError::Refused { .. } => Stop("MS-PG-209"),
+            LinkError::NotUnderstood { .. } => Stop("MS-PG-210"),
+            LinkError::PutRightCrossed { .. } => Stop("MS-PG-211"),
+            LinkError::Schema { .. } => Stop("MS-PG-212"),
+        }
+    }
+}
+
+fn connect_verdict(error: &ConnectError) -> Verdict {
+    match error {
+        ConnectError::Unreachable { .. } => Verdict::Retry,
+        ConnectError::Refused { sqlstate, .. } => match sqlstate_verdict(sqlstate) {
+            Verdict::Retry => Verdict::Retry,
+            Verdict::Stop(_) => Verdict::Stop(error.code()),
+        },
+        ConnectError::Tls { .. } | ConnectError::Authority { .. } => Verdict::Stop(error.code()),
+    }
+}
+
+/// PostgreSQL manual, "PostgreSQL Error Codes".
+fn sqlstate_verdict(code: &str) -> Verdict {
+    const OPERATOR_INTERVENTION: [&str; 5] = ["57014", "57P01", "57P02", "57P03", "57P05"];
+    let heals = code.starts_with("08") // connection exception
+        || code.starts_with("53") // insufficient resources: disk, memory, connections
+        || code.starts_with("40") // serialization failure, deadlock
+        || OPERATOR_INTERVENTION.contains(&code)
+        || matches!(code, "55006" | "55P03") // object in use, lock not available
+        || matches!(code, "25006" | "25P03" | "25P04") // read-only, session time limits
+        || matches!(code, "55000" | "58030"); // not in the state for it (recovery), I/O error
+    if heals { Verdict::Retry } else { Verdict::Stop("MS-PG-209") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(code: &str) -> LinkError {
+        let (place, doing, why) = ("p".to_owned(), "d".to_owned(), "w".to_owned());
+        LinkError::Sql { place, doing, why, sqlstate: Some(code.to_owned()) }
+    }
+
+    #[test]
+    fn what_heals_by_itself_is_tried_again_and_nothing_else() {
+        for code in ["08006", "53100", "53300", "57P01", "57P03", "40P01", "55006", "25006"] {
+            assert_eq!(sql(code).verdict(), Verdict::Retry, "{code}");
+        }
+        for code in ["23505", "22P02", "42P01", "XX001", "XX000", "0A000", "57P04"] {
+            assert!(matches!(sql(code).verdict(), Verdict::Stop(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_invalidated_slot_is_never_tried_again() {
+        let refused = |sqlstate: &str| {
+            LinkError::Replication(ReplicationError::Refused {
+                place: "p".to_owned(),
+                doing: "to stream".to_owned(),
+                why: "w".to_owned(),
+                sqlstate: sqlstate.to_owned(),
+            })
+        };
+        assert_eq!(refused("55000").verdict(), Verdict::Stop("MS-PG-121"));
+        assert_eq!(refused("42704").verdict(), Verdict::Stop("MS-PG-120"));
+        assert_eq!(refused("55006").verdict(), Verdict::Retry);
+    }
+
+    #[test]
+    fn a_bad_certificate_or_password_stops_and_a_dead_server_does_not() {
+        let place = || "p".to_owned();
+        let tls = ConnectError::Tls { place: place(), why: place() };
+        assert_eq!(LinkError::from(tls).verdict(), Verdict::Stop("MS-PG-105"));
+        let password =
+            ConnectError::Refused { place: place(), why: place(), sqlstate: "28P01".into() };
+        assert_eq!(LinkError::from(password).verdict(), Verdict::Stop("MS-PG-101"));
+        let dead = ConnectError::Unreachable { place: place(), why: place() };
+        assert_eq!(LinkError::from(dead).verdict(), Verdict::Retry);
+    }
+}

@@ -1,0 +1,40 @@
+//! The link: copies a database once, then applies its changes as they are committed, with the
+//! position in the same target transaction as the data.
+//!
+//! ```text
+//! source --stream--> receive -> queue -> apply --transactions--> target
+//!    ^                  |                                          |
+//!    +--- confirmed ----+---------------- position ----------------+
+//! ```
+//!
+//! Invariant: the position is moved by compare-and-set under the link's epoch, first thing in each
+//! target transaction, so no transaction is applied twice and no stale link applies any.
+//! Invariant: the source is only told of positions that are durable at the target.
+//! Invariant: what is not understood or not accepted stops the link; nothing is skipped.
+
+mod apply;
+mod assemble;
+mod backoff;
+mod copy;
+mod failure;
+mod handle;
+mod lag;
+mod observe;
+mod pipeline;
+mod queue;
+mod receive;
+mod resume;
+mod run;
+mod sequences;
+mod shared;
+mod skip;
+mod spec;
+mod sql;
+mod statement;
+mod table;
+mod target;
+mod unit;
+
+pub use failure::{LinkError, Verdict};
+pub use handle::{Link, Paused, WaitError, start};
+pub use spec::{LinkSpec, slot_name};

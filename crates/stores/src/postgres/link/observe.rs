@@ -1,0 +1,67 @@
+//! What a link looks at at its source, beside the stream: its clock and end, its sequences.
+
+use super::failure::LinkError;
+use super::shared::Shared;
+use super::sql::Sql;
+use super::{resume, sequences};
+use mainstay_core::position::Lsn;
+use std::convert::Infallible;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// A source whose end does not move for this long is given a record, so that its slot moves too
+/// and holds back no history of other databases.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Looks once a second. When it cannot, the lag becomes unknown by itself; the stream goes on.
+pub(super) async fn observe(shared: &Shared, watcher: Sql) -> Infallible {
+    let mut watcher = Some(watcher);
+    let mut heartbeat = Heartbeat { end: Lsn::default(), moved: Instant::now() };
+    loop {
+        let looked = match &watcher {
+            Some(sql) => look(shared, sql, &mut heartbeat).await.map(|()| None),
+            None => open(shared).await.map(Some),
+        };
+        match looked {
+            Ok(None) => {}
+            Ok(Some(sql)) => {
+                watcher = Some(sql);
+                continue;
+            }
+            Err(error) => {
+                tracing::debug!(link = %shared.spec.name(), %error, "cannot look at the source");
+                watcher = None;
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn open(shared: &Shared) -> Result<Sql, LinkError> {
+    Sql::open(&shared.spec.source, &format!("watch {}", shared.spec.slot())).await
+}
+
+struct Heartbeat {
+    end: Lsn,
+    moved: Instant,
+}
+
+async fn look(shared: &Shared, sql: &Sql, heartbeat: &mut Heartbeat) -> Result<(), LinkError> {
+    // The clock first: at that time the history ended at or before what is read next.
+    const LOOK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+                        pg_current_wal_flush_lsn()::text";
+    const BEAT: &str = "SELECT pg_logical_emit_message(false, 'mainstay', 'heartbeat')";
+    let rows = sql.rows("read the source's clock and end", LOOK, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let end = resume::parse_lsn(sql, row.get(1))?;
+    shared.sample(end, row.get(0));
+    let values = sequences::read(sql).await?;
+    *shared.sequences.lock().unwrap_or_else(PoisonError::into_inner) = Some(values);
+    if end != heartbeat.end {
+        *heartbeat = Heartbeat { end, moved: Instant::now() };
+    } else if heartbeat.moved.elapsed() >= HEARTBEAT {
+        sql.rows("emit a heartbeat", BEAT, &[]).await?;
+    }
+    Ok(())
+}

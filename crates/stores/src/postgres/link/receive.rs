@@ -1,0 +1,199 @@
+//! The receiving side: from the source's stream into the queue.
+
+use super::apply::stop_wished;
+use super::assemble::Assembler;
+use super::backoff::Backoff;
+use super::failure::{LinkError, Verdict};
+use super::shared::{Shared, Side};
+use super::sql::Sql;
+use super::unit::Unit;
+use super::{observe, resume};
+use crate::postgres::connect::place;
+use crate::postgres::replication::{ChangeReader, ChangeStream, Replication, StatusSender};
+use mainstay_core::position::Lsn;
+use mainstay_wire::pgoutput::{Message, StatusUpdate, StreamMessage, decode};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub(super) const PUBLICATION: &str = "mainstay";
+/// How often the source is told the position, and asked for a sign of life.
+const STATUS: Duration = Duration::from_secs(1);
+/// A source that says nothing for this long, although it is asked, is gone.
+const GONE: Duration = Duration::from_secs(10);
+/// A session that lasted this long is not one of a series of failures.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// Receives until that is no longer possible, connecting again by itself; the error is final.
+pub(super) async fn receive(shared: &Shared) -> LinkError {
+    let mut backoff = Backoff::default();
+    loop {
+        let start = Instant::now();
+        let Err(error) = session(shared).await;
+        if let Verdict::Stop(_) = error.verdict() {
+            return error;
+        }
+        if start.elapsed() > LASTED {
+            backoff.succeeded();
+        }
+        tracing::warn!(link = %shared.spec.name(), %error, "the link lost its source; trying again");
+        shared.source(Side::Down(error.to_string()));
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError> {
+    let spec = &shared.spec;
+    let slot = spec.slot();
+    let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
+    let from = may_go_on(shared, &watcher, &slot).await?;
+    let connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
+    let stream = connection.start(&slot, from, PUBLICATION).await?;
+    shared.source(Side::Up);
+    let mut receiver = Receiver {
+        shared,
+        place: place(&spec.source),
+        assembler: Assembler::default(),
+        heard: Instant::now(),
+    };
+    let ended = tokio::select! {
+        Err(error) = receiver.run(stream) => error,
+        never = observe::observe(shared, watcher) => match never {},
+    };
+    receiver.abandon();
+    Err(ended)
+}
+
+/// Checks slot and position, ends what still uses the slot, and returns where to stream from.
+async fn may_go_on(shared: &Shared, watcher: &Sql, slot_name: &str) -> Result<Lsn, LinkError> {
+    const END: &str = "SELECT pg_terminate_backend($1, 5000)";
+    let tail = shared.queue.tail().unwrap_or_default();
+    let applied = shared.applied().unwrap_or_default();
+    let slot = resume::find_slot(watcher, slot_name).await?;
+    let end = resume::source_end(watcher).await?;
+    resume::check(watcher.place(), slot_name, slot.as_ref(), applied, end)?;
+    if tail > end {
+        let (place, position) = (watcher.place().to_owned(), tail);
+        return Err(LinkError::SourceRewound { place, end, position });
+    }
+    if let Some(pid) = slot.and_then(|slot| slot.active_pid) {
+        watcher.rows("end the slot's older reader", END, &[&pid]).await?;
+    }
+    Ok(tail)
+}
+
+struct Receiver<'a> {
+    shared: &'a Shared,
+    place: String,
+    assembler: Assembler,
+    heard: Instant,
+}
+
+impl Receiver<'_> {
+    async fn run(&mut self, stream: ChangeStream) -> Result<std::convert::Infallible, LinkError> {
+        let ChangeStream { mut reader, mut sender } = stream;
+        let shared = self.shared;
+        let mut wish = shared.wish.subscribe();
+        let mut due = tokio::time::interval(STATUS);
+        let mut waiting: Option<Unit> = None;
+        loop {
+            tokio::select! {
+                _ = due.tick() => {
+                    self.check_silence(waiting.is_some())?;
+                    self.tell(&mut sender).await?;
+                }
+                // Somebody waits for a position, or the source's end was looked at.
+                Ok(()) = wish.changed() => self.tell(&mut sender).await?,
+                () = shared.sampled.notified() => self.tell(&mut sender).await?,
+                () = shared.queue.room(), if waiting.is_some() => self.push(waiting.take()),
+                next = reader.next(), if waiting.is_none() => {
+                    let reply;
+                    (waiting, reply) = self.message(&reader, next?)?;
+                    if reply {
+                        self.tell(&mut sender).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn push(&self, unit: Option<Unit>) {
+        if let Some(unit) = unit {
+            self.shared.queue.push(unit);
+            self.shared.queue.arriving(self.assembler.arriving());
+            if let Some(received) = self.shared.queue.received() {
+                self.shared.received(received);
+            }
+        }
+    }
+
+    /// While the queue is full nothing is read, so that nothing is heard either.
+    fn check_silence(&mut self, full: bool) -> Result<(), LinkError> {
+        if full {
+            self.heard = Instant::now();
+        }
+        if self.heard.elapsed() < GONE {
+            return Ok(());
+        }
+        Err(LinkError::Silent { place: self.place.clone(), seconds: GONE.as_secs() })
+    }
+
+    /// Only what is durable at the target is confirmed.
+    async fn tell(&self, sender: &mut StatusSender) -> Result<(), LinkError> {
+        let applied = self.shared.applied().unwrap_or_default();
+        let written = self.shared.queue.tail().unwrap_or(applied).max(applied);
+        let clock_micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clock_micros = i64::try_from(clock_micros.as_micros()).unwrap_or(i64::MAX);
+        let status = StatusUpdate { written, flushed: applied, applied, clock_micros, reply: true };
+        Ok(sender.send(status).await?)
+    }
+
+    /// A unit for the queue, and whether the source wants an answer.
+    fn message(
+        &mut self,
+        reader: &ChangeReader,
+        message: StreamMessage,
+    ) -> Result<(Option<Unit>, bool), LinkError> {
+        self.heard = Instant::now();
+        match message {
+            StreamMessage::Keepalive { end, clock_micros, reply } => {
+                // Within a transaction it says nothing of that transaction.
+                let end = self.assembler.arriving().is_none().then_some(end);
+                self.shared.heard(clock_micros, end);
+                Ok((end.map(Unit::Covered), reply))
+            }
+            StreamMessage::XLogData { clock_micros, data, .. } => {
+                self.shared.heard(clock_micros, None);
+                let message = decode(data).map_err(|why| reader.undecoded(why))?;
+                Ok((self.feed(message)?, false))
+            }
+        }
+    }
+
+    fn feed(&mut self, message: Message) -> Result<Option<Unit>, LinkError> {
+        let begins = matches!(message, Message::Begin(_));
+        let unit = self.assembler.feed(message).map_err(|what| LinkError::NotUnderstood {
+            place: self.place.clone(),
+            what: what.to_string(),
+        })?;
+        if begins {
+            self.shared.queue.arriving(self.assembler.arriving());
+        }
+        Ok(unit)
+    }
+
+    /// What has come of a transaction is forgotten; it comes again, whole.
+    fn abandon(&self) {
+        self.shared.queue.arriving(None);
+        if self.assembler.parted() {
+            self.shared.queue.push(Unit::Abandoned);
+        }
+    }
+}
+
+/// For a link that has no position yet: the same wait, until it is told to stop.
+pub(super) async fn wait_or_stop(shared: &Shared, wait: Duration) -> bool {
+    let mut wish = shared.wish.subscribe();
+    tokio::select! {
+        () = tokio::time::sleep(wait) => false,
+        () = stop_wished(&mut wish) => true,
+    }
+}

@@ -1,0 +1,125 @@
+//! The life of a link: begin, then receive and apply side by side until it is stopped.
+
+use super::apply::{self, End, stop_wished};
+use super::backoff::Backoff;
+use super::copy;
+use super::failure::{LinkError, Verdict};
+use super::receive;
+use super::resume::{self, AtTarget};
+use super::shared::{Shared, Side};
+use super::sql::Sql;
+use mainstay_core::position::Lsn;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PUBLISH: Duration = Duration::from_millis(200);
+
+/// Runs until the link is told to stop, or cannot go on without a person.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let publishing = async {
+        loop {
+            tokio::time::sleep(PUBLISH).await;
+            shared.publish();
+        }
+    };
+    tokio::select! {
+        ended = live(&shared) => if let Err(error) = ended {
+            shared.stopped(&error);
+        },
+        () = publishing => {}
+    }
+    shared.publish();
+}
+
+async fn live(shared: &Shared) -> Result<(), LinkError> {
+    loop {
+        let Some(position) = begin_or_stop(shared).await? else { return Ok(()) };
+        shared.queue.reset(position.at);
+        shared.positioned(position.at, position.commit_micros);
+        if stream(shared).await? == Flow::Stopped {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Stopped,
+    BeginAgain,
+}
+
+/// A source that stops for good closes the queue: what it has sent is still applied.
+async fn stream(shared: &Shared) -> Result<Flow, LinkError> {
+    let mut ended = None;
+    let receiving = receive::receive(shared);
+    let applying = apply::apply(shared);
+    tokio::pin!(receiving, applying);
+    loop {
+        tokio::select! {
+            error = &mut receiving, if ended.is_none() => {
+                shared.stopped(&error);
+                shared.queue.close();
+                ended = Some(error);
+            }
+            end = &mut applying => return match (end, ended) {
+                (End::Stopped, _) => Ok(Flow::Stopped),
+                (End::Failed(error), _) | (End::Drained | End::Reset, Some(error)) => Err(error),
+                (End::Drained | End::Reset, None) => Ok(Flow::BeginAgain),
+            },
+        }
+    }
+}
+
+/// Where to begin.
+struct Begin {
+    at: Lsn,
+    commit_micros: Option<i64>,
+}
+
+/// None when the link was told to stop first.
+async fn begin_or_stop(shared: &Shared) -> Result<Option<Begin>, LinkError> {
+    let mut wish = shared.wish.subscribe();
+    tokio::select! {
+        () = stop_wished(&mut wish) => Ok(None),
+        begun = begin_at_last(shared) => begun.map(Some),
+    }
+}
+
+async fn begin_at_last(shared: &Shared) -> Result<Begin, LinkError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let begun = begin(shared).await;
+        shared.copying(None);
+        let error = match begun {
+            Ok(begin) => return Ok(begin),
+            Err(error) => error,
+        };
+        if let Verdict::Stop(_) = error.verdict() {
+            return Err(error);
+        }
+        tracing::warn!(link = %shared.spec.name(), %error, "the link cannot begin; trying again");
+        shared.source(Side::Down(error.to_string()));
+        if receive::wait_or_stop(shared, backoff.next()).await {
+            return Err(error);
+        }
+    }
+}
+
+/// A target that has a position needs no source to say where to go on, which is what a link at a
+/// site must be able to do whose source is gone. Only a first copy needs both.
+async fn begin(shared: &Shared) -> Result<Begin, LinkError> {
+    let spec = &shared.spec;
+    let target = Sql::open(&spec.target, &spec.apply_session()).await?;
+    match resume::claim(&target, spec).await? {
+        AtTarget::Position { at, commit_micros } => Ok(Begin { at, commit_micros }),
+        AtTarget::Copying => first_copy(shared, &target, true).await,
+        AtTarget::Nothing => first_copy(shared, &target, false).await,
+    }
+}
+
+async fn first_copy(shared: &Shared, target: &Sql, again: bool) -> Result<Begin, LinkError> {
+    resume::end_older_sessions(target, &shared.spec).await?;
+    let at = copy::copy(shared, target, again).await?;
+    shared.source(Side::Starting);
+    Ok(Begin { at, commit_micros: None })
+}

@@ -1,0 +1,165 @@
+//! Rows that were taken from the source's snapshot already (`mainstay.put_right`): older changes
+//! to them are skipped until the link has passed that snapshot.
+
+use super::failure::LinkError;
+use super::sql::Sql;
+use super::unit::SourceTable;
+use mainstay_core::position::Lsn;
+use mainstay_wire::pgoutput::{OldTuple, Value};
+use std::collections::{HashMap, HashSet};
+
+/// Values of the replica identity's columns as text, in column order.
+pub(super) type Key = Vec<Option<String>>;
+
+/// What to do with a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Apply,
+    LeaveOut,
+    /// It moves a row from a named key to another one, or back: neither is right.
+    Crosses,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct SkipSet {
+    until: Lsn,
+    tables: HashMap<String, HashSet<Key>>,
+}
+
+impl SkipSet {
+    pub async fn load(sql: &Sql, link: &str, position: Lsn) -> Result<Self, LinkError> {
+        const NAMED: &str = "SELECT table_name, key::text, until::text FROM mainstay.put_right \
+                             WHERE link = $1 AND until > $2::text::pg_lsn";
+        let rows =
+            sql.rows("read mainstay.put_right", NAMED, &[&link, &position.to_string()]).await?;
+        let mut set = Self::default();
+        for row in rows {
+            let damaged = || LinkError::NotUnderstood {
+                place: sql.place().to_owned(),
+                what: "a row of mainstay.put_right is damaged".to_owned(),
+            };
+            let key: Key = serde_json::from_str(row.get(1)).map_err(|_| damaged())?;
+            let until: Lsn = row.get::<_, &str>(2).parse().map_err(|_| damaged())?;
+            set.add(row.get(0), key, until);
+        }
+        Ok(set)
+    }
+
+    fn add(&mut self, table: String, key: Key, until: Lsn) {
+        self.until = self.until.max(until);
+        self.tables.entry(table).or_default().insert(key);
+    }
+
+    /// The position from which on nothing is skipped, while something is.
+    pub fn until(&self) -> Option<Lsn> {
+        (!self.tables.is_empty()).then_some(self.until)
+    }
+
+    pub fn clear(&mut self) {
+        self.tables.clear();
+    }
+
+    /// The keys of `table` that matter to a transaction whose commit record begins at
+    /// `commit_lsn`: `until` is where a record ended, so none lies between its begin and end.
+    fn keys(&self, table: &SourceTable, commit_lsn: Lsn) -> Option<&HashSet<Key>> {
+        if self.tables.is_empty() || commit_lsn >= self.until {
+            return None;
+        }
+        self.tables.get(&table.name())
+    }
+
+    pub fn insert(&self, table: &SourceTable, commit_lsn: Lsn, new: &[Value]) -> Rule {
+        self.keys(table, commit_lsn).map_or(Rule::Apply, |keys| named(keys, table, new, new))
+    }
+
+    pub fn delete(&self, table: &SourceTable, commit_lsn: Lsn, old: &OldTuple) -> Rule {
+        let row = old.tuple();
+        self.keys(table, commit_lsn).map_or(Rule::Apply, |keys| named(keys, table, row, row))
+    }
+
+    pub fn update(
+        &self,
+        table: &SourceTable,
+        commit_lsn: Lsn,
+        old: Option<&OldTuple>,
+        new: &[Value],
+    ) -> Rule {
+        let Some(keys) = self.keys(table, commit_lsn) else { return Rule::Apply };
+        let before = old.map_or(new, |old| old.tuple().as_slice());
+        match (named(keys, table, before, before), named(keys, table, new, before)) {
+            (was, is) if was == is => was,
+            _ => Rule::Crosses,
+        }
+    }
+
+    /// A truncate would take rows away that were put right as of a later time.
+    pub fn truncate(&self, table: &SourceTable, commit_lsn: Lsn) -> Rule {
+        self.keys(table, commit_lsn).map_or(Rule::Apply, |_| Rule::Crosses)
+    }
+}
+
+/// Whether the row's key is named. A key value that was not sent is the one from before.
+fn named(keys: &HashSet<Key>, table: &SourceTable, row: &[Value], before: &[Value]) -> Rule {
+    let columns = table.relation.columns.iter().enumerate().filter(|(_, column)| column.key);
+    let text = |value: &Value| match value {
+        Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    };
+    let value = |(i, _)| match &row[i] {
+        Value::UnchangedToast => text(&before[i]),
+        value => text(value),
+    };
+    let key: Key = columns.map(value).collect();
+    if keys.contains(&key) { Rule::LeaveOut } else { Rule::Apply }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use mainstay_wire::pgoutput::{Column, Identity, Relation};
+
+    fn table() -> SourceTable {
+        let column =
+            |name: &str, key| Column { key, name: name.to_owned(), type_id: 25, type_modifier: -1 };
+        let relation = Relation {
+            id: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            identity: Identity::Default,
+            columns: vec![column("note", false), column("id", true)],
+        };
+        SourceTable { relation, types: vec![None, None] }
+    }
+
+    fn row(id: &str) -> Vec<Value> {
+        vec![Value::Null, Value::Text(Bytes::copy_from_slice(id.as_bytes()))]
+    }
+
+    fn naming(id: &str) -> SkipSet {
+        let mut set = SkipSet::default();
+        set.add("public.t".into(), vec![Some(id.into())], Lsn(100));
+        set
+    }
+
+    #[test]
+    fn a_named_row_is_skipped_until_its_snapshot_and_then_applied() {
+        let (set, table) = (naming("1"), table());
+        assert_eq!(set.insert(&table, Lsn(99), &row("1")), Rule::LeaveOut);
+        assert_eq!(set.insert(&table, Lsn(100), &row("1")), Rule::Apply);
+        assert_eq!(set.insert(&table, Lsn(99), &row("2")), Rule::Apply);
+    }
+
+    #[test]
+    fn a_row_that_leaves_or_takes_a_named_key_stops_the_link() {
+        let (set, table) = (naming("1"), table());
+        let old = OldTuple::Key(row("1"));
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("2")), Rule::Crosses);
+        let old = OldTuple::Key(row("2"));
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("1")), Rule::Crosses);
+        assert_eq!(set.update(&table, Lsn(9), None, &row("1")), Rule::LeaveOut);
+        assert_eq!(set.update(&table, Lsn(9), None, &row("3")), Rule::Apply);
+        assert_eq!(set.truncate(&table, Lsn(9)), Rule::Crosses);
+        assert_eq!(set.truncate(&table, Lsn(100)), Rule::Apply);
+    }
+}
