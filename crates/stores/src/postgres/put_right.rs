@@ -153,12 +153,14 @@ impl Work<'_> {
     }
 
     async fn name(&self, batch: &Batch) -> Result<(), Fault> {
-        let sql = "INSERT INTO mainstay.put_right (link, table_name, key, until) \
-                   SELECT $1, t, k::jsonb, $4 FROM unnest($2::text[], $3::text[]) AS u (t, k) \
+        let sql = "INSERT INTO mainstay.put_right (link, table_name, columns, key, until) \
+                   SELECT $1, t, ARRAY(SELECT pg_catalog.jsonb_array_elements_text(c::jsonb)), \
+                          k::jsonb, $5 \
+                   FROM unnest($2::text[], $3::text[], $4::text[]) AS u (t, c, k) \
                    ON CONFLICT (link, table_name, md5(key::text)) DO NOTHING";
         let until = PgLsn::from(self.until.0);
         self.transaction
-            .execute(sql, &[&self.link, &batch.tables, &batch.keys, &until])
+            .execute(sql, &[&self.link, &batch.tables, &batch.columns, &batch.keys, &until])
             .await
             .map_err(|e| self.fault(&e))
             .map(drop)
@@ -190,6 +192,8 @@ impl Work<'_> {
 #[derive(Default)]
 struct Batch {
     tables: Vec<String>,
+    /// The key's columns' names, as a JSON array.
+    columns: Vec<String>,
     keys: Vec<String>,
 }
 
@@ -197,6 +201,7 @@ impl Batch {
     fn add(&mut self, change: &Change) {
         for key in change.key.iter().chain(change.new_key().as_ref()) {
             self.tables.push(change.table.clone());
+            self.columns.push(as_json(change.key_columns()));
             self.keys.push(as_array(key));
         }
     }
@@ -205,8 +210,12 @@ impl Batch {
 /// A key as `mainstay.put_right` holds it: the array of its values as text.
 fn as_array(key: &Columns) -> String {
     let text = |(_, value): &(String, Value)| match value {
-        Value::Text(text) => serde_json::Value::from(text.as_str()),
-        Value::Null | Value::Unchanged => serde_json::Value::Null,
+        Value::Text(text) => Some(text.clone()),
+        Value::Null | Value::Unchanged => None,
     };
-    serde_json::Value::Array(key.0.iter().map(text).collect()).to_string()
+    as_json(key.0.iter().map(text))
+}
+
+fn as_json<T: Into<serde_json::Value>>(items: impl Iterator<Item = T>) -> String {
+    serde_json::Value::Array(items.map(Into::into).collect()).to_string()
 }

@@ -23,11 +23,12 @@ CREATE TABLE IF NOT EXISTS mainstay.link (
 );
 
 -- Rows that were taken from the active site as of `until`: the link skips older changes to them.
--- `key` is the array of the key columns' values as text, in column order. It can be longer than an
--- index entry may be, hence the digest.
+-- `key` is the array of the values, as text, of `columns`: those that tell the table's rows apart.
+-- It can be longer than an index entry may be, hence the digest.
 CREATE TABLE IF NOT EXISTS mainstay.put_right (
     link text NOT NULL,
     table_name text NOT NULL,
+    columns text[] NOT NULL,
     key jsonb NOT NULL,
     until pg_lsn NOT NULL
 );

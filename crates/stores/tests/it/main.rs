@@ -1,3 +1,4 @@
+mod check;
 mod compare;
 mod fence;
 mod link_transport;

@@ -84,3 +84,28 @@ pub(super) fn one_database_twice(seen: &[Seen]) -> Vec<Finding> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(site: &str, change: impl FnOnce(&mut Facts)) -> Seen {
+        let mut facts = Facts::example(site);
+        change(&mut facts);
+        Seen { place: site.to_owned(), facts }
+    }
+
+    fn codes(change: impl FnOnce(&mut Facts)) -> Vec<String> {
+        let found = differences(&[seen("east", |_| {}), seen("west", change)]);
+        found.into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn what_must_be_equal_at_both_sites_is_named_when_it_is_not() {
+        assert!(codes(|_| {}).is_empty());
+        assert_eq!(codes(|facts| facts.major = 17), ["MS-PG-212"]);
+        assert_eq!(codes(|facts| facts.encoding = "LATIN1".into()), ["MS-PG-213"]);
+        assert_eq!(codes(|facts| facts.collation = "de_DE.utf8 c".into()), ["MS-PG-214"]);
+        assert_eq!(codes(|facts| facts.available.clear()), ["MS-PG-215"]);
+    }
+}

@@ -27,7 +27,6 @@ pub(super) struct Facts {
     pub available: Vec<String>,
     superuser: bool,
     in_recovery: bool,
-    read_only: bool,
     wal_level: String,
     free_slots: i64,
     free_senders: i64,
@@ -43,7 +42,6 @@ const FACTS: &str = "\
            d.datcollate::text || ' ' || d.datlocprovider::text AS collation, \
            current_setting('is_superuser') = 'on' AS superuser, \
            pg_catalog.pg_is_in_recovery() AS in_recovery, \
-           current_setting('default_transaction_read_only') = 'on' AS read_only, \
            current_setting('wal_level') AS wal_level, \
            current_setting('max_replication_slots')::int8 - (SELECT count(*) \
                FROM pg_catalog.pg_replication_slots \
@@ -71,7 +69,6 @@ pub(super) async fn read(session: &Session) -> Result<Facts, Fault> {
         available: available.iter().map(|row| row.get(0)).collect(),
         superuser: row.get("superuser"),
         in_recovery: row.get("in_recovery"),
-        read_only: row.get("read_only"),
         wal_level: row.get("wal_level"),
         free_slots: row.get("free_slots"),
         free_senders: row.get("free_senders"),
@@ -97,12 +94,12 @@ fn access(place: &str, endpoint: &PostgresEndpoint, facts: &Facts) -> Vec<Findin
             format!("ALTER ROLE \"{}\" SUPERUSER;", endpoint.user),
         ));
     }
-    if facts.in_recovery || facts.read_only {
+    if facts.in_recovery {
         found.push(Finding::error(
             "MS-PG-204",
             place,
-            "the database is read-only",
-            "Name a primary server here, and set default_transaction_read_only = off.",
+            "the server is a standby of another one, so it is read-only",
+            "Name a primary server here: Mainstay replicates between primaries.",
         ));
     }
     found
@@ -157,4 +154,46 @@ fn version(place: &str, facts: &Facts) -> Vec<Finding> {
         "Let the roles connect through the gate only (pg_hba.conf), or use PostgreSQL 17 or \
          newer with event_triggers = on.",
     )]
+}
+
+#[cfg(test)]
+impl Facts {
+    /// A server that lacks nothing.
+    pub fn example(identity: &str) -> Self {
+        Self {
+            identity: identity.to_owned(),
+            major: 18,
+            version: "18.6".to_owned(),
+            encoding: "UTF8".to_owned(),
+            collation: "C c".to_owned(),
+            extensions: BTreeMap::from([("plpgsql".to_owned(), "1.0".to_owned())]),
+            available: vec!["plpgsql".to_owned()],
+            superuser: true,
+            in_recovery: false,
+            wal_level: "logical".to_owned(),
+            free_slots: 10,
+            free_senders: 10,
+            login_triggers: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(change: impl FnOnce(&mut Facts)) -> Vec<String> {
+        let mut facts = Facts::example("east");
+        change(&mut facts);
+        let found = [replication("east", &facts), version("east", &facts)].concat();
+        found.into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn an_old_server_is_told_what_it_lacks() {
+        assert!(codes(|_| {}).is_empty());
+        assert_eq!(codes(|facts| facts.major = 16), ["MS-PG-206"]);
+        assert_eq!(codes(|facts| facts.major = 13), ["MS-PG-205"]);
+        assert_eq!(codes(|facts| facts.free_slots = 2), ["MS-PG-202"]);
+    }
 }

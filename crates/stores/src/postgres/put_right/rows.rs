@@ -150,8 +150,8 @@ impl Rows<'_> {
         for index in self.unique_indexes(table).await? {
             let sql = format!(
                 "WITH those AS ( \
-                     INSERT INTO mainstay.put_right (link, table_name, key, until) \
-                     SELECT DISTINCT {link}, {name}, {key}, '{until}'::pg_lsn \
+                     INSERT INTO mainstay.put_right (link, table_name, columns, key, until) \
+                     SELECT DISTINCT {link}, {name}, {columns}, {key}, '{until}'::pg_lsn \
                      FROM (SELECT {out}, {values} FROM {table} {filter}) t \
                      JOIN (SELECT {values} FROM {WAITING} {filter}) w ON {equal} \
                      ON CONFLICT (link, table_name, md5(key::text)) DO NOTHING RETURNING key), \
@@ -159,6 +159,7 @@ impl Rows<'_> {
                  DELETE FROM {table} WHERE ({keys}) IN (SELECT {key_values} FROM those)",
                 link = literal(Some(self.work.link)),
                 name = literal(Some(&table.name)),
+                columns = key_columns(table),
                 key = key_array(table),
                 until = self.work.until,
                 out = key_texts(table),
@@ -214,6 +215,11 @@ fn key_texts(table: &Table) -> String {
         format!("pg_catalog.format('%s', {}) AS k{at}", escape_identifier(column))
     };
     table.key.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn key_columns(table: &Table) -> String {
+    let names: Vec<_> = table.key.iter().map(|column| literal(Some(column))).collect();
+    format!("ARRAY[{}]::text[]", names.join(", "))
 }
 
 fn key_array(table: &Table) -> String {
