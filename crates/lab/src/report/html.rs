@@ -1,22 +1,27 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
 use super::plot::{self, escape};
-use super::{Report, SiteBooks, seconds};
+use super::{Report, SiteBooks, grouped, seconds};
 use std::fmt::Write;
 
 pub fn html(report: &Report) -> String {
-    let (class, verdict) = match report.missed.len() {
-        0 => ("good", "Every objective was met.".to_owned()),
-        _ => ("bad", format!("Missed: {}.", report.missed.join("; "))),
+    let (class, headline, verdict) = match report.missed.len() {
+        0 => (
+            "good",
+            "A site was killed, and the bank went on.",
+            "Every objective was met.".to_owned(),
+        ),
+        _ => ("bad", "A site was killed.", format!("Missed: {}.", report.missed.join("; "))),
     };
-    let Report { version, seed, scenario_s, accounts, .. } = report;
+    let Report { version, seed, scenario_s, .. } = report;
+    let accounts = grouped(&report.accounts.to_string());
     let sections = [figures(report), stories(report), books(report), objectives(report)].concat();
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Mainstay lab, seed {seed}</title>\n<style>{}</style>\n<main>\n\
          <header><p class=\"eyebrow\">Mainstay {version} · lab</p>\
-         <h1>A site was killed, and the bank went on.</h1>\
+         <h1>{headline}</h1>\
          <p class=\"lede\">Two sites and a witness, {accounts} accounts, clients that log every \
          acknowledged transfer. {scenario_s:.0} s, seed <code>{seed}</code>.</p>\
          <p class=\"verdict {class}\">{}</p></header>\n{sections}\
@@ -40,7 +45,7 @@ fn figures(report: &Report) -> String {
         seconds(report.rpo_stated_s),
         seconds(report.rpo_bound_s)
     );
-    let kept = format!("of {} acknowledged", report.acknowledged);
+    let kept = format!("of {} acknowledged", grouped(&report.acknowledged.to_string()));
     let retried = format!("{} requests failed for good", report.failed_for_good);
     [
         "<section class=\"cards\">".to_owned(),
@@ -88,6 +93,7 @@ fn books(report: &Report) -> String {
         ("failed for good", report.failed_for_good, None),
     ] {
         let numbers = numbers.map_or_else(String::new, |numbers| list(numbers));
+        let count = grouped(&count.to_string());
         let _ = write!(
             rows,
             "<tr><td>{name}</td><td class=\"n\">{count}</td><td class=\"dim\">{numbers}</td></tr>"
@@ -95,6 +101,7 @@ fn books(report: &Report) -> String {
     }
     let mut sides = String::new();
     for SiteBooks { site, transfers, balance, balanced } in &report.sites {
+        let (transfers, balance) = (grouped(&transfers.to_string()), grouped(balance));
         let word = if *balanced { "adds up" } else { "does not add up" };
         let _ = write!(
             sides,

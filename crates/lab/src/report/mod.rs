@@ -107,3 +107,35 @@ pub struct LagPoint {
 pub fn seconds(value: Option<f64>) -> String {
     value.map_or_else(|| "unknown".to_owned(), |s| format!("{s:.2} s"))
 }
+
+/// Groups the digits before the point by three: `100,000,000.00`.
+pub fn grouped(number: &str) -> String {
+    let whole = number.find('.').unwrap_or(number.len());
+    let mut text = String::new();
+    for (index, digit) in number.char_indices() {
+        let follows_digit = text.ends_with(|c: char| c.is_ascii_digit());
+        if index < whole && (whole - index) % 3 == 0 && follows_digit {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_by_three_from_the_point() {
+        for (plain, expected) in [
+            ("0", "0"),
+            ("999", "999"),
+            ("1000", "1,000"),
+            ("-100.00", "-100.00"),
+            ("100000000.00", "100,000,000.00"),
+        ] {
+            assert_eq!(grouped(plain), expected);
+        }
+    }
+}

@@ -61,8 +61,7 @@ pub fn timeline(title: &str, rows: &[Happened]) -> String {
     const ROW: f64 = 26.0;
     let ends = rows.iter().flat_map(|row| [row.at_s, row.until_s.unwrap_or(row.at_s)]);
     let (from_s, until_s) = ends.fold((0.0, 0.1), |(a, b), at| (f64::min(a, at), f64::max(b, at)));
-    // Room for the last row's time at the right.
-    let across = Across { from_s, until_s: until_s + (until_s - from_s) * 0.12, left: 150.0 };
+    let across = Across { from_s, until_s, left: 150.0 };
     let bottom = rows.len() as f64 * ROW + 6.0;
     let mut body = axis(&across, 0.0, bottom);
     for (number, row) in rows.iter().enumerate() {
@@ -82,18 +81,18 @@ fn timeline_row(body: &mut String, across: &Across, y: f64, row: &Happened) {
     let took = row.until_s.map_or_else(String::new, |until| {
         format!(" <tspan class=\"dim\">+{:.0} ms</tspan>", (until - row.at_s) * 1e3)
     });
+    // Near the right end there is room only at the bar's left.
+    let (anchor, text_x) = if end > WIDTH * 0.8 { ("end", x - 6.0) } else { ("start", end + 6.0) };
     let _ = write!(
         body,
-        "<g><title>{}</title><text class=\"label\" x=\"138\" y=\"{}\" text-anchor=\"end\">{}</text>\
+        "<g><title>{}</title><text class=\"label\" x=\"138\" y=\"{text_y}\" text-anchor=\"end\">{}</text>\
          <rect class=\"{class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"14\" rx=\"2\"/>\
-         <text class=\"tick\" x=\"{:.1}\" y=\"{}\">{:.3} s{took}</text></g>",
+         <text class=\"tick\" x=\"{text_x:.1}\" y=\"{text_y}\" text-anchor=\"{anchor}\">{:.3} s{took}</text></g>",
         escape(&row.detail),
-        y + 11.0,
         escape(&row.what),
         end - x,
-        end + 6.0,
-        y + 11.0,
-        row.at_s
+        row.at_s,
+        text_y = y + 11.0,
     );
 }
 

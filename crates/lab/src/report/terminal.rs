@@ -1,7 +1,7 @@
 //! The report on one screen.
 
 use super::blocks;
-use super::{Happened, Report, seconds};
+use super::{Happened, Report, grouped, seconds};
 use std::fmt::Write;
 
 const BOLD: &str = "\x1b[1m";
@@ -67,7 +67,8 @@ fn write_figures(out: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
-    let Report { acknowledged, lost, salvaged, replayed, returned, unaccounted, .. } = report;
+    let Report { lost, salvaged, replayed, returned, unaccounted, .. } = report;
+    let acknowledged = grouped(&report.acknowledged.to_string());
     writeln!(
         out,
         "{BOLD}Transfers{PLAIN}  {acknowledged} acknowledged, {lost} lost at the failover, {salvaged} \
@@ -83,7 +84,9 @@ fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(
             out,
             "  {:<8} {} transfers, all balances together {}, {sum}",
-            books.site, books.transfers, books.balance
+            books.site,
+            grouped(&books.transfers.to_string()),
+            grouped(&books.balance)
         )?;
     }
     writeln!(out)
