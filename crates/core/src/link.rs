@@ -62,7 +62,14 @@ pub enum LinkPhase {
     /// Not yet connected for the first time.
     Starting,
     /// The first copy. `rows` and `bytes` count what is durable at the target.
-    Copying { tables_done: u32, tables: u32, rows: u64, bytes: u64 },
+    Copying {
+        tables_done: u32,
+        tables: u32,
+        /// Named apart from the rows of `LinkStatus`, beside which it stands in JSON.
+        #[serde(rename = "rows_copied")]
+        rows: u64,
+        bytes: u64,
+    },
     /// Changes flow.
     Streaming,
     /// The source does not answer; the link tries again by itself.

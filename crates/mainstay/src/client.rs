@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 
 /// No answer of the agent but an export is larger.
 const LARGEST_ANSWER: usize = 64 << 20;
-/// The agent answers at once; whoever takes longer is stuck.
+/// What is only asked is answered at once; an agent that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +36,14 @@ impl Client {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.patient(self.json(Method::GET, path, Bytes::new())).await
+        let late = || self.silent(format!("no answer within {} s", PATIENCE.as_secs()));
+        let answer = tokio::time::timeout(PATIENCE, self.json(Method::GET, path, Bytes::new()));
+        answer.await.map_err(|_| late())?
     }
 
+    /// Waits as long as it takes: a comparison takes as long as there is data, a failover begins
+    /// when the lease has run out.
     pub async fn post<B: Serialize, T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &B,
-    ) -> Result<T, ClientError> {
-        self.patient(self.post_long(path, body)).await
-    }
-
-    /// For what takes as long as there is data, such as a comparison.
-    pub async fn post_long<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
         body: &B,
@@ -71,14 +66,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    async fn patient<T>(
-        &self,
-        call: impl Future<Output = Result<T, ClientError>>,
-    ) -> Result<T, ClientError> {
-        let late = || self.silent(format!("no answer within {} s", PATIENCE.as_secs()));
-        tokio::time::timeout(PATIENCE, call).await.map_err(|_| late())?
     }
 
     async fn json<T: DeserializeOwned>(

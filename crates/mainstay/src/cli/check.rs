@@ -1,8 +1,10 @@
 //! `mainstay check`: everything that is wrong with a configuration, before anything is touched.
 
+use super::output::{BAD, CARE, DIM, styled};
 use super::{Context, Failure, output};
-use crate::config::{self, Checked, duration};
+use crate::config::{self, Checked, Look, duration};
 use mainstay_core::estate::{Application, Estate, FailoverMode};
+use mainstay_core::{Finding, Severity};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,35 +16,65 @@ pub struct Args {
     /// Look at the text only, not for secrets and certificates
     #[arg(long)]
     pub file_only: bool,
+    /// When the file is good, also look into the databases; this reads and changes nothing
+    #[arg(long, conflicts_with = "file_only")]
+    pub live: bool,
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let path = args.file.unwrap_or_else(|| context.configuration());
-    let checked = context.check(&path, !args.file_only);
-    if context.json() {
-        let findings: Vec<Value> =
-            checked.problems.iter().map(|p| config::finding(p, &checked.source)).collect();
-        let result = json!({ "ok": checked.ok(), "findings": findings });
-        output::say(&format!("{result:#}\n"));
-    } else {
-        output::say(&text(&checked));
-    }
-    Ok(if checked.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn text(checked: &Checked) -> String {
-    let problems = checked.problems.iter().map(|p| config::render(p, &checked.source) + "\n");
-    let summary = match &checked.estate {
-        Some(estate) => summary(estate),
-        None => verdict(checked),
+    let look = if args.file_only { Look::Nowhere } else { Look::Everywhere };
+    let checked = context.check(&path, look);
+    let seen = match &checked.estate {
+        Some(estate) if args.live => mainstay_stores::postgres::check::estate(estate).await,
+        _ => Vec::new(),
     };
-    problems.collect::<String>() + &summary
+    let ok = checked.ok() && !seen.iter().any(|finding| finding.severity == Severity::Error);
+    if context.json() {
+        output::say(&format!("{:#}\n", document(&checked, &seen, ok)));
+    } else {
+        output::say(&text(&checked, &seen, ok));
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn verdict(checked: &Checked) -> String {
-    let errors = checked.problems.iter().filter(|problem| problem.is_error()).count();
-    let plural = if errors == 1 { "" } else { "s" };
-    format!("{}: {errors} error{plural}; nothing was touched\n", checked.source.path.display())
+/// What was seen in the databases has a place, and no line.
+fn document(checked: &Checked, seen: &[Finding], ok: bool) -> Value {
+    let of_file = checked.problems.iter().map(|p| config::finding(p, &checked.source));
+    let of_databases = seen.iter().map(|finding| {
+        json!({
+            "code": finding.code, "severity": finding.severity, "place": finding.place,
+            "line": null, "column": null, "what": finding.what, "advice": finding.advice,
+        })
+    });
+    let findings: Vec<Value> = of_file.chain(of_databases).collect();
+    json!({ "ok": ok, "findings": findings })
+}
+
+fn text(checked: &Checked, seen: &[Finding], ok: bool) -> String {
+    let problems = checked.problems.iter().map(|p| config::render(p, &checked.source) + "\n");
+    let end = match &checked.estate {
+        Some(estate) if ok => summary(estate),
+        _ => verdict(checked, seen),
+    };
+    problems.chain(seen.iter().map(live_finding)).collect::<String>() + &end
+}
+
+fn live_finding(finding: &Finding) -> String {
+    let (style, word) = match finding.severity {
+        Severity::Error => (BAD, "error"),
+        Severity::Warning => (CARE, "warning"),
+        Severity::Note => (DIM, "note"),
+    };
+    let Finding { code, place, what, advice, .. } = finding;
+    format!("{} {place}\n  {what}\n  next: {advice}\n\n", styled(style, format!("{word} {code}")))
+}
+
+fn verdict(checked: &Checked, seen: &[Finding]) -> String {
+    let of_file = checked.problems.iter().filter(|problem| problem.is_error()).count();
+    let of_databases = seen.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let errors = super::text::count((of_file + of_databases) as u64, "error");
+    format!("{}: {errors}; nothing was touched\n", checked.source.path.display())
 }
 
 /// One line for each application.

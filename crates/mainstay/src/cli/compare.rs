@@ -1,11 +1,12 @@
 //! `mainstay compare`: whether two sites hold the same, and at which position.
 
+use super::context::Side;
 use super::output::{BAD, GOOD, styled};
 use super::text::{count, seconds, table};
 use super::{Context, Failure};
 use mainstay_agent::api::types::CompareRequest;
 use mainstay_core::{ApplicationName, StoreName};
-use serde_json::Value;
+use mainstay_stores::postgres::compare::{Comparison, Kind, SequenceDifference, TableComparison};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -19,56 +20,57 @@ pub struct Args {
 /// Success only when both sites were equal.
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let request = CompareRequest { application: args.application, store: args.store };
-    let client = context.client().await;
-    let comparison: Value = client.post_long("/v1/compare", &request).await?;
+    // The link that is held for it runs at the standby.
+    let client = context.client_of(Side::Standby).await;
+    let comparison: Comparison = client.post("/v1/compare", &request).await?;
     context.show(&comparison, text)?;
-    let equal = comparison["equal"] == Value::Bool(true);
-    Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if comparison.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn text(comparison: &Value) -> String {
-    let position = comparison["position"].as_str().unwrap_or("unknown");
-    let verdict = match comparison["equal"].as_bool() {
-        Some(true) => styled(GOOD, format!("equal at position {position}")),
-        Some(false) => styled(BAD, format!("different at position {position}")),
-        None => styled(BAD, "unknown"),
+fn text(comparison: &Comparison) -> String {
+    let Comparison { position, tables, seconds: took, .. } = comparison;
+    let verdict = match comparison.equal {
+        true => styled(GOOD, format!("equal at position {position}")),
+        false => styled(BAD, format!("different at position {position}")),
     };
-    let took =
-        comparison["seconds"].as_f64().map_or_else(String::new, |s| format!(" in {}", seconds(s)));
-    let tables = comparison["tables"].as_array().map_or(&[][..], Vec::as_slice);
-    let rows = tables.iter().filter_map(|table| table["rows_source"].as_u64()).sum();
-    let summary = format!(
-        "{verdict}: {} with {} read at both sites{took}",
-        count(tables.len() as u64, "table"),
-        count(rows, "row")
-    );
-    let different: Vec<&Value> = tables.iter().filter(|table| differs(table)).collect();
-    if different.is_empty() {
-        summary + "\n"
-    } else {
-        format!("{summary}\n{}", listing(&different))
-    }
+    let rows = tables.iter().map(|table| table.rows_source).sum();
+    let scope = format!("{} with {}", count(tables.len() as u64, "table"), count(rows, "row"));
+    let head = format!("{verdict}: {scope} read at both sites in {}\n", seconds(*took));
+    let different: Vec<_> = tables.iter().filter(|table| !table.is_equal()).collect();
+    let listed = if different.is_empty() { String::new() } else { listing(&different) };
+    head + &listed + &comparison.sequences.iter().map(sequence).collect::<String>()
 }
 
-fn differs(table: &Value) -> bool {
-    let keys = table["differing"].as_array().is_some_and(|keys| !keys.is_empty());
-    keys || table["rows_source"] != table["rows_target"]
-}
-
-/// The first few keys of each table that differs; all of what was kept is in the JSON.
-fn listing(different: &[&Value]) -> String {
+/// The first keys of each table that differs; more of them are in the JSON.
+fn listing(different: &[&TableComparison]) -> String {
     table(
-        ["table", "rows at source", "rows at target", "keys that differ"],
+        ["table", "rows at source", "rows at target", "differences", "such as"],
         different.iter().map(|one| {
-            let name = one["table"].as_str().unwrap_or("?").to_owned();
-            [name, one["rows_source"].to_string(), one["rows_target"].to_string(), keys(one)]
+            [
+                one.table.clone(),
+                one.rows_source.to_string(),
+                one.rows_target.to_string(),
+                one.differences.to_string(),
+                one.unlike.clone().unwrap_or_else(|| keys(one)),
+            ]
         }),
     )
 }
 
-fn keys(table: &Value) -> String {
-    let keys = table["differing"].as_array().map_or(&[][..], Vec::as_slice);
-    let shown: Vec<String> = keys.iter().take(5).map(ToString::to_string).collect();
-    let more = if keys.len() > shown.len() { ", ..." } else { "" };
-    shown.join(", ") + more
+fn keys(table: &TableComparison) -> String {
+    let shown = table.differing.iter().take(3).map(|difference| {
+        let kind = match difference.kind {
+            Kind::OnlyAtSource => "only at source",
+            Kind::OnlyAtTarget => "only at target",
+            Kind::Differs => "differs",
+        };
+        format!("{} {kind}", difference.key.join("/"))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn sequence(one: &SequenceDifference) -> String {
+    let target = one.target.map_or_else(|| "missing".to_owned(), |value| format!("at {value}"));
+    let name = &one.sequence;
+    format!("sequence {name} is at {} at the source, {target} at the target\n", one.source)
 }

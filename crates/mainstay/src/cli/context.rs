@@ -1,12 +1,19 @@
 //! What the global options mean: where the agent's socket is, which file is the configuration.
 
-use super::{Failure, Global};
+use super::Global;
 use crate::client::Client;
-use crate::config;
+use crate::config::{self, Checked, Look};
 use std::path::{Path, PathBuf};
 
 pub struct Context {
     pub global: Global,
+}
+
+/// Whose agent is the better one to ask, where there is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Active,
+    Standby,
 }
 
 /// Where packages keep an agent's folder.
@@ -18,14 +25,26 @@ impl Context {
         Self { global }
     }
 
-    /// The folder of this site's agent.
+    /// The folder that an agent or a gate of this machine works in.
     pub fn state(&self) -> PathBuf {
         self.global.state.clone().unwrap_or_else(|| PathBuf::from(STATE))
     }
 
-    /// The agent to talk to.
+    /// The folder of the agent to talk to: the one that was named, or one of the lab that is up,
+    /// or this machine's.
+    pub async fn folder(&self, side: Side) -> PathBuf {
+        match &self.global.state {
+            Some(state) => state.clone(),
+            None => super::lab::folder(side).await.unwrap_or_else(|| self.state()),
+        }
+    }
+
     pub async fn client(&self) -> Client {
-        Client::new(self.state().join("agent.sock"))
+        self.client_of(Side::Active).await
+    }
+
+    pub async fn client_of(&self, side: Side) -> Client {
+        Client::new(self.folder(side).await.join("agent.sock"))
     }
 
     /// The configuration that was named, or the first of the usual ones that is there.
@@ -37,17 +56,9 @@ impl Context {
         self.global.config.clone().unwrap_or_else(usual)
     }
 
-    pub fn check(&self, path: &Path, look_around: bool) -> config::Checked {
+    pub fn check(&self, path: &Path, look: Look) -> Checked {
         let site = self.global.site.as_ref();
         let env = |name: &str| std::env::var(name).ok();
-        config::check(path, &config::Options { site, look_around, env: &env })
-    }
-
-    pub fn no_site(&self) -> Failure {
-        Failure::new(
-            config::problem::code::SITE_NOT_CHOSEN,
-            "which site this machine is was not said",
-            "add --site NAME, or set MAINSTAY_SITE",
-        )
+        config::check(path, &config::Options { site, look, env: &env })
     }
 }

@@ -24,6 +24,20 @@ impl Failure {
     pub fn new(code: &str, what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { code: code.to_owned(), what: what.into(), advice: advice.into() }
     }
+
+    /// An error of another crate: its text begins with its code, and may end with a line that
+    /// says what to do.
+    pub fn told(error: &impl std::fmt::Display) -> Self {
+        let text = error.to_string();
+        let (code, rest) = text
+            .split_once(": ")
+            .filter(|(code, _)| code.starts_with("MS-"))
+            .unwrap_or((code::STRANGE_ANSWER, &text));
+        match rest.rsplit_once("\n  ") {
+            Some((what, advice)) => Self::new(code, what, advice),
+            None => Self::new(code, rest, format!("docs/errors/{code}.md says more")),
+        }
+    }
 }
 
 impl From<ClientError> for Failure {

@@ -65,18 +65,19 @@ fn finish(execution: &Execution, context: &Context) -> Result<ExitCode, Failure>
 }
 
 fn outcome(execution: &Execution) -> String {
-    let took =
-        seconds_or(between(Some(execution.started_micros), execution.ended_micros), "unknown time");
+    let took = between(Some(execution.started_micros), execution.ended_micros);
+    let took = seconds_or(took, "an unknown time");
     let then = match execution.state {
-        ExecutionState::Succeeded | ExecutionState::Running => String::new(),
-        ExecutionState::Aborted => {
-            "; the application stays where it was. What is wrong: mainstay status".to_owned()
-        }
-        ExecutionState::Stuck => {
-            "; it is past the point of no return and waits for you: mainstay status".to_owned()
-        }
+        ExecutionState::Running | ExecutionState::Succeeded => return succeeded(execution, &took),
+        ExecutionState::Aborted => "the application stays where it was",
+        ExecutionState::Stuck => "it is past the point of no return and waits for you",
     };
-    format!("{}: {} in {took}{then}\n", title(execution), state(execution.state))
+    let state = state(execution.state);
+    format!("{}: {state} after {took}; {then}. Next: mainstay status\n", title(execution))
+}
+
+fn succeeded(execution: &Execution, took: &str) -> String {
+    format!("{}: {} in {took}\n", title(execution), state(execution.state))
 }
 
 /// What has been shown so far.

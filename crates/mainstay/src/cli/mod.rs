@@ -1,5 +1,6 @@
 //! The command line: what was typed. One file a command, each with its rendering.
 
+mod agent;
 mod check;
 mod compare;
 mod config;
@@ -7,12 +8,16 @@ mod context;
 mod executions;
 mod failure;
 mod follow;
+mod gate;
 mod help_all;
+mod lab;
+mod ledger;
 mod moves;
 mod output;
 mod plan;
 mod run;
 mod salvage;
+mod site;
 mod status;
 mod text;
 
@@ -76,11 +81,20 @@ pub enum Command {
     /// What a lost site had accepted and the other never received
     #[command(subcommand)]
     Salvage(salvage::Command),
+    /// The record of every observation, decision and step
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Tell everything that is wrong with a configuration
     Check(check::Args),
     /// About the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Run this site's agent
+    Agent(agent::Args),
+    /// Run this site's gate
+    Gate,
+    /// Two sites, a bank and a disaster on this machine
+    Lab(mainstay_lab::LabArgs),
     /// The reference of all commands as Markdown
     #[command(hide = true)]
     HelpAll,

@@ -63,6 +63,7 @@ async fn start(
         accept_loss_s: accept_loss.map(|loss| loss.as_secs_f64()),
         reason: failure::plain(what.reason)?,
     };
+    // A failover answers when it begins, and that may be a lease away.
     let execution: Execution = client.post(path, &request).await?;
     if no_wait {
         context.show(&execution, follow::whole)?;

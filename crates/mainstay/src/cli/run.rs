@@ -1,8 +1,8 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, check, compare, config, executions, help_all, moves, plan,
-    salvage, status,
+    Cli, Command, Context, Failure, agent, check, compare, config, executions, gate, help_all, lab,
+    ledger, moves, plan, salvage, status,
 };
 use std::process::ExitCode;
 
@@ -28,6 +28,10 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Salvage(command) => salvage::run(command, context).await,
         Command::Check(args) => check::run(args, context).await,
         Command::Config(command) => config::run(&command, context),
+        Command::Ledger(command) => ledger::run(command, context).await,
+        Command::Agent(args) => agent::run(args, context).await,
+        Command::Gate => gate::run(context).await,
+        Command::Lab(args) => lab::run(args, context).await,
         Command::HelpAll => help_all::run(),
     }
 }

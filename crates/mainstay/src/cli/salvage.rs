@@ -100,7 +100,7 @@ async fn show(client: &Client, id: &str, limit: usize, context: &Context) -> Res
 
 fn transaction(line: &Value) -> String {
     let at = line["commit_micros"].as_i64().map_or_else(|| "?".to_owned(), moment);
-    let head = format!("{} committed {at}", line["end_lsn"].as_str().unwrap_or("?"));
+    let head = format!("{} committed {at}", line["commit_lsn"].as_str().unwrap_or("?"));
     let changes = line["changes"].as_array().map_or(&[][..], Vec::as_slice);
     let changes: String = changes.iter().map(change).collect();
     format!("{}\n{changes}", styled(DIM, head))
@@ -115,8 +115,7 @@ fn change(change: &Value) -> String {
 }
 
 async fn replay(client: &Client, id: String, context: &Context) -> Result<(), Failure> {
-    let summary: ReplaySummary =
-        client.post_long("/v1/salvage/replay", &ReplayRequest { id }).await?;
+    let summary: ReplaySummary = client.post("/v1/salvage/replay", &ReplayRequest { id }).await?;
     context.show(&summary, |summary| {
         format!(
             "{} replayed: {} inserted, {} already there, {} kept by rule; {} for a person to decide\n",

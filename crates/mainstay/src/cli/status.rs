@@ -4,10 +4,10 @@ use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
 use super::text::{count, seconds};
 use super::{Context, Failure};
 use mainstay_agent::api::types::{
-    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, SiteView, Status,
-    StepState,
+    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, ReturnPhase, SiteView,
+    Status, StepState,
 };
-use mainstay_core::{ApplicationName, LinkPhase};
+use mainstay_core::{ApplicationName, LinkPhase, SiteName};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ fn behind(app: &ApplicationStatus) -> String {
         None => "no link runs at this site".to_owned(),
     };
     match &app.returning {
-        Some(way) => format!("{}; {link}", styled(CARE, way_back(way))),
+        Some(way) => format!("{}; {link}", styled(CARE, way_back(way, app))),
         None => link,
     }
 }
@@ -149,8 +149,15 @@ fn lag(link: &LinkView, rpo_s: f64) -> String {
     }
 }
 
-fn way_back(way: &Return) -> String {
-    format!("on its way back since epoch {}: {}", way.epoch, way.detail)
+/// The way back tells no site: it is the one that holds data and is not active.
+fn way_back(way: &Return, app: &ApplicationStatus) -> String {
+    let idle =
+        |(name, view): &(&SiteName, &SiteView)| !view.witness && app.active.as_ref() != Some(*name);
+    let site = app.sites.iter().find(idle).map_or_else(String::new, |(name, _)| name.to_string());
+    match way.phase {
+        ReturnPhase::Ready => format!("{site} is back: {}", way.detail),
+        _ => format!("{site} is on its way back: {}", way.detail),
+    }
 }
 
 fn sites(app: &ApplicationStatus) -> String {
@@ -189,8 +196,13 @@ fn next(app: &ApplicationStatus) -> String {
     match (app.problems.first(), running(app)) {
         (Some(problem), _) => problem.advice.clone(),
         (None, Some(_)) => "mainstay executions --follow".to_owned(),
+        (None, None) if is_back(app) => format!("mainstay plan switchover {}", app.name),
         (None, None) => format!("mainstay plan failover {}", app.name),
     }
+}
+
+fn is_back(app: &ApplicationStatus) -> bool {
+    app.returning.as_ref().is_some_and(|way| way.phase == ReturnPhase::Ready)
 }
 
 fn details(app: &ApplicationStatus) -> String {

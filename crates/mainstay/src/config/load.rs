@@ -22,10 +22,19 @@ pub struct Source {
 pub struct Options<'a> {
     /// The site to resolve for; without one the file is read as a site that holds data reads it.
     pub site: Option<&'a SiteName>,
-    /// Whether secrets and certificates are looked for.
-    pub look_around: bool,
+    pub look: Look,
     /// The environment, by name.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// How far to look beyond the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The text alone.
+    Nowhere,
+    /// Certificates; no secrets. A gate needs no password of a database.
+    Certificates,
+    Everywhere,
 }
 
 pub struct Checked {
@@ -90,7 +99,7 @@ fn check_tree(
     let Some(file) = file.filter(|_| !reader.names_refused) else { return (problems, None) };
     rules::all(&file, &mut problems);
     let base = path.parent().unwrap_or(Path::new(""));
-    let vault = secrets::Vault { base, env: options.env, open: options.look_around };
+    let vault = secrets::Vault { base, env: options.env, look: options.look };
     let estate = resolve::resolve(&file, options.site, &vault, &mut problems);
     let sound = !problems.iter().any(Problem::is_error);
     (problems, estate.filter(|_| sound))

@@ -15,5 +15,5 @@ mod secrets;
 mod typed;
 mod values;
 
-pub use load::{Checked, Options, check};
+pub use load::{Checked, Look, Options, check};
 pub use render::{finding, render};

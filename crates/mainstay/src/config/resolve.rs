@@ -2,6 +2,7 @@
 //! what is left is what surrounds the file: secrets and certificates. None means that a problem was
 //! reported.
 
+use super::load::Look;
 use super::problem::{Problem, code};
 use super::reader::At;
 use super::secrets::Vault;
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 
 struct Resolver<'a> {
     vault: &'a Vault<'a>,
-    /// False at a witness.
+    /// False at a witness, and where nobody needs them.
     secrets: bool,
+    witness: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -38,7 +40,8 @@ pub fn resolve(
     };
     let first = sites.value.iter().find(|(_, site)| !flagged_witness(&site.value));
     let eyes = here.or(first.map(|(name, _)| name))?;
-    let mut resolver = Resolver { vault, secrets: !witness, problems };
+    let secrets = !witness && vault.look == Look::Everywhere;
+    let mut resolver = Resolver { vault, secrets, witness, problems };
     let applications = resolver.map(file.applications.as_ref()?, Resolver::application);
     let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
     Some(Estate {
@@ -165,7 +168,7 @@ impl Resolver<'_> {
             TlsMode::VerifyFull => {
                 let written = endpoint.authority.as_ref()?;
                 let authority = self.vault.path(&written.value);
-                if self.secrets {
+                if !self.witness {
                     self.must_exist(written, &[&authority]);
                 }
                 Some(PostgresTls::VerifyFull { authority })

@@ -1,5 +1,6 @@
 //! Where secrets are kept, and reading them: only at a site that may hold them.
 
+use super::load::Look;
 use super::problem::{Problem, code};
 use super::reader::At;
 use super::values::SecretReference;
@@ -10,8 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Vault<'a> {
     pub base: &'a Path,
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// False when secrets and certificates are not looked for.
-    pub open: bool,
+    pub look: Look,
 }
 
 impl Vault<'_> {
@@ -22,9 +22,6 @@ impl Vault<'_> {
 
     /// The secret itself, or the problem that it cannot be had.
     pub fn read(&self, reference: &At<SecretReference>) -> Result<Secret, Problem> {
-        if !self.open {
-            return Ok(Secret::default());
-        }
         let found = match &reference.value {
             SecretReference::Variable(name) => self.variable(name),
             SecretReference::File(written) => self.file(written),
@@ -61,7 +58,7 @@ impl Vault<'_> {
 
     /// A certificate or key that must be there.
     pub fn file_exists(&self, path: &Path) -> Result<(), String> {
-        if !self.open {
+        if self.look == Look::Nowhere {
             return Ok(());
         }
         std::fs::File::open(path).map(drop).map_err(|error| reason(&error))

@@ -33,6 +33,8 @@ pub fn compare(name: &str, actual: &str) {
 
 pub fn compare_file(path: &Path, actual: &str) {
     if std::env::var_os("MAINSTAY_GOLDEN").is_some_and(|value| value == "write") {
+        let folder = path.parent().expect("a file is in a folder");
+        std::fs::create_dir_all(folder).expect("a folder can be made");
         std::fs::write(path, actual).expect("the expected file can be written");
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();

@@ -1,5 +1,10 @@
 //! The binary as a person uses it: what it prints, and how it ends.
 
+mod asking;
 mod check;
+mod fake;
 mod golden;
+mod ledger;
+mod moving;
 mod reference;
+mod sample;

@@ -1,0 +1,169 @@
+//! What an agent would say, in the types of its API.
+
+use mainstay_agent::api::types::{
+    ApplicationStatus, Execution, ExecutionKind, ExecutionState, LinkView, Plan, PlannedStep,
+    Problem, ReplaySummary, SalvageSummary, SiteView, Status, StepRecord, StepState,
+};
+use mainstay_core::position::Lsn;
+use mainstay_core::{
+    ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, SiteName, StoreName,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// 2026-11-21 12:00:00 UTC, in microseconds.
+pub const NOON: i64 = 1_795_262_400_000_000;
+
+pub fn site(name: &str) -> SiteName {
+    SiteName::new(name).expect("a name")
+}
+
+pub fn bank() -> ApplicationName {
+    ApplicationName::new("bank").expect("a name")
+}
+
+fn db() -> StoreName {
+    StoreName::new("db").expect("a name")
+}
+
+/// East is active and well, west tells it.
+pub fn status() -> Status {
+    let well = SiteView { verdict: "healthy".into(), why: "probes answer".into(), witness: false };
+    let witness = SiteView { witness: true, ..well.clone() };
+    let sites = [(site("east"), well.clone()), (site("west"), well), (site("witness"), witness)];
+    Status {
+        here: site("west"),
+        version: "0.1.0".into(),
+        applications: vec![ApplicationStatus {
+            name: bank(),
+            epoch: Epoch::new(3),
+            active: Some(site("east")),
+            state: "standby".into(),
+            serving: false,
+            coordinator: true,
+            rto_s: 30.0,
+            rpo_s: 1.0,
+            links: vec![link(LinkPhase::Streaming, Lag::Known(Duration::from_millis(12)))],
+            sites: BTreeMap::from(sites),
+            execution: None,
+            returning: None,
+            problems: vec![],
+        }],
+    }
+}
+
+pub fn link(phase: LinkPhase, lag: Lag) -> LinkView {
+    let at = |lsn| Some(Position::Postgres(Lsn(lsn)));
+    let status = LinkStatus {
+        phase,
+        applied: at(0x1_6B37_4D84),
+        received: at(0x1_6B37_4D84),
+        source_end: at(0x1_6B37_4E00),
+        lag,
+        applied_commit_micros: Some(NOON),
+        transactions: 4711,
+        rows: 9422,
+    };
+    LinkView { store: db(), from: site("east"), to: site("west"), status }
+}
+
+pub fn problem(what: &str, advice: &str) -> Problem {
+    Problem { what: what.into(), advice: advice.into() }
+}
+
+/// A switchover whose first `done` steps are done.
+pub fn execution(done: usize, state: ExecutionState) -> Execution {
+    let names = ["hold", "drain", "fence", "promote", "open"];
+    let steps = names.iter().enumerate().map(|(index, name)| step(name, index, done, state));
+    let ended = (state != ExecutionState::Running).then_some(NOON + 1_250_000);
+    Execution {
+        id: "bank-4".into(),
+        application: bank(),
+        kind: ExecutionKind::Switchover,
+        epoch: Epoch::new(4),
+        from: Some(site("east")),
+        to: site("west"),
+        state,
+        requested_by: "ana".into(),
+        started_micros: NOON,
+        ended_micros: ended,
+        steps: steps.collect(),
+        facts: BTreeMap::new(),
+    }
+}
+
+fn step(name: &str, index: usize, done: usize, state: ExecutionState) -> StepRecord {
+    let began = NOON + index as i64 * 250_000;
+    let (state, started, ended, detail) = match index.cmp(&done) {
+        std::cmp::Ordering::Less => {
+            (StepState::Done, Some(began), Some(began + 250_000), format!("{name} is confirmed"))
+        }
+        std::cmp::Ordering::Equal if state == ExecutionState::Running => {
+            (StepState::Intent, Some(began), None, String::new())
+        }
+        std::cmp::Ordering::Equal => (
+            StepState::Failed,
+            Some(began),
+            Some(began + 250_000),
+            format!("{name} did not answer"),
+        ),
+        std::cmp::Ordering::Greater => (StepState::Pending, None, None, String::new()),
+    };
+    StepRecord { name: name.into(), state, started_micros: started, ended_micros: ended, detail }
+}
+
+pub fn plan() -> Plan {
+    let step = |name: &str, what: &str, took, no_return| PlannedStep {
+        name: name.into(),
+        what: what.into(),
+        last_took_s: took,
+        point_of_no_return: no_return,
+    };
+    Plan {
+        application: bank(),
+        kind: ExecutionKind::Failover,
+        epoch: Epoch::new(4),
+        from: Some(site("east")),
+        to: site("west"),
+        steps: vec![
+            step("fence", "wait until the lease of east has run out", Some(10.2), false),
+            step("drain", "apply all that has arrived", Some(0.31), false),
+            step("promote", "open the database for the application", Some(0.12), true),
+            step("route", "open the gate of west", None, false),
+        ],
+        loss_bound_s: Some(0.42),
+        last_took_s: Some(14.2),
+        refusals: vec![],
+    }
+}
+
+pub fn salvage() -> SalvageSummary {
+    SalvageSummary {
+        id: "bank-db-east-3".into(),
+        application: bank(),
+        store: db(),
+        site: site("east"),
+        epoch: Epoch::new(3),
+        transactions: 2,
+        changes: 3,
+        first_commit_micros: Some(NOON),
+        last_commit_micros: Some(NOON + 420_000),
+        replay: None,
+        rpo_exact_s: Some(0.42),
+    }
+}
+
+pub fn replay() -> ReplaySummary {
+    ReplaySummary { transactions: 2, rows_inserted: 1, already_there: 1, kept: 1, asked: 0 }
+}
+
+/// As the stores write it: one transaction a line.
+pub const SALVAGED: &str = concat!(
+    r#"{"system":"7","commit_lsn":"1/6B374E00","commit_micros":1795262400000000,"xid":7,"changes":["#,
+    r#"{"table":"public.transfers","op":"insert","key":{"id":"a1"},"old":null,"new":{"id":"a1","cents":"50"}},"#,
+    r#"{"table":"public.accounts","op":"update","key":{"id":"1"},"old":null,"new":{"id":"1","cents":"950"}}"#,
+    "],\"end_lsn\":\"1/6B374F00\"}\n",
+    r#"{"system":"7","commit_lsn":"1/6B374F20","commit_micros":1795262400420000,"xid":8,"changes":["#,
+    r#"{"table":"public.transfers","op":"delete","key":{"id":"a2"},"old":null,"new":null}"#,
+    "],\"end_lsn\":\"1/6B375000\"}\n",
+);
