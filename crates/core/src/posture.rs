@@ -4,7 +4,7 @@ use crate::{SiteName, Tick};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "posture", rename_all = "kebab-case")]
+#[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Posture {
     /// Lead to this site's application and stores. Lapses to closed at `until`, on the gate's own
     /// reading of the clock, so that a paused or dead agent cannot keep a gate open.

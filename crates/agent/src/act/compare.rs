@@ -2,10 +2,27 @@
 
 use crate::application::Application;
 use mainstay_core::StoreName;
-use mainstay_stores::postgres::compare::{self, Comparison};
+use mainstay_core::position::Lsn;
+use mainstay_stores::postgres::compare::{self, Comparison, Held};
+use mainstay_stores::postgres::link::Paused;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A link that stands still for a comparison.
+struct Standing(Paused);
+
+impl Held for Standing {
+    async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
+        self.0.advance_to(at, TIMEOUT).await.map_err(|why| why.to_string())
+    }
+}
+
+async fn hold(application: &Application, store: &StoreName) -> Result<Standing, String> {
+    let links = application.links.lock().await;
+    let running = links.get(store).ok_or("no link of this store runs here")?;
+    running.link.pause(TIMEOUT).await.map(Standing).map_err(|why| why.to_string())
+}
 
 /// Compares at one position, and enters what came of it in the ledger. Anything that cannot be
 /// finished is an error, never "equal".
@@ -19,13 +36,9 @@ pub async fn run(application: &Application, store: &StoreName) -> Result<Compari
             .filter(|spec| spec.from != spec.to)
             .ok_or("a comparison is made at a standby, against the active site")?
     };
-    let compared = compare::run(&spec.source, &spec.target, async |at| {
-        let links = application.links.lock().await;
-        let running = links.get(store).ok_or_else(|| "no link of this store runs".to_owned())?;
-        running.link.pause_at(at, TIMEOUT).await.map_err(|why| why.to_string())
-    })
-    .await
-    .map_err(|why| why.to_string())?;
+    let held = hold(application, store).await?;
+    let compared = compare::run(&spec.source, &spec.target, held).await;
+    let compared = compared.map_err(|why| why.to_string())?;
     let body = serde_json::json!({
         "store": store, "position": compared.position, "equal": compared.equal,
         "tables": compared.tables.len(),

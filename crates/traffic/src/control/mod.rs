@@ -7,7 +7,8 @@ pub mod server;
 
 pub use server::{ControlError, ControlServer};
 
-use mainstay_core::{ApplicationName, Epoch, SiteName, Tick};
+pub use mainstay_core::Posture;
+use mainstay_core::{ApplicationName, Epoch};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -24,32 +25,6 @@ pub struct Directive {
     pub application: ApplicationName,
     pub epoch: Epoch,
     pub posture: Posture,
-}
-
-/// What the gate of a site does with the application's traffic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
-pub enum Posture {
-    /// Traffic goes to this site's own upstreams and database, as long as the clock has not
-    /// passed `until`.
-    Serve { until: Tick },
-    /// Traffic goes to the active site's gate.
-    Forward { to: SiteName },
-    /// New work waits, what is in flight ends.
-    Hold { until: Tick },
-    /// Nothing passes.
-    Closed { reason: String },
-}
-
-impl Posture {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Posture::Serve { .. } => "serve",
-            Posture::Forward { .. } => "forward",
-            Posture::Hold { .. } => "hold",
-            Posture::Closed { .. } => "closed",
-        }
-    }
 }
 
 /// What the gate says of itself: after every directive, at least every 500 ms, and at once when
