@@ -24,12 +24,13 @@ use keeper::{Keeper, watch_lapse};
 use listen::{Life, Listeners, accept};
 use mainstay_core::{Epoch, StoreName};
 use peer::client::Peers;
+use peer::pulse;
 use peer::server::PeerServer;
 use peer::tls::{self, Tls};
 use shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
-use tcp::Stores;
+use tcp::{Servers, Stores};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ pub async fn run(spec: GateSpec, shutdown: CancellationToken) -> Result<(), Gate
     let tls = tls::load(&spec)?;
     let file = EpochFile::new(&spec.state_dir, spec.application.clone());
     let kept = prove(&file).map_err(|source| GateError::Epoch { path: file.path(), source })?;
+    let servers = Servers::new(&spec)?;
     let listeners = Listeners::bind(&spec).await?;
     let shared = Shared::new(spec, kept);
     let life = Life {
@@ -53,7 +55,7 @@ pub async fn run(spec: GateSpec, shutdown: CancellationToken) -> Result<(), Gate
     };
     let obeying = obey(Keeper { shared: Arc::clone(&shared), file, kept });
     let lapsing = tokio::spawn(watch_lapse(Arc::clone(&shared)));
-    open(&shared, listeners, tls, &life);
+    open(&shared, listeners, tls, servers, &life);
     tracing::info!(application = %shared.spec.application, site = %shared.spec.here, "the gate is up, closed");
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -82,10 +84,11 @@ async fn obey(keeper: Keeper) {
     }
 }
 
-fn open(shared: &Arc<Shared>, listeners: Listeners, tls: Tls, life: &Life) {
+fn open(shared: &Arc<Shared>, listeners: Listeners, tls: Tls, servers: Servers, life: &Life) {
     let peers = Peers::new(Arc::clone(shared), tls.connector);
     let proxy = Proxy::new(Arc::clone(shared), Arc::clone(&peers));
-    let stores = Stores::new(Arc::clone(shared), peers);
+    watch_peers(Arc::clone(shared), Arc::clone(&peers), life);
+    let stores = Stores::new(Arc::clone(shared), peers, servers);
     if let Some(listener) = listeners.http {
         open_http(listener, Arc::clone(&proxy), life);
     }
@@ -95,6 +98,11 @@ fn open(shared: &Arc<Shared>, listeners: Listeners, tls: Tls, life: &Life) {
     let shared = Arc::clone(shared);
     let server = Arc::new(PeerServer { shared, acceptor: tls.acceptor, proxy, stores });
     open_peer(listeners.peer, server, life);
+}
+
+fn watch_peers(shared: Arc<Shared>, peers: Arc<Peers>, life: &Life) {
+    let pulse = pulse::watch(shared, peers);
+    tokio::spawn(life.shutdown.clone().run_until_cancelled_owned(pulse));
 }
 
 fn open_http(listener: TcpListener, proxy: Arc<Proxy>, life: &Life) {

@@ -33,6 +33,8 @@ pub struct Duty {
     lapse_enforced: bool,
     local: CancellationToken,
     peer: CancellationToken,
+    /// How often what another gate was answering has been cut.
+    peer_cuts: u64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,8 @@ pub struct Pass {
     pub epoch: Epoch,
     /// Cancelled when the work must end at once.
     pub cut: CancellationToken,
+    /// Connections to the other gate from before the last cut are dead.
+    pub cuts: u64,
     kind: Kind,
 }
 
@@ -81,6 +85,7 @@ impl Shared {
             lapse_enforced: false,
             local: CancellationToken::new(),
             peer: CancellationToken::new(),
+            peer_cuts: 0,
         };
         let duty = watch::Sender::new(duty);
         Arc::new(Self { spec, duty, drain: Notify::new(), counts: Counts::default() })
@@ -124,6 +129,14 @@ impl Shared {
         });
     }
 
+    /// Ends what another site's gate was answering: it cannot be reached.
+    pub fn cut_peer(&self) {
+        self.duty.send_modify(|duty| {
+            duty.peer_cuts += 1;
+            std::mem::take(&mut duty.peer).cancel();
+        });
+    }
+
     /// None: hold it. Counting under the lock means that whoever changes the posture afterwards
     /// sees this work in the counts.
     pub fn admit(self: &Arc<Self>, kind: Kind) -> Option<Pass> {
@@ -154,7 +167,8 @@ impl Shared {
             Route::Local => duty.local.clone(),
             Route::Peer(_) => duty.peer.clone(),
         };
-        Pass { shared: Arc::clone(self), route, epoch: duty.standing.epoch(), cut, kind }
+        let (epoch, cuts) = (duty.standing.epoch(), duty.peer_cuts);
+        Pass { shared: Arc::clone(self), route, epoch, cut, cuts, kind }
     }
 
     /// None when too many are held already.

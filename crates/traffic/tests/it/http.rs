@@ -3,7 +3,7 @@
 use super::support::SOON;
 use super::support::client::{Client, code, get, post, raw};
 use super::support::site::{LONG, Pair};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use mainstay_testkit::wait_for;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ async fn the_active_site_serves_and_the_other_passes_on_to_it() {
         assert!(!response.headers().contains_key("keep-alive"), "it concerns one connection only");
     }
     for seen in pair.record.lock().unwrap().iter() {
+        assert_eq!((&seen.method, seen.path.as_str()), (&Method::POST, "/transfer"));
         assert_eq!(seen.headers["mainstay-epoch"], "1");
         assert_eq!(seen.headers["host"], "bank.example");
         assert_eq!(seen.headers["x-forwarded-for"], "127.0.0.1");

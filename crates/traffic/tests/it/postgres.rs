@@ -21,7 +21,7 @@ async fn serving(hold: Duration) -> (Pair, Postgres) {
     (pair, server)
 }
 
-async fn connect(server: &Postgres, gate: SocketAddr) -> Result<Client, Error> {
+pub async fn connect(server: &Postgres, gate: SocketAddr) -> Result<Client, Error> {
     let endpoint = server.endpoint("postgres");
     let mut config = Config::new();
     config.host("127.0.0.1").port(gate.port()).dbname("postgres").user(&endpoint.user);

@@ -191,7 +191,7 @@ impl Proxy {
         site: &SiteName,
         deadline: Instant,
     ) -> Result<CheckIn, TunnelError> {
-        let tag = pass.epoch.number();
+        let tag = (pass.epoch.number(), pass.cuts);
         let _held = self.shared.hold(Kind::Http).ok_or(TunnelError::TooManyHeld)?;
         let knock = self.peers.knock(site, pass.epoch, deadline).await?;
         let pool = self.tunnels.get(site).ok_or(TunnelError::TooLate)?;

@@ -10,11 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub type Sender = SendRequest<Replay>;
 
+/// What a connection was made under: it is not used again under another (between gates, the
+/// epoch and the connections cut).
+pub type Tag = (u64, u64);
+
 /// How long a connection whose answer was read may take to become ready again.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Idle connections to one place, newest last. Those of another tag (the epoch, between gates)
-/// are not used again.
+/// Idle connections to one place, newest last.
 #[derive(Debug)]
 pub struct Pool {
     idle: Mutex<VecDeque<Idle>>,
@@ -26,7 +29,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Idle {
     since: Instant,
-    tag: u64,
+    tag: Tag,
     sender: Sender,
 }
 
@@ -34,7 +37,7 @@ struct Idle {
 #[derive(Debug)]
 pub struct CheckIn {
     pub pool: Arc<Pool>,
-    pub tag: u64,
+    pub tag: Tag,
     pub sender: Sender,
 }
 
@@ -49,7 +52,7 @@ impl Pool {
         Arc::new(Self { idle: Mutex::default(), most, keep })
     }
 
-    pub async fn take(&self, tag: u64) -> Option<Sender> {
+    pub async fn take(&self, tag: Tag) -> Option<Sender> {
         loop {
             let mut sender = self.pop(tag)?;
             let ready = tokio::time::timeout(SETTLE, sender.ready()).await;
@@ -59,13 +62,13 @@ impl Pool {
         }
     }
 
-    fn pop(&self, tag: u64) -> Option<Sender> {
+    fn pop(&self, tag: Tag) -> Option<Sender> {
         let mut idle = self.idle();
         idle.retain(|one| one.tag == tag && one.since.elapsed() < self.keep);
         idle.pop_back().map(|one| one.sender)
     }
 
-    fn put(&self, tag: u64, sender: Sender) {
+    fn put(&self, tag: Tag, sender: Sender) {
         if sender.is_closed() {
             return;
         }

@@ -1,7 +1,7 @@
 //! The application's processes at this site: the least loaded is chosen, and one that fails is
 //! passed over for a moment.
 
-use super::pool::{CheckIn, Pool, handshake};
+use super::pool::{CheckIn, Pool, Tag, handshake};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,9 @@ const MOST_IDLE: usize = 256;
 /// Below what servers usually allow (gunicorn 2 s, uvicorn and Node.js 5 s): a request written
 /// into a connection that its server is closing fails, and only safe ones can be repeated.
 const IDLE: Duration = Duration::from_millis(1500);
+
+/// Connections to upstreams are alike.
+const ANY: Tag = (0, 0);
 
 #[derive(Debug)]
 pub struct Upstreams {
@@ -108,13 +111,13 @@ impl Upstream {
 
     async fn connect(&self) -> io::Result<CheckIn> {
         let pool = Arc::clone(&self.pool);
-        if let Some(sender) = pool.take(0).await {
-            return Ok(CheckIn { pool, tag: 0, sender });
+        if let Some(sender) = pool.take(ANY).await {
+            return Ok(CheckIn { pool, tag: ANY, sender });
         }
         let dialled = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address));
         let stream = dialled.await??;
         stream.set_nodelay(true)?;
         let sender = handshake(stream).await.map_err(io::Error::other)?;
-        Ok(CheckIn { pool, tag: 0, sender })
+        Ok(CheckIn { pool, tag: ANY, sender })
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -92,6 +93,15 @@ impl Peers {
         if let Some(door) = self.doors.get(site) {
             door.shut();
         }
+    }
+
+    /// Whether the site's gate takes a connection now.
+    pub async fn reaches(&self, site: &SiteName, timeout: Duration) -> bool {
+        let reached = async {
+            let mut stream = self.connect(site).await?;
+            stream.shutdown().await
+        };
+        matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(())))
     }
 
     async fn connect(&self, site: &SiteName) -> io::Result<Wire> {

@@ -3,5 +3,6 @@
 pub mod client;
 mod door;
 pub mod hello;
+pub mod pulse;
 pub mod server;
 pub mod tls;

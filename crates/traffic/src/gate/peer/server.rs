@@ -32,14 +32,16 @@ impl PeerServer {
     ) {
         let began = tokio::time::timeout(self.shared.spec.limits.head_time, self.begin(stream));
         match began.await.map_err(io::Error::from).flatten() {
-            Ok((wire, site, hello)) => self.pass_on(wire, site, hello, shutdown).await,
+            Ok(Some((wire, site, hello))) => self.pass_on(wire, site, hello, shutdown).await,
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(code = "MS-GATE-020", %from, %error, "a tunnel is refused");
             }
         }
     }
 
-    async fn begin(&self, stream: TcpStream) -> io::Result<(Wire, SiteName, Hello)> {
+    /// None when the other gate only wanted to know whether this one is there.
+    async fn begin(&self, stream: TcpStream) -> io::Result<Option<(Wire, SiteName, Hello)>> {
         let stream = self.acceptor.accept(stream).await?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let site = certificate
@@ -48,7 +50,7 @@ impl PeerServer {
             .ok_or_else(|| io::Error::other("its certificate is not one of another site's gate"))?;
         let mut wire = Wire::tls(stream.into());
         let hello = line::read(&mut wire).await?;
-        Ok((wire, site, hello.ok_or(io::ErrorKind::UnexpectedEof)?))
+        Ok(hello.map(|hello| (wire, site, hello)))
     }
 
     async fn pass_on(

@@ -80,8 +80,18 @@ fn client(
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// For a server that wants no certificate of ours.
+pub fn connector_without_certificate(authority: &Path) -> Result<TlsConnector, GateError> {
+    let roots = self::authority(authority)?;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| bad(authority, error, "an authority's certificate"))?;
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 /// The authorities of a PEM file; not one of them is left out silently.
-pub fn authority(path: &Path) -> Result<RootCertStore, GateError> {
+fn authority(path: &Path) -> Result<RootCertStore, GateError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|error| bad(path, error, "an authority's certificate"))?;

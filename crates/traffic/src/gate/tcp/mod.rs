@@ -3,19 +3,23 @@
 mod framer;
 mod message;
 mod relay;
+mod server;
 mod startup;
 mod tracker;
 
+use super::error::GateError;
 use super::peer::client::{Peers, TunnelError};
 use super::peer::hello::Target;
 use super::posture::Route;
 use super::shared::{Kind, Pass, Shared};
-use super::spec::{Limits, StoreSpec};
+use super::spec::{GateSpec, Limits};
 use super::wire::Wire;
 use crate::tick;
 use mainstay_core::StoreName;
 use message::Fatal;
+use server::{CONNECT_TIMEOUT, Server};
 use startup::Startup;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +27,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Between two attempts of one start-up.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The gate's ports for stores.
-#[derive(Debug)]
 pub struct Stores {
     shared: Arc<Shared>,
     peers: Arc<Peers>,
+    servers: Servers,
+}
+
+/// This site's server of each store.
+pub struct Servers(BTreeMap<StoreName, Server>);
+
+impl Servers {
+    pub fn new(spec: &GateSpec) -> Result<Self, GateError> {
+        let servers = spec.stores.iter();
+        let servers = servers.map(|(name, store)| Ok((name.clone(), Server::new(store)?)));
+        Ok(Self(servers.collect::<Result<_, _>>()?))
+    }
 }
 
 /// Why a start-up came to nothing.
@@ -45,8 +58,8 @@ enum Failure {
 }
 
 impl Stores {
-    pub fn new(shared: Arc<Shared>, peers: Arc<Peers>) -> Arc<Self> {
-        Arc::new(Self { shared, peers })
+    pub fn new(shared: Arc<Shared>, peers: Arc<Peers>, servers: Servers) -> Arc<Self> {
+        Arc::new(Self { shared, peers, servers })
     }
 
     pub fn limits(&self) -> &Limits {
@@ -178,11 +191,8 @@ impl Stores {
     }
 
     async fn connect(&self, store: &StoreName) -> io::Result<Wire> {
-        let spec: &StoreSpec = self.shared.spec.stores.get(store).ok_or(io::ErrorKind::NotFound)?;
-        let dialled = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&spec.server));
-        let stream = dialled.await??;
-        stream.set_nodelay(true)?;
-        Ok(Wire::Plain(stream))
+        let server = self.servers.0.get(store).ok_or(io::ErrorKind::NotFound)?;
+        server.connect().await
     }
 
     /// Goes where a new session would go, if there is such a place now; the server knows the

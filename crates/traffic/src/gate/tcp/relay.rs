@@ -198,6 +198,7 @@ impl<'a> Session<'a> {
             let new_until = self.new_until().filter(|_| verdict == OpenWork::Drain);
             tokio::select! {
                 () = sleep_until(new_until) => {}
+                () = self.pass.cut.cancelled() => return End::Cut,
                 _ = changes.changed() => {}
                 () = step => {}
                 () = self.settled.notified() => {}

@@ -1,5 +1,6 @@
 pub mod certificates;
 pub mod client;
+pub mod relay;
 pub mod site;
 pub mod upstream;
 

@@ -1,0 +1,61 @@
+//! This site's own PostgreSQL server, as the gate reaches it.
+
+use crate::gate::error::GateError;
+use crate::gate::peer::tls;
+use crate::gate::spec::StoreSpec;
+use crate::gate::wire::Wire;
+use mainstay_core::estate::PostgresTls;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Length 8 and the request's code 80877103 (PostgreSQL manual, "Message Formats").
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+pub struct Server {
+    /// `host:port`.
+    address: String,
+    encryption: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Server {
+    pub fn new(spec: &StoreSpec) -> Result<Self, GateError> {
+        let encryption = match &spec.tls {
+            PostgresTls::Disable => None,
+            PostgresTls::VerifyFull { authority } => {
+                let connector = tls::connector_without_certificate(authority)?;
+                Some((connector, name(spec)?))
+            }
+        };
+        Ok(Self { address: spec.server.clone(), encryption })
+    }
+
+    /// A connection, encrypted where the configuration says so, before any start-up packet.
+    pub async fn connect(&self) -> io::Result<Wire> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.dial()).await?
+    }
+
+    async fn dial(&self) -> io::Result<Wire> {
+        let mut stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        let Some((connector, name)) = &self.encryption else { return Ok(Wire::Plain(stream)) };
+        stream.write_all(&SSL_REQUEST).await?;
+        match stream.read_u8().await? {
+            b'S' => {}
+            _ => return Err(io::Error::other("the server does not offer TLS")),
+        }
+        Ok(Wire::tls(connector.connect(name.clone(), stream).await?.into()))
+    }
+}
+
+fn name(spec: &StoreSpec) -> Result<ServerName<'static>, GateError> {
+    let host = spec.server.rsplit_once(':').map_or(spec.server.as_str(), |(host, _)| host);
+    ServerName::try_from(host.to_owned()).map_err(|error| GateError::Incomplete {
+        place: spec.server.clone(),
+        problem: format!("{host} is not a name that a certificate can carry: {error}"),
+    })
+}
