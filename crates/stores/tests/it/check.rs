@@ -74,13 +74,13 @@ async fn each_thing_that_is_wrong_in_a_database_is_named_with_its_site() {
         "!MS-PG-112 west", // bank
         "!MS-PG-112 west", // climber
         "!MS-PG-112 west", // root
-        "!MS-PG-208 east", // keyless
-        "!MS-PG-208 east", // nothing
-        "!MS-PG-211 east",
-        "MS-PG-206 east",
-        "MS-PG-207 east", // writer
-        "MS-PG-209 east", // full_rows
-        "MS-PG-210 east",
+        "!MS-PG-308 east", // keyless
+        "!MS-PG-308 east", // nothing
+        "!MS-PG-311 east",
+        "MS-PG-306 east",
+        "MS-PG-307 east", // writer
+        "MS-PG-309 east", // full_rows
+        "MS-PG-310 east",
     ];
     assert_eq!(codes(&found), expected, "{found:#?}");
     assert!(found.iter().all(|finding| finding.what.len() > 20 && finding.advice.len() > 20));
@@ -105,7 +105,7 @@ async fn one_database_twice_and_a_server_that_is_not_there_are_named() {
     ];
     let found = found(&sites, &["bank"]).await;
     let expected =
-        ["!MS-PG-100 gone", "!MS-PG-101 refused", "!MS-PG-101 unnamed", "!MS-PG-216 east-again"];
+        ["!MS-PG-100 gone", "!MS-PG-101 refused", "!MS-PG-101 unnamed", "!MS-PG-316 east-again"];
     assert_eq!(codes(&found), expected, "{found:#?}");
     assert!(!format!("{found:?}").contains("canary"), "no password in what is shown");
 }
@@ -126,6 +126,6 @@ async fn a_server_that_cannot_replicate_is_named_with_the_setting() {
         ..server.endpoint("postgres")
     };
     let found = found(&[("east", weak)], &["bank"]).await;
-    let expected = ["!MS-PG-201 east", "!MS-PG-202 east", "!MS-PG-202 east", "!MS-PG-203 east"];
+    let expected = ["!MS-PG-301 east", "!MS-PG-302 east", "!MS-PG-302 east", "!MS-PG-303 east"];
     assert_eq!(codes(&found), expected, "{found:#?}");
 }

@@ -16,7 +16,7 @@ fn between(first: &Seen, other: &Seen) -> Vec<Finding> {
     let (a, b) = (&first.facts, &other.facts);
     if a.major != b.major {
         found.push(Finding::error(
-            "MS-PG-212",
+            "MS-PG-312",
             &other.place,
             format!("PostgreSQL {} here, {} at {}", b.version, a.version, first.place),
             "Upgrade the older one: both sites need the same major version.",
@@ -24,7 +24,7 @@ fn between(first: &Seen, other: &Seen) -> Vec<Finding> {
     }
     if a.encoding != b.encoding {
         found.push(Finding::error(
-            "MS-PG-213",
+            "MS-PG-313",
             &other.place,
             format!("the encoding is {} here, {} at {}", b.encoding, a.encoding, first.place),
             format!(
@@ -35,7 +35,7 @@ fn between(first: &Seen, other: &Seen) -> Vec<Finding> {
     }
     if a.collation != b.collation {
         found.push(Finding::warning(
-            "MS-PG-214",
+            "MS-PG-314",
             &other.place,
             format!("the collation is {} here, {} at {}", b.collation, a.collation, first.place),
             "Sorting may differ after a switch; create the database anew with the same locale.",
@@ -55,7 +55,7 @@ fn extensions(user: &Seen, other: &Seen) -> Vec<Finding> {
         .filter(|name| lacking(&other.facts, name))
         .map(|name| {
             Finding::error(
-                "MS-PG-215",
+                "MS-PG-315",
                 &other.place,
                 format!("extension \"{name}\" is used at {} and not available here", user.place),
                 format!("Install the package that brings \"{name}\" on this server's machine."),
@@ -71,7 +71,7 @@ pub(super) fn one_database_twice(seen: &[Seen]) -> Vec<Finding> {
     for Seen { place, facts } in seen {
         match by_identity.get(facts.identity.as_str()) {
             Some(first) => found.push(Finding::error(
-                "MS-PG-216",
+                "MS-PG-316",
                 place,
                 format!("this is the same database as {first}"),
                 "Give each site of each store a database of its own: correct host, port or \
@@ -103,9 +103,9 @@ mod tests {
     #[test]
     fn what_must_be_equal_at_both_sites_is_named_when_it_is_not() {
         assert!(codes(|_| {}).is_empty());
-        assert_eq!(codes(|facts| facts.major = 17), ["MS-PG-212"]);
-        assert_eq!(codes(|facts| facts.encoding = "LATIN1".into()), ["MS-PG-213"]);
-        assert_eq!(codes(|facts| facts.collation = "de_DE.utf8 c".into()), ["MS-PG-214"]);
-        assert_eq!(codes(|facts| facts.available.clear()), ["MS-PG-215"]);
+        assert_eq!(codes(|facts| facts.major = 17), ["MS-PG-312"]);
+        assert_eq!(codes(|facts| facts.encoding = "LATIN1".into()), ["MS-PG-313"]);
+        assert_eq!(codes(|facts| facts.collation = "de_DE.utf8 c".into()), ["MS-PG-314"]);
+        assert_eq!(codes(|facts| facts.available.clear()), ["MS-PG-315"]);
     }
 }

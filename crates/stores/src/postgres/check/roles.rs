@@ -89,7 +89,7 @@ async fn other_writers(
                 "role \"{}\" may log in and write, but is not in `roles`, so a fence leaves it in",
                 row.get::<_, &str>(0)
             );
-            Finding::warning("MS-PG-207", place, what, advice)
+            Finding::warning("MS-PG-307", place, what, advice)
         })
         .collect())
 }

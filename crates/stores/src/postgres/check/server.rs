@@ -88,7 +88,7 @@ fn access(place: &str, endpoint: &PostgresEndpoint, facts: &Facts) -> Vec<Findin
     let mut found = Vec::new();
     if !facts.superuser {
         found.push(Finding::error(
-            "MS-PG-203",
+            "MS-PG-303",
             place,
             format!("Mainstay connects as \"{}\", which is not a superuser", endpoint.user),
             format!("ALTER ROLE \"{}\" SUPERUSER;", endpoint.user),
@@ -96,7 +96,7 @@ fn access(place: &str, endpoint: &PostgresEndpoint, facts: &Facts) -> Vec<Findin
     }
     if facts.in_recovery {
         found.push(Finding::error(
-            "MS-PG-204",
+            "MS-PG-304",
             place,
             "the server is a standby of another one, so it is read-only",
             "Name a primary server here: Mainstay replicates between primaries.",
@@ -109,7 +109,7 @@ fn replication(place: &str, facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     if facts.wal_level != "logical" {
         found.push(Finding::error(
-            "MS-PG-201",
+            "MS-PG-301",
             place,
             format!("wal_level is {}, and logical replication needs \"logical\"", facts.wal_level),
             "ALTER SYSTEM SET wal_level = 'logical'; then restart that server.",
@@ -119,7 +119,7 @@ fn replication(place: &str, facts: &Facts) -> Vec<Finding> {
         [("max_replication_slots", facts.free_slots), ("max_wal_senders", facts.free_senders)];
     for (setting, free) in rooms.into_iter().filter(|(_, free)| *free < SLOTS) {
         found.push(Finding::error(
-            "MS-PG-202",
+            "MS-PG-302",
             place,
             format!("{setting} leaves Mainstay {}, and it needs {SLOTS}", free.max(0)),
             format!("Raise {setting} by {} and restart that server.", SLOTS - free),
@@ -131,7 +131,7 @@ fn replication(place: &str, facts: &Facts) -> Vec<Finding> {
 fn version(place: &str, facts: &Facts) -> Vec<Finding> {
     if facts.major < OLDEST {
         return vec![Finding::error(
-            "MS-PG-205",
+            "MS-PG-305",
             place,
             format!("PostgreSQL {} is too old", facts.version),
             format!("Upgrade both sites to one major version of at least {OLDEST}."),
@@ -145,7 +145,7 @@ fn version(place: &str, facts: &Facts) -> Vec<Finding> {
         "event_triggers is off".to_owned()
     };
     vec![Finding::warning(
-        "MS-PG-206",
+        "MS-PG-306",
         place,
         format!(
             "the fence does not hold at rest: {why}, so this server, killed while active and \
@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn an_old_server_is_told_what_it_lacks() {
         assert!(codes(|_| {}).is_empty());
-        assert_eq!(codes(|facts| facts.major = 16), ["MS-PG-206"]);
-        assert_eq!(codes(|facts| facts.major = 13), ["MS-PG-205"]);
-        assert_eq!(codes(|facts| facts.free_slots = 2), ["MS-PG-202"]);
+        assert_eq!(codes(|facts| facts.major = 16), ["MS-PG-306"]);
+        assert_eq!(codes(|facts| facts.major = 13), ["MS-PG-305"]);
+        assert_eq!(codes(|facts| facts.free_slots = 2), ["MS-PG-302"]);
     }
 }

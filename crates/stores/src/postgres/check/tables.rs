@@ -38,13 +38,13 @@ async fn keyless(place: &str, session: &Session) -> Result<Vec<Finding>, Fault> 
     };
     let mut found: Vec<_> =
         rows.iter().take(LISTED).map(|row| one(row.get(0), row.get(1))).collect();
-    found.extend(more(place, "MS-PG-208", "tables have no key", rows.len()));
+    found.extend(more(place, "MS-PG-308", "tables have no key", rows.len()));
     Ok(found)
 }
 
 fn without_key(place: &str, table: &str) -> Finding {
     Finding::error(
-        "MS-PG-208",
+        "MS-PG-308",
         place,
         format!("table {table} has no key: its updates and deletes cannot be replicated"),
         format!(
@@ -56,7 +56,7 @@ fn without_key(place: &str, table: &str) -> Finding {
 
 fn by_whole_rows(place: &str, table: &str) -> Finding {
     Finding::warning(
-        "MS-PG-209",
+        "MS-PG-309",
         place,
         format!(
             "table {table} has no key: after a failover it has to be copied anew, because what \
@@ -76,10 +76,10 @@ async fn unlogged(place: &str, session: &Session) -> Result<Vec<Finding>, Fault>
     let one = |table: &str| {
         let what = format!("table {table} is unlogged: it will be empty at the other site");
         let advice = format!("ALTER TABLE {table} SET LOGGED; if its rows must survive.");
-        Finding::warning("MS-PG-210", place, what, advice)
+        Finding::warning("MS-PG-310", place, what, advice)
     };
     let mut found: Vec<_> = rows.iter().take(LISTED).map(|row| one(row.get(0))).collect();
-    found.extend(more(place, "MS-PG-210", "tables are unlogged", rows.len()));
+    found.extend(more(place, "MS-PG-310", "tables are unlogged", rows.len()));
     Ok(found)
 }
 
@@ -91,7 +91,7 @@ async fn large_objects(place: &str, session: &Session) -> Result<Vec<Finding>, F
     let what = format!("the database has {count} large objects, which cannot be replicated");
     let advice = "Move them to a bytea column, then remove them: SELECT lo_unlink(oid) FROM \
                   pg_largeobject_metadata;";
-    Ok((count > 0).then(|| Finding::error("MS-PG-211", place, what, advice)).into_iter().collect())
+    Ok((count > 0).then(|| Finding::error("MS-PG-311", place, what, advice)).into_iter().collect())
 }
 
 fn more(place: &str, code: &str, what: &str, count: usize) -> Option<Finding> {

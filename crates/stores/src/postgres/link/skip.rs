@@ -8,7 +8,7 @@ use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{OldTuple, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Values of the replica identity's columns as text, in column order.
+/// Values of the columns that tell a table's rows apart, as text.
 pub(super) type Key = Vec<Option<String>>;
 
 /// What to do with a change.
@@ -23,12 +23,21 @@ pub(super) enum Rule {
 #[derive(Debug, Default)]
 pub(super) struct SkipSet {
     until: Lsn,
-    tables: HashMap<String, HashSet<Key>>,
+    tables: HashMap<String, Named>,
+}
+
+/// The named rows of a table. Under replica identity full the history marks every column, so the
+/// key's columns are named too.
+#[derive(Debug, Default)]
+struct Named {
+    columns: Vec<String>,
+    keys: HashSet<Key>,
 }
 
 impl SkipSet {
     pub async fn load(sql: &Sql, link: &str, position: Lsn) -> Result<Self, LinkError> {
-        const NAMED: &str = "SELECT table_name, key::text, until::text FROM mainstay.put_right \
+        const NAMED: &str = "SELECT table_name, columns, key::text, until::text \
+                             FROM mainstay.put_right \
                              WHERE link = $1 AND until > $2::text::pg_lsn";
         let rows =
             sql.rows("read mainstay.put_right", NAMED, &[&link, &position.to_string()]).await?;
@@ -38,16 +47,18 @@ impl SkipSet {
                 place: sql.place().to_owned(),
                 what: "a row of mainstay.put_right is damaged".to_owned(),
             };
-            let key: Key = serde_json::from_str(row.get(1)).map_err(|_| damaged())?;
-            let until: Lsn = row.get::<_, &str>(2).parse().map_err(|_| damaged())?;
-            set.add(row.get(0), key, until);
+            let key: Key = serde_json::from_str(row.get(2)).map_err(|_| damaged())?;
+            let until: Lsn = row.get::<_, &str>(3).parse().map_err(|_| damaged())?;
+            set.add(row.get(0), row.get(1), key, until);
         }
         Ok(set)
     }
 
-    fn add(&mut self, table: String, key: Key, until: Lsn) {
+    fn add(&mut self, table: String, columns: Vec<String>, key: Key, until: Lsn) {
         self.until = self.until.max(until);
-        self.tables.entry(table).or_default().insert(key);
+        let named = self.tables.entry(table).or_default();
+        named.columns = columns;
+        named.keys.insert(key);
     }
 
     /// The position from which on nothing is skipped, while something is.
@@ -61,7 +72,7 @@ impl SkipSet {
 
     /// The keys of `table` that matter to a transaction whose commit record begins at
     /// `commit_lsn`: `until` is where a record ended, so none lies between its begin and end.
-    fn keys(&self, table: &SourceTable, commit_lsn: Lsn) -> Option<&HashSet<Key>> {
+    fn keys(&self, table: &SourceTable, commit_lsn: Lsn) -> Option<&Named> {
         if self.tables.is_empty() || commit_lsn >= self.until {
             return None;
         }
@@ -99,8 +110,9 @@ impl SkipSet {
 }
 
 /// Whether the row's key is named. A key value that was not sent is the one from before.
-fn named(keys: &HashSet<Key>, table: &SourceTable, row: &[Value], before: &[Value]) -> Rule {
-    let columns = table.relation.columns.iter().enumerate().filter(|(_, column)| column.key);
+fn named(keys: &Named, table: &SourceTable, row: &[Value], before: &[Value]) -> Rule {
+    let columns = table.relation.columns.iter().enumerate();
+    let columns = columns.filter(|(_, column)| keys.columns.contains(&column.name));
     let text = |value: &Value| match value {
         Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         _ => None,
@@ -110,7 +122,7 @@ fn named(keys: &HashSet<Key>, table: &SourceTable, row: &[Value], before: &[Valu
         value => text(value),
     };
     let key: Key = columns.map(value).collect();
-    if keys.contains(&key) { Rule::LeaveOut } else { Rule::Apply }
+    if keys.keys.contains(&key) { Rule::LeaveOut } else { Rule::Apply }
 }
 
 #[cfg(test)]
@@ -138,7 +150,7 @@ mod tests {
 
     fn naming(id: &str) -> SkipSet {
         let mut set = SkipSet::default();
-        set.add("public.t".into(), vec![Some(id.into())], Lsn(100));
+        set.add("public.t".into(), vec!["id".into()], vec![Some(id.into())], Lsn(100));
         set
     }
 
