@@ -1,8 +1,11 @@
 mod check;
 mod compare;
 mod fence;
+mod link_copy;
 mod link_transport;
+mod link_world;
 mod put_right;
 mod salvage;
 mod sequences;
 mod sites;
+mod way_back;

@@ -39,7 +39,7 @@ pub struct Site {
 impl Site {
     /// A prepared database `bank`, empty but for what `schema` makes.
     pub async fn start(schema: &str) -> Self {
-        let server = Postgres::start(Options::default());
+        let server = Postgres::start(Options::default().fsync(false));
         // Each login costs thousands of rounds otherwise, and tests make many.
         let admin = server.client("postgres").await;
         let password = "SET scram_iterations = 1; ALTER ROLE mainstay PASSWORD \
