@@ -1,11 +1,26 @@
+//! The PostgreSQL store against real servers.
+//!
+//! `cfg(test)` tells the lints that helpers of tests are tests too.
+
+#[cfg(test)]
 mod check;
+#[cfg(test)]
 mod compare;
+#[cfg(test)]
 mod fence;
+#[cfg(test)]
 mod link_copy;
+#[cfg(test)]
 mod link_transport;
+#[cfg(test)]
 mod link_world;
+#[cfg(test)]
 mod put_right;
+#[cfg(test)]
 mod salvage;
+#[cfg(test)]
 mod sequences;
+#[cfg(test)]
 mod sites;
+#[cfg(test)]
 mod way_back;

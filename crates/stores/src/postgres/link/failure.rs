@@ -149,9 +149,25 @@ impl LinkError {
             LinkError::Refused { .. } => Stop("MS-PG-209"),
             LinkError::NotUnderstood { .. } => Stop("MS-PG-210"),
             LinkError::PutRightCrossed { .. } => Stop("MS-PG-211"),
+            LinkError::Schema { why, .. } if tells_of_loss(why) => Retry,
             LinkError::Schema { .. } => Stop("MS-PG-212"),
         }
     }
+}
+
+/// PostgreSQL's tools tell by words alone that their connection was lost or not to be had.
+fn tells_of_loss(complaint: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "server closed the connection",
+        "terminating connection",
+        "connection to server",
+        "could not receive data from server",
+        "could not send data to server",
+        "no connection to the server",
+    ];
+    let refused = ["authentication failed", "does not exist", "no pg_hba.conf entry"];
+    WORDS.iter().any(|words| complaint.contains(words))
+        && !refused.iter().any(|words| complaint.contains(words))
 }
 
 fn connect_verdict(error: &ConnectError) -> Verdict {
@@ -210,6 +226,15 @@ mod tests {
         assert_eq!(refused("55000").verdict(), Verdict::Stop("MS-PG-121"));
         assert_eq!(refused("42704").verdict(), Verdict::Stop("MS-PG-120"));
         assert_eq!(refused("55006").verdict(), Verdict::Retry);
+    }
+
+    #[test]
+    fn a_tool_that_lost_its_connection_is_run_again_and_one_that_failed_is_not() {
+        let schema = |why: &str| LinkError::Schema { place: "p".to_owned(), why: why.to_owned() };
+        let lost = schema("pg_dump failed: server closed the connection unexpectedly");
+        assert_eq!(lost.verdict(), Verdict::Retry);
+        let failed = schema("pg_restore failed: ERROR: role \"bank\" does not exist");
+        assert_eq!(failed.verdict(), Verdict::Stop("MS-PG-212"));
     }
 
     #[test]

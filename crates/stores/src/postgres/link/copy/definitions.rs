@@ -63,7 +63,8 @@ fn tool(spec: &LinkSpec, name: &str, endpoint: Option<&PostgresEndpoint>) -> Com
     if let Some(endpoint) = endpoint {
         address(&mut command, endpoint);
     }
-    command.stdin(Stdio::null()).kill_on_drop(true);
+    // The verdict on a failure reads its words, in English.
+    command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
