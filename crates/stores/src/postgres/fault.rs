@@ -18,7 +18,7 @@ pub enum Fault {
     Sql { place: String, doing: &'static str, why: String, sqlstate: Option<String> },
 
     #[error(
-        "{place}: could not {doing}: Mainstay's tables are missing there; run `mainstay check`, then start the agent of that site, which makes them"
+        "{place}: could not {doing}: Mainstay's tables are missing there; run `mainstay check --live`, then start the agent of that site, which makes them"
     )]
     NotPrepared { place: String, doing: &'static str },
 
