@@ -122,13 +122,17 @@ async fn send(
     loop {
         let mut piece = vec![0; PIECE];
         let length = file.read(&mut piece).map_err(|why| why.to_string())?;
-        if length == 0 {
+        piece.truncate(length);
+        // The first piece goes even when it is empty: it begins the file anew over there.
+        if length == 0 && offset > 0 {
             break;
         }
-        piece.truncate(length);
         let target = format!("/v1/peer/salvage/{}/{}?offset={offset}", kept.application, kept.id);
         put(peer, &target, Bytes::from(piece)).await?;
         offset += length;
+        if length == 0 {
+            break;
+        }
     }
     let done: Result<Done, _> = peer.post("/v1/peer/salvage", kept, TIMEOUT).await;
     done.map(drop).map_err(|why| why.to_string())
