@@ -40,7 +40,11 @@ impl Context {
         result: &T,
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        if self.json() { say_json(result) } else { Ok(say(&text(result))) }
+        if self.json() {
+            return say_json(result);
+        }
+        say(&text(result));
+        Ok(())
     }
 
     pub fn show_failure(&self, failure: &Failure) -> ExitCode {

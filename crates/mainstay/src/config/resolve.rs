@@ -156,7 +156,7 @@ impl Resolver<'_> {
             None => Some(None),
             Some(Ok(secret)) => Some(Some(secret)),
             Some(Err(problem)) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 None
             }
         }

@@ -21,15 +21,15 @@ impl Vault<'_> {
     }
 
     /// The secret itself, or the problem that it cannot be had.
-    pub fn read(&self, reference: &At<SecretReference>) -> Result<Secret, Problem> {
+    pub fn read(&self, reference: &At<SecretReference>) -> Result<Secret, Box<Problem>> {
         let found = match &reference.value {
             SecretReference::Variable(name) => self.variable(name),
             SecretReference::File(written) => self.file(written),
         };
-        found.map_err(|problem| reference.blame(problem))
+        found.map_err(|problem| Box::new(reference.blame(*problem)))
     }
 
-    fn variable(&self, name: &str) -> Result<Secret, Problem> {
+    fn variable(&self, name: &str) -> Result<Secret, Box<Problem>> {
         let value = (self.env)(name).filter(|value| !value.is_empty());
         value.map(Secret::new).ok_or_else(|| {
             let what = format!("the environment variable {name} is not set or empty");
@@ -37,18 +37,18 @@ impl Vault<'_> {
                 "set {name} for the mainstay process; to check the file where its secrets are not \
                  at hand: mainstay check --file-only"
             );
-            Problem::error(code::SECRET_MISSING, what, advice).label("not set")
+            Box::new(Problem::error(code::SECRET_MISSING, what, advice).label("not set"))
         })
     }
 
-    fn file(&self, written: &str) -> Result<Secret, Problem> {
+    fn file(&self, written: &str) -> Result<Secret, Box<Problem>> {
         let path = self.path(written);
         let problem = |why: String| {
             let what = format!("the secret's file {} {why}", path.display());
             let advice = "write the secret into that file, readable for the user of mainstay; to \
                           check the file where its secrets are not at hand: mainstay check \
                           --file-only";
-            Problem::error(code::SECRET_MISSING, what, advice).label("cannot be had")
+            Box::new(Problem::error(code::SECRET_MISSING, what, advice).label("cannot be had"))
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| problem(format!("cannot be read: {}", reason(&error))))?;

@@ -64,7 +64,9 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
         status.applications[0].coordinator = false;
     });
     told_in_five_lines("returning", |status| {
-        status.applications[0].active = Some(site("west"));
+        let application = &mut status.applications[0];
+        application.active = Some(site("west"));
+        (application.state, application.serving) = ("active".into(), true);
         status.applications[0].returning = Some(Return {
             phase: ReturnPhase::PuttingRight,
             epoch: Epoch::new(4),

@@ -5,6 +5,7 @@ mod check;
 mod fake;
 mod golden;
 mod ledger;
+mod live;
 mod moving;
 mod reference;
 mod sample;
