@@ -69,6 +69,7 @@ async fn view(State(peers): State<Peers>) -> Json<View> {
     Json(View {
         site: peers.context.here().clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        head: peers.context.ledger.head(),
         applications: seen.collect(),
     })
 }

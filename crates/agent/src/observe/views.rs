@@ -5,29 +5,62 @@ use crate::context::{Applications, Context};
 use crate::peer::Peer;
 use crate::peer::messages::View;
 use crate::time::tick;
+use mainstay_core::Tick;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_millis(1500);
+/// How often another site's newest hash is entered in this site's ledger: whoever cuts off or
+/// rewrites a ledger leaves at most this much that no other site could contradict.
+const HEADS: Duration = Duration::from_secs(60);
 
 pub fn start(context: &Arc<Context>, applications: &Applications, shutdown: &CancellationToken) {
     for peer in context.peers.values() {
-        let (peer, applications) = (peer.clone(), applications.clone());
+        let look = Arc::new(Look {
+            context: context.clone(),
+            applications: applications.clone(),
+            peer: peer.clone(),
+            head_entered: Mutex::default(),
+        });
         tokio::spawn(repeat(PAUSE, shutdown.clone(), move || {
-            let (peer, applications) = (peer.clone(), applications.clone());
-            async move { look(&peer, &applications).await }
+            let look = look.clone();
+            async move { look.once().await }
         }));
     }
 }
 
-async fn look(peer: &Peer, applications: &Applications) {
-    let Ok(view) = peer.get::<View>("/v1/peer/view", TIMEOUT).await else { return };
-    let now = tick();
-    for (name, seen) in view.applications {
-        if let Some(application) = applications.get(&name) {
-            application.learn(|known| known.take_view(peer.site(), seen, now));
+struct Look {
+    context: Arc<Context>,
+    applications: Applications,
+    peer: Arc<Peer>,
+    head_entered: Mutex<Option<Tick>>,
+}
+
+impl Look {
+    async fn once(&self) {
+        let Ok(view) = self.peer.get::<View>("/v1/peer/view", TIMEOUT).await else { return };
+        let now = tick();
+        self.enter_head(&view, now).await;
+        for (name, seen) in view.applications {
+            if let Some(application) = self.applications.get(&name) {
+                application.learn(|known| known.take_view(self.peer.site(), seen, now));
+            }
+        }
+    }
+
+    async fn enter_head(&self, view: &View, now: Tick) {
+        let mut entered = self.head_entered.lock().await;
+        if entered.is_some_and(|at| now.since(at) < HEADS) {
+            return;
+        }
+        let (number, hash) = &view.head;
+        let body = serde_json::json!({"site": self.peer.site(), "number": number, "hash": hash});
+        match self.context.ledger.append("head", "", &body).await {
+            Ok(()) => *entered = Some(now),
+            Err(why) => tracing::error!(%why, "another site's head was not entered"),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct View {
     pub site: SiteName,
     pub version: String,
+    /// Number and hash of its ledger's newest entry.
+    pub head: (u64, String),
     pub applications: BTreeMap<ApplicationName, ApplicationView>,
 }
 

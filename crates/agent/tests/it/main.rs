@@ -1,0 +1,3 @@
+//! The agent's own stores, tried from outside.
+
+mod ledger;
