@@ -2,6 +2,7 @@
 
 mod control;
 mod cut;
+mod encrypted;
 mod epoch;
 mod http;
 mod limits;
