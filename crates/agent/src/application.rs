@@ -4,10 +4,10 @@
 use crate::act;
 use crate::api::types::{Execution, Return};
 use crate::context::Context;
+use crate::error::AgentError;
 use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
-use crate::error::AgentError;
 use mainstay_core::decision::{Action, Databases, Decision, Rules, State, decide};
 use mainstay_core::lease::Lease;
 use mainstay_core::{Epoch, SiteName, StoreName, estate};
@@ -126,13 +126,18 @@ impl Application {
 
     /// Enters something in the ledger. A ledger that cannot be written is told to people, and
     /// keeps automatic moves from being begun; it does not stop what serves.
-    pub async fn enter(&self, kind: &'static str, body: serde_json::Value) -> Result<(), AgentError> {
+    pub async fn enter(
+        &self,
+        kind: &'static str,
+        body: serde_json::Value,
+    ) -> Result<(), AgentError> {
         let entered = self.context.ledger.append(kind, self.spec.name.as_str(), &body).await;
         let trouble = entered.as_ref().err().map(ToString::to_string);
-        if let Some(why) = &trouble {
-            tracing::error!(application = %self.spec.name, why, "the ledger cannot be written");
+        let before =
+            self.learn(|known| std::mem::replace(&mut known.ledger_trouble, trouble.clone()));
+        if trouble != before {
+            tracing::warn!(application = %self.spec.name, ?trouble, "the ledger");
         }
-        self.learn(|known| known.ledger_trouble = trouble);
         entered
     }
 }
@@ -191,10 +196,9 @@ async fn note_state(
         "epoch": epoch, "state": decision.state.name(), "hindrances": hindrances,
     });
     application.learn(|known| known.note_state(decision.state));
-    // A failed entry is already told; see `enter`.
-    if application.enter("state", body).await.is_ok() {
-        *before = Some(now);
-    }
+    *before = Some(now);
+    // A failed entry is already told, and tried again; see `enter` and `observe::ledger`.
+    let _told = application.enter("state", body).await;
 }
 
 fn carry_out(application: &Arc<Application>, decision: Decision) {

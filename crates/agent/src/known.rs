@@ -1,13 +1,15 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::time::unix_micros;
-use crate::coordinator::Versioned;
 use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
+use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
+use crate::time::unix_micros;
 use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
-use mainstay_core::{Epoch, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName, Tick};
+use mainstay_core::{
+    Epoch, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName, Tick,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -227,7 +229,8 @@ impl KnownLink {
     }
 
     fn facts(&self) -> LinkFacts {
-        let flows = matches!(self.status.phase, LinkPhase::Streaming | LinkPhase::Disconnected { .. });
+        let flows =
+            matches!(self.status.phase, LinkPhase::Streaming | LinkPhase::Disconnected { .. });
         LinkFacts {
             sound: flows && self.status.applied.is_some(),
             received: self.status.received,

@@ -170,7 +170,8 @@ async fn serve(
         let router = api::people::metrics_router(peers.clone());
         let ends = shutdown.clone();
         tasks.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned());
+            let served =
+                axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned());
             if let Err(why) = served.await {
                 tracing::error!(%why, "metrics are not served any more");
             }

@@ -35,10 +35,7 @@ pub struct Epochs {
 impl Memory {
     pub fn open(path: &Path) -> Result<Self, AgentError> {
         let connection = open(path).map_err(|why| failed(path, why))?;
-        Ok(Self {
-            path: Arc::new(path.to_owned()),
-            connection: Arc::new(Mutex::new(connection)),
-        })
+        Ok(Self { path: Arc::new(path.to_owned()), connection: Arc::new(Mutex::new(connection)) })
     }
 
     pub async fn epochs(&self, application: &ApplicationName) -> Result<Epochs, AgentError> {
@@ -175,9 +172,7 @@ impl Memory {
         let done = tokio::task::spawn_blocking(move || {
             work(&connection.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        done.await
-            .map_err(|why| failed(&self.path, why))?
-            .map_err(|why| failed(&self.path, why))
+        done.await.map_err(|why| failed(&self.path, why))?.map_err(|why| failed(&self.path, why))
     }
 
     fn parse<T: DeserializeOwned>(&self, body: &str) -> Result<T, AgentError> {

@@ -30,7 +30,8 @@ pub async fn take(
     reverse: &LinkSpec,
 ) -> Result<SalvageSummary, String> {
     let id = id(application, returning);
-    let received = applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
+    let received =
+        applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
     let received = received.ok_or_else(|| {
         format!("{} does not know how far it had applied; the salvage cannot be told", reverse.from)
     })?;
@@ -116,7 +117,8 @@ async fn send(
     reverse: &LinkSpec,
 ) -> Result<(), String> {
     let peer = application.context.peers.get(&reverse.from);
-    let peer = peer.ok_or_else(|| format!("{} is not a site of the configuration", reverse.from))?;
+    let peer =
+        peer.ok_or_else(|| format!("{} is not a site of the configuration", reverse.from))?;
     let mut file = File::open(path(application, &kept.id)).map_err(|why| why.to_string())?;
     let mut offset = 0;
     loop {
@@ -151,11 +153,8 @@ pub fn take_piece(
     piece: &[u8],
 ) -> std::io::Result<()> {
     let draft = path(application, id).with_extension("draft");
-    let mut file = if offset == 0 {
-        create(&draft)?
-    } else {
-        File::options().write(true).open(&draft)?
-    };
+    let mut file =
+        if offset == 0 { create(&draft)? } else { File::options().write(true).open(&draft)? };
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(piece)
 }
@@ -188,7 +187,10 @@ pub async fn replay(application: &Application, id: &str) -> Result<ReplaySummary
         .find(|kept| kept.id == id)
         .ok_or_else(|| failed(format!("there is no salvage {id:?} at this site")))?;
     let (endpoint, rules) = target(application, &kept).map_err(failed)?;
-    application.enter("replay-begun", json!({"salvage": id})).await.map_err(|w| failed(w.to_string()))?;
+    application
+        .enter("replay-begun", json!({"salvage": id}))
+        .await
+        .map_err(|w| failed(w.to_string()))?;
     let lines = open(application, id).map_err(failed)?;
     let done = salvage::replay(endpoint, lines, rules).await;
     let done = done.map_err(|why| failed(why.to_string()))?;
@@ -204,8 +206,7 @@ pub async fn replay(application: &Application, id: &str) -> Result<ReplaySummary
     Ok(replay)
 }
 
-type Target<'a> =
-    (&'a mainstay_core::estate::PostgresEndpoint, &'a BTreeMap<String, SalvageRule>);
+type Target<'a> = (&'a mainstay_core::estate::PostgresEndpoint, &'a BTreeMap<String, SalvageRule>);
 
 fn target<'a>(application: &'a Application, kept: &SalvageSummary) -> Result<Target<'a>, String> {
     let active = {
@@ -214,7 +215,10 @@ fn target<'a>(application: &'a Application, kept: &SalvageSummary) -> Result<Tar
     };
     if active.as_ref() != Some(application.here()) {
         let active = active.map_or("the active site".to_owned(), |site| site.to_string());
-        return Err(format!("a salvage is replayed at {active}, and this is {}", application.here()));
+        return Err(format!(
+            "a salvage is replayed at {active}, and this is {}",
+            application.here()
+        ));
     }
     let store = application.spec.stores.get(&kept.store);
     let Some(StoreKind::Postgres(postgres)) = store.map(|store| &store.kind) else {

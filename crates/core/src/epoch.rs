@@ -5,7 +5,9 @@ use std::fmt;
 
 /// A number that rises by one with every change of the active site. Every effect carries it, and
 /// whoever has seen a newer one refuses the older.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Epoch(u64);
 

@@ -125,7 +125,9 @@ pub struct PostgresEndpoint {
 pub enum PostgresTls {
     Disable,
     /// Encrypted and the server's name verified against this authority.
-    VerifyFull { authority: PathBuf },
+    VerifyFull {
+        authority: PathBuf,
+    },
 }
 
 /// The proxy of one site, through which the application's requests and connections go.

@@ -106,10 +106,7 @@ impl Record {
     fn allows_same_epoch(&self, next: &Record) -> Result<(), Refusal> {
         let same_holder = next.active == self.active && next.former == self.former;
         if !same_holder || next.cause != self.cause {
-            return Err(Refusal::EpochHasHolder {
-                epoch: self.epoch,
-                holder: self.active.clone(),
-            });
+            return Err(Refusal::EpochHasHolder { epoch: self.epoch, holder: self.active.clone() });
         }
         if next.renewal <= self.renewal {
             return Err(Refusal::RenewalGoesBack);

@@ -6,7 +6,9 @@ use std::time::Duration;
 /// Milliseconds of this machine's `CLOCK_BOOTTIME`: it never jumps, goes on while the machine is
 /// suspended, and is the same in every process of one machine. Two machines' ticks are never
 /// compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Tick(u64);
 

@@ -18,7 +18,8 @@ pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
         let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
         let next = from.claimed_by(work.here(), cause);
         let Some((version, facts)) = begin(&work, &from) else { return };
-        let body = json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
+        let body =
+            json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
         if work.enter("decision", body).await.is_ok() {
             change(&work, version, next).await;
         }

@@ -26,9 +26,7 @@ pub fn keep(application: &Arc<Application>, wanted: Databases) {
         let known = application.known();
         match wanted {
             Databases::Open(epoch) => known.facts.open == Some(epoch),
-            Databases::Fenced(epoch) => {
-                known.facts.open.is_none() && known.fenced >= Some(epoch)
-            }
+            Databases::Fenced(epoch) => known.facts.open.is_none() && known.fenced >= Some(epoch),
             Databases::Leave => true,
         }
     };

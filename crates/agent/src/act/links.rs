@@ -1,7 +1,7 @@
 //! Keeping the links of this site running, as decided.
 
-use crate::application::{Application, RunningLink};
 use crate::api::types::ReturnPhase;
+use crate::application::{Application, RunningLink};
 use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, StoreKind};
@@ -36,8 +36,10 @@ fn active(application: &Application) -> Option<(Epoch, SiteName)> {
 
 fn put_right(application: &Application, epoch: Epoch) -> Vec<StoreName> {
     let known = application.known();
-    let streams =
-        known.returns.iter().filter(|(_, it)| it.epoch == epoch && it.phase >= ReturnPhase::Streaming);
+    let streams = known
+        .returns
+        .iter()
+        .filter(|(_, it)| it.epoch == epoch && it.phase >= ReturnPhase::Streaming);
     streams.map(|(store, _)| store.clone()).collect()
 }
 

@@ -56,7 +56,10 @@ pub fn pick<'a>(
         }
         None => {
             let names: Vec<String> = peers.applications.keys().map(ToString::to_string).collect();
-            Err(refused("there are several applications", &format!("name one of {}", names.join(", "))))
+            Err(refused(
+                "there are several applications",
+                &format!("name one of {}", names.join(", ")),
+            ))
         }
     }
 }
@@ -77,7 +80,9 @@ pub fn target(application: &Application, to: Option<&SiteName>) -> Result<SiteNa
             Err(refused(format!("{to} is active already"), "see `mainstay status`"))
         }
         (Some(to), _) if others.contains(&to) => Ok(to.clone()),
-        (Some(to), _) => Err(refused(format!("{to} cannot become active"), "name a site with stores")),
+        (Some(to), _) => {
+            Err(refused(format!("{to} cannot become active"), "name a site with stores"))
+        }
         (None, [only]) => Ok((*only).clone()),
         (None, _) => Err(refused("there are several other sites", "say which, with --to SITE")),
     }

@@ -235,8 +235,9 @@ async fn salvage_piece(
 ) -> Reply<Done> {
     reply(async {
         let application = peers.application(&application)?;
-        crate::salvage::take_piece(application, &id, offset, &piece)
-            .map_err(|why| refused(format!("the salvage cannot be kept: {why}"), "free some space"))?;
+        crate::salvage::take_piece(application, &id, offset, &piece).map_err(|why| {
+            refused(format!("the salvage cannot be kept: {why}"), "free some space")
+        })?;
         Ok(Done { done: true })
     })
     .await

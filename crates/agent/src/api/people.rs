@@ -55,10 +55,8 @@ struct PlanQuery {
 }
 
 async fn plan(State(peers): State<Peers>, Query(query): Query<PlanQuery>) -> Reply<Plan> {
-    reply(async {
-        super::plan::make(pick(&peers, query.application.as_ref())?, query.kind).await
-    })
-    .await
+    reply(async { super::plan::make(pick(&peers, query.application.as_ref())?, query.kind).await })
+        .await
 }
 
 async fn switchover(
@@ -68,7 +66,10 @@ async fn switchover(
     reply(begin(&peers, ExecutionKind::Switchover, &request)).await
 }
 
-async fn failover(State(peers): State<Peers>, Json(request): Json<MoveRequest>) -> Reply<Execution> {
+async fn failover(
+    State(peers): State<Peers>,
+    Json(request): Json<MoveRequest>,
+) -> Reply<Execution> {
     reply(begin(&peers, ExecutionKind::Failover, &request)).await
 }
 

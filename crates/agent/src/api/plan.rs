@@ -14,9 +14,7 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
     let to = target(application, None)?;
     let memory = &application.context.memory;
     let past = memory.executions(&application.spec.name).await.unwrap_or_default();
-    let last = past
-        .iter()
-        .find(|it| it.kind == kind && it.state == ExecutionState::Succeeded);
+    let last = past.iter().find(|it| it.kind == kind && it.state == ExecutionState::Succeeded);
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
     drop(known);

@@ -59,7 +59,9 @@ fn links(application: &Application, known: &Known, now: Tick) -> Vec<LinkView> {
 
 fn sites(application: &Application, known: &Known, now: Tick) -> BTreeMap<SiteName, SiteView> {
     let sites = application.context.estate.sites.iter();
-    sites.map(|(name, site)| (name.clone(), site_view(application, known, name, site.witness, now))).collect()
+    sites
+        .map(|(name, site)| (name.clone(), site_view(application, known, name, site.witness, now)))
+        .collect()
 }
 
 fn site_view(
@@ -196,7 +198,10 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             }
             LinkPhase::Streaming if !link.status.lag.is_within(application.rules.rpo) => push(
                 found,
-                format!("{name} is behind: lag {}, bound {:?}", link.status.lag, application.rules.rpo),
+                format!(
+                    "{name} is behind: lag {}, bound {:?}",
+                    link.status.lag, application.rules.rpo
+                ),
                 "look at the load of both databases",
             ),
             _ => {}
@@ -228,7 +233,11 @@ fn return_problem(known: &Known, found: &mut Vec<Problem>) {
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
     for (name, site) in sites(application, known, now) {
         if site.verdict == Verdict::Unreachable.name() {
-            push(found, format!("{name} is unreachable from here: {}", site.why), "look at that site");
+            push(
+                found,
+                format!("{name} is unreachable from here: {}", site.why),
+                "look at that site",
+            );
         }
     }
 }

@@ -28,11 +28,8 @@ pub enum LedgerError {
 pub fn verify(path: &Path) -> Result<Verified, LedgerError> {
     let mut verified = Verified { entries: 0, head: NO_PREVIOUS.to_owned() };
     walk(path, |entry| {
-        let broken = |what| LedgerError::Broken {
-            path: path.to_owned(),
-            number: entry.number,
-            what,
-        };
+        let broken =
+            |what| LedgerError::Broken { path: path.to_owned(), number: entry.number, what };
         if entry.number != verified.entries + 1 {
             return Err(broken("an entry before it is missing"));
         }
@@ -67,10 +64,12 @@ fn walk(
     path: &Path,
     mut visit: impl FnMut(Entry) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    let unreadable =
-        |why: rusqlite::Error| LedgerError::Unreadable { path: path.to_owned(), why: why.to_string() };
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(unreadable)?;
+    let unreadable = |why: rusqlite::Error| LedgerError::Unreadable {
+        path: path.to_owned(),
+        why: why.to_string(),
+    };
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(unreadable)?;
     let mut statement = connection
         .prepare(
             "SELECT number, micros, site, kind, application, body, previous, hash

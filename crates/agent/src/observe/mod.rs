@@ -1,5 +1,6 @@
 //! What an agent looks at, each in a task of its own.
 
+pub mod ledger;
 pub mod local;
 pub mod probes;
 pub mod record;
@@ -29,6 +30,7 @@ where
 
 /// Starts everything that is looked at for one application.
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
+    ledger::start(application, shutdown);
     record::start(application, shutdown);
     probes::start(application, shutdown);
     if !application.context.is_witness() {

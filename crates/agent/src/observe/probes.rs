@@ -46,10 +46,7 @@ fn agent_answers(application: &Application, site: &SiteName, now: Tick) -> bool 
         || known.views.get(site).is_some_and(|(heard, _)| now.since(*heard) <= fresh_for)
 }
 
-fn conclude(
-    probed: Option<Result<Duration, ProbeFailure>>,
-    agent: bool,
-) -> (Verdict, String) {
+fn conclude(probed: Option<Result<Duration, ProbeFailure>>, agent: bool) -> (Verdict, String) {
     let agent_says = if agent { "its agent answers" } else { "its agent does not answer" };
     match probed {
         Some(Ok(took)) => {

@@ -58,9 +58,9 @@ impl Look {
         }
         let (number, hash) = &view.head;
         let body = serde_json::json!({"site": self.peer.site(), "number": number, "hash": hash});
-        match self.context.ledger.append("head", "", &body).await {
-            Ok(()) => *entered = Some(now),
-            Err(why) => tracing::error!(%why, "another site's head was not entered"),
+        *entered = Some(now);
+        if let Err(why) = self.context.ledger.append("head", "", &body).await {
+            tracing::error!(%why, "another site's head was not entered; it is tried again later");
         }
     }
 }

@@ -136,8 +136,8 @@ impl Peer {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, PeerError> {
         let tcp = TcpStream::connect(&self.address).await.map_err(|e| self.no_answer(e))?;
         tcp.set_nodelay(true).map_err(|e| self.no_answer(e))?;
-        let name = ServerName::try_from(self.site.as_str().to_owned())
-            .map_err(|e| self.no_answer(e))?;
+        let name =
+            ServerName::try_from(self.site.as_str().to_owned()).map_err(|e| self.no_answer(e))?;
         let connector = TlsConnector::from(self.tls.clone());
         let stream = connector.connect(name, tcp).await.map_err(|e| self.no_answer(e))?;
         let (sender, connection) =

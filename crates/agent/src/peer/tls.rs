@@ -25,9 +25,8 @@ impl Identity {
             .with_root_certificates(roots.clone())
             .with_client_auth_cert(chain.clone(), key.clone_key())
             .map_err(|e| bad(&files.certificate, e))?;
-        let verifier = WebPkiClientVerifier::builder(roots)
-            .build()
-            .map_err(|e| bad(&files.authority, e))?;
+        let verifier =
+            WebPkiClientVerifier::builder(roots).build().map_err(|e| bad(&files.authority, e))?;
         let server = ServerConfig::builder()
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)

@@ -75,7 +75,9 @@ impl Step {
         match self {
             Step::Check => "look whether the link is complete and every agent answers",
             Step::Hold => "hold new requests at every gate; let those under way finish",
-            Step::Fence => "make sure that the failed site accepts no more writes; keep the receipt",
+            Step::Fence => {
+                "make sure that the failed site accepts no more writes; keep the receipt"
+            }
             Step::HandOver => "fence the active site's databases and note where they ended",
             Step::Drain => "apply everything that has arrived",
             Step::DrainToEnd => "apply everything up to the noted end; copy the sequences exactly",

@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 async fn ledger_of(entries: u32) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.db");
-    let ledger = Ledger::open(&path, SiteName::new("east").unwrap()).unwrap();
+    let east = SiteName::new("east").expect("a name");
+    let ledger = Ledger::open(&path, east).expect("a new ledger");
     for number in 0..entries {
-        ledger.append("step-done", "bank", &serde_json::json!({"number": number})).await.unwrap();
+        let body = serde_json::json!({"number": number});
+        ledger.append("step-done", "bank", &body).await.expect("an entry");
     }
     (folder, path)
 }
 
 fn tamper(path: &Path, sql: &str) {
-    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    let connection = rusqlite::Connection::open(path).expect("the file opens");
+    connection.execute_batch(sql).expect("the tampering works");
 }
 
 fn broken_at(path: &Path) -> u64 {

@@ -65,7 +65,11 @@ impl fmt::Display for Hindrance {
             Self::LagUnknown { store } => write!(f, "how far {store} is behind is unknown"),
             Self::Returning => f.write_str("this site is not back from the last failover"),
             Self::CoolDown { rest } => {
-                write!(f, "the last failover was recent; {} s of cool-down are left", rest.as_secs())
+                write!(
+                    f,
+                    "the last failover was recent; {} s of cool-down are left",
+                    rest.as_secs()
+                )
             }
             Self::NotAutomatic => f.write_str("failover is left to a person"),
             Self::LedgerBroken => f.write_str("the ledger cannot be written"),
@@ -97,11 +101,8 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
     let state = state(rules, facts, seen, &hindrances, now);
     let ordered = facts.order.is_some();
     let claim = state == State::Claiming && !facts.claiming && !facts.executing;
-    let databases = if facts.executing {
-        Databases::Leave
-    } else {
-        Databases::Fenced(seen.record.epoch)
-    };
+    let databases =
+        if facts.executing { Databases::Leave } else { Databases::Fenced(seen.record.epoch) };
     let posture = match &facts.hold {
         Some(hold) if now < hold.until => Posture::Hold { until: hold.until },
         _ => Posture::Forward { to: seen.record.active.clone() },
@@ -178,7 +179,13 @@ fn last_right(facts: &Facts, seen: &SeenRecord) -> Tick {
 
 /// Invariant: this site and a witness must both fail to reach the application, and no vantage may
 /// reach it. Silence of a vantage that must speak is not evidence.
-fn evidence(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut Vec<Hindrance>) {
+fn evidence(
+    rules: &Rules,
+    facts: &Facts,
+    seen: &SeenRecord,
+    now: Tick,
+    found: &mut Vec<Hindrance>,
+) {
     let fresh = |vantage: &SiteName| {
         let evidence = facts.evidence.get(vantage);
         evidence.map_or(Verdict::Unknown, |it| it.fresh(now, rules.lease.fresh_for()))

@@ -1,9 +1,9 @@
 //! What an agent knows, each fact with when it learned it on its own clock.
 
+use crate::estate::FailoverMode;
 use crate::lease::Lease;
 use crate::verdict::Evidence;
 use crate::{Epoch, Position, Record, SiteName, StoreName, Tick};
-use crate::estate::FailoverMode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -154,8 +154,7 @@ fn without_record(facts: &Facts) -> Decision {
 /// Whether this site may promise the active site not to act for a lease time from now.
 pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
     facts.record.as_ref().is_none_or(|seen| {
-        seen.record.epoch < epoch
-            || (seen.record.epoch == epoch && seen.record.active == *asking)
+        seen.record.epoch < epoch || (seen.record.epoch == epoch && seen.record.active == *asking)
     }) && facts.highest <= epoch
         && !facts.claiming
 }

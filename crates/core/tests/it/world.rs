@@ -19,11 +19,11 @@ pub const STEP: u64 = 50;
 pub const WITNESS: usize = 2;
 
 pub fn name(site: usize) -> SiteName {
-    SiteName::new(["east", "west", "witness"][site]).unwrap()
+    SiteName::new(["east", "west", "witness"][site]).expect("a name")
 }
 
 fn store() -> StoreName {
-    StoreName::new("db").unwrap()
+    StoreName::new("db").expect("a name")
 }
 
 /// One message on its way to the coordinator and back.
@@ -210,7 +210,8 @@ impl World {
         }
         for vantage in [site, WITNESS] {
             if self.reaches(site, vantage) {
-                let about = self.sites[site].facts.record.as_ref().map(|it| it.record.active.clone());
+                let about =
+                    self.sites[site].facts.record.as_ref().map(|it| it.record.active.clone());
                 let Some(about) = about else { continue };
                 let active = usize::from(about == name(1));
                 let answers = self.serves(active) && self.reaches(vantage, active);
@@ -326,7 +327,9 @@ impl World {
         let it = &mut self.sites[site];
         if it.promoting_until.is_some_and(|due| now >= due) {
             it.promoting_until = None;
-            if let Some(seen) = it.facts.record.as_ref().filter(|s| s.record.active == it.facts.here) {
+            if let Some(seen) =
+                it.facts.record.as_ref().filter(|s| s.record.active == it.facts.here)
+            {
                 it.facts.promoted = seen.record.epoch;
             }
         }

@@ -40,7 +40,8 @@ pub fn refusals(application: &Application) -> Vec<String> {
         Some(_) => {}
     }
     if known.facts.returning {
-        found.push("this site is not back from the last failover; see `mainstay status`".to_owned());
+        found
+            .push("this site is not back from the last failover; see `mainstay status`".to_owned());
     }
     for store in &application.rules.stores {
         let lag = known.links.get(store).map(|link| link.status.lag).unwrap_or_default();

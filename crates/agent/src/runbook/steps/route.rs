@@ -16,9 +16,9 @@ pub async fn make(
     application.learn(|known| known.facts.hold = None);
     let mut reports = application.context.gate.watch(&application.spec.name);
     let serves = reports.wait_for(|report| {
-        report.as_ref().is_some_and(|report| {
-            report.epoch == execution.epoch && report.posture_name == "serve"
-        })
+        report
+            .as_ref()
+            .is_some_and(|report| report.epoch == execution.epoch && report.posture_name == "serve")
     });
     match tokio::time::timeout(TIMEOUT, serves).await {
         Ok(Ok(report)) => Ok(format!(

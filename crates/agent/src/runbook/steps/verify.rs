@@ -30,7 +30,9 @@ pub async fn make(
     let begun = Instant::now();
     loop {
         match probe::http(&http.address, &http.health, TIMEOUT).await {
-            Ok(_) => return Ok("the application answers, and every database takes writes".to_owned()),
+            Ok(_) => {
+                return Ok("the application answers, and every database takes writes".to_owned());
+            }
             Err(why) if begun.elapsed() > PATIENCE => return Err(StepError::new(why)),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
