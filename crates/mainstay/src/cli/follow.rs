@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(200);
 /// An agent that restarts takes its execution up again; so long the view waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The agent's code for an execution that it does not know.
+const NOT_HEARD_OF: &str = "MS-AGENT-013";
 
 /// Shows the execution until it ends. Success when it succeeded, or when the person left.
 pub async fn follow(
@@ -47,11 +49,20 @@ async fn until_it_ends(
                 execution = newer;
                 view.show(&execution);
             }
-            Err(ClientError::Silent { .. }) if answered.elapsed() < PATIENCE => {}
+            Err(error) if may_pass(&error) && answered.elapsed() < PATIENCE => {}
             Err(error) => return Err(error.into()),
         }
     }
     Ok(execution)
+}
+
+/// The agent restarts, or it has not yet heard of an execution that the other site conducts.
+fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Silent { .. } => true,
+        ClientError::Refused(refusal) => refusal.code == NOT_HEARD_OF,
+        ClientError::Strange { .. } => false,
+    }
 }
 
 fn finish(execution: &Execution, context: &Context) -> Result<ExitCode, Failure> {

@@ -1,5 +1,6 @@
 //! `mainstay plan`: exactly what would be done, and lost, if it began now.
 
+use super::context::Side;
 use super::executions::kind;
 use super::output::{BAD, CARE, GOOD, STRONG, styled};
 use super::text::{seconds, seconds_or, table};
@@ -32,7 +33,8 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     };
     let application =
         args.application.map_or_else(String::new, |name| format!("&application={name}"));
-    let client = context.client().await;
+    // The site that would take over knows what stands in its way.
+    let client = context.client_of(Side::Standby).await;
     let plan: Plan = client.get(&format!("/v1/plan?kind={kind}{application}")).await?;
     context.show(&plan, text)?;
     Ok(ExitCode::SUCCESS)

@@ -92,12 +92,16 @@ fn under_way(execution: &Execution) -> String {
     )
 }
 
-/// The link that is furthest behind, and the way back of this site.
+/// The link that is furthest behind, and the way back of a site. A link that leads to the active
+/// site has done its work.
 fn behind(app: &ApplicationStatus) -> String {
-    let worst = app.links.iter().max_by(|a, b| badness(a).total_cmp(&badness(b)));
-    let link = match worst {
-        Some(worst) => one_link(worst, app.rpo_s) + &more(app.links.len() - 1),
-        None => "no link runs at this site".to_owned(),
+    let links: Vec<&LinkView> =
+        app.links.iter().filter(|link| app.active.as_ref() != Some(&link.to)).collect();
+    let worst = links.iter().max_by(|a, b| badness(a).total_cmp(&badness(b)));
+    let link = match (worst, &app.active) {
+        (Some(worst), _) => one_link(worst, app.rpo_s) + &more(links.len() - 1),
+        (None, Some(active)) => styled(CARE, format!("nothing follows {active}")),
+        (None, None) => "no link is known".to_owned(),
     };
     match &app.returning {
         Some(way) => format!("{}; {link}", styled(CARE, way_back(way, app))),

@@ -66,6 +66,10 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
     told_in_five_lines("returning", |status| {
         let application = &mut status.applications[0];
         application.active = Some(site("west"));
+        // The link of the time before is still told of.
+        let mut reverse = application.links[0].clone();
+        (reverse.from, reverse.to) = (site("west"), site("east"));
+        application.links.push(reverse);
         (application.state, application.serving) = ("active".into(), true);
         status.applications[0].returning = Some(Return {
             phase: ReturnPhase::PuttingRight,

@@ -63,6 +63,18 @@ fn an_agent_that_restarts_during_the_execution_is_waited_for() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The site that the move leads to conducts it, and the other hears of it a moment later.
+#[test]
+fn an_execution_that_the_agent_has_not_heard_of_yet_is_waited_for() {
+    let unknown = r#"{"code":"MS-AGENT-013","message":"there is no execution","advice":"-"}"#;
+    let agent = FakeAgent::new()
+        .answers("POST /v1/switchover", &sample::execution(0, Running))
+        .gives(ONE, 404, unknown.to_owned())
+        .answers(ONE, &sample::execution(5, Succeeded));
+    let output = agent.run(&["switchover"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_running_execution_can_be_joined() {
     let agent = FakeAgent::new()
