@@ -71,16 +71,10 @@ impl Reader {
 
     /// A string that ends with a zero byte.
     pub(crate) fn string(&mut self) -> Result<String, Malformed> {
-        let end = self
-            .rest
-            .iter()
-            .position(|&b| b == 0)
-            .ok_or(Malformed::Unterminated)?;
+        let end = self.rest.iter().position(|&b| b == 0).ok_or(Malformed::Unterminated)?;
         let text = self.rest.split_to(end);
         self.rest.advance(1);
-        std::str::from_utf8(&text)
-            .map(str::to_owned)
-            .map_err(|_| Malformed::NotUtf8)
+        std::str::from_utf8(&text).map(str::to_owned).map_err(|_| Malformed::NotUtf8)
     }
 
     pub(crate) fn rest(&mut self) -> Bytes {

@@ -2,12 +2,13 @@
 
 use crate::world::{STEP, WITNESS, World};
 
-/// Seeds of a run: `MAINSTAY_SEED` replays one, `MAINSTAY_SEEDS` sets how many.
+/// Seeds of a run: `MAINSTAY_SEED=7 cargo nextest run -p mainstay-core` replays one,
+/// `MAINSTAY_SEEDS` sets how many. Both are read when the test is compiled.
 pub fn seeds(default: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|it: String| it.parse::<u64>().ok());
-    match number("MAINSTAY_SEED") {
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+    match number(option_env!("MAINSTAY_SEED")) {
         Some(seed) => seed..seed + 1,
-        None => 0..number("MAINSTAY_SEEDS").unwrap_or(default),
+        None => 0..number(option_env!("MAINSTAY_SEEDS")).unwrap_or(default),
     }
 }
 

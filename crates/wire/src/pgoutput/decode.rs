@@ -26,10 +26,7 @@ type Field<T> = Result<T, Fault>;
 /// The one message that `bytes` hold, whole.
 pub fn decode(bytes: Bytes) -> Result<Message, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let tag = reader.u8().map_err(|why| DecodeError::Malformed {
-        message: "empty",
-        why,
-    })?;
+    let tag = reader.u8().map_err(|why| DecodeError::Malformed { message: "empty", why })?;
     let (message, body): (_, fn(&mut Reader) -> Field<Message>) = match tag {
         b'B' => ("Begin", begin),
         b'C' => ("Commit", commit),
@@ -45,16 +42,10 @@ pub fn decode(bytes: Bytes) -> Result<Message, DecodeError> {
     };
     let name = |fault| match fault {
         Fault::Malformed(why) => DecodeError::Malformed { message, why },
-        Fault::Unknown { what, tag } => DecodeError::UnknownPart {
-            message,
-            what,
-            tag: Tag(tag),
-        },
+        Fault::Unknown { what, tag } => DecodeError::UnknownPart { message, what, tag: Tag(tag) },
     };
     let decoded = body(&mut reader).map_err(name)?;
-    reader
-        .end()
-        .map_err(|why| DecodeError::Malformed { message, why })?;
+    reader.end().map_err(|why| DecodeError::Malformed { message, why })?;
     Ok(decoded)
 }
 
@@ -78,10 +69,7 @@ fn commit(reader: &mut Reader) -> Field<Message> {
     // The manual calls the flags unused: a set bit is something we do not know.
     let flags = reader.u8()?;
     if flags != 0 {
-        return Err(Fault::Unknown {
-            what: "flags",
-            tag: flags,
-        });
+        return Err(Fault::Unknown { what: "flags", tag: flags });
     }
     Ok(Message::Commit(Commit {
         commit_lsn: lsn(reader)?,
@@ -91,10 +79,7 @@ fn commit(reader: &mut Reader) -> Field<Message> {
 }
 
 fn origin(reader: &mut Reader) -> Field<Message> {
-    Ok(Message::Origin {
-        lsn: lsn(reader)?,
-        name: reader.string()?,
-    })
+    Ok(Message::Origin { lsn: lsn(reader)?, name: reader.string()? })
 }
 
 fn relation(reader: &mut Reader) -> Field<Message> {
@@ -107,23 +92,13 @@ fn relation(reader: &mut Reader) -> Field<Message> {
     for _ in 0..count {
         columns.push(column(reader)?);
     }
-    Ok(Message::Relation(Relation {
-        id,
-        schema,
-        name,
-        identity,
-        columns,
-    }))
+    Ok(Message::Relation(Relation { id, schema, name, identity, columns }))
 }
 
 /// The empty string stands for `pg_catalog`.
 fn schema(reader: &mut Reader) -> Field<String> {
     let name = reader.string()?;
-    Ok(if name.is_empty() {
-        "pg_catalog".to_owned()
-    } else {
-        name
-    })
+    Ok(if name.is_empty() { "pg_catalog".to_owned() } else { name })
 }
 
 fn identity(tag: u8) -> Field<Identity> {
@@ -132,10 +107,7 @@ fn identity(tag: u8) -> Field<Identity> {
         b'n' => Ok(Identity::Nothing),
         b'f' => Ok(Identity::Full),
         b'i' => Ok(Identity::Index),
-        tag => Err(Fault::Unknown {
-            what: "replica identity",
-            tag,
-        }),
+        tag => Err(Fault::Unknown { what: "replica identity", tag }),
     }
 }
 
@@ -144,40 +116,22 @@ fn column(reader: &mut Reader) -> Field<Column> {
         0 => false,
         1 => true,
         tag => {
-            return Err(Fault::Unknown {
-                what: "column flags",
-                tag,
-            });
+            return Err(Fault::Unknown { what: "column flags", tag });
         }
     };
-    Ok(Column {
-        key,
-        name: reader.string()?,
-        type_id: reader.u32()?,
-        type_modifier: reader.i32()?,
-    })
+    Ok(Column { key, name: reader.string()?, type_id: reader.u32()?, type_modifier: reader.i32()? })
 }
 
 fn type_name(reader: &mut Reader) -> Field<Message> {
     let id = reader.u32()?;
-    Ok(Message::Type(TypeName {
-        id,
-        schema: schema(reader)?,
-        name: reader.string()?,
-    }))
+    Ok(Message::Type(TypeName { id, schema: schema(reader)?, name: reader.string()? }))
 }
 
 fn insert(reader: &mut Reader) -> Field<Message> {
     let relation = reader.u32()?;
     match reader.u8()? {
-        b'N' => Ok(Message::Insert {
-            relation,
-            new: tuple(reader)?,
-        }),
-        tag => Err(Fault::Unknown {
-            what: "kind of row",
-            tag,
-        }),
+        b'N' => Ok(Message::Insert { relation, new: tuple(reader)? }),
+        tag => Err(Fault::Unknown { what: "kind of row", tag }),
     }
 }
 
@@ -188,35 +142,22 @@ fn update(reader: &mut Reader) -> Field<Message> {
         tag => (None, tag),
     };
     match next {
-        b'N' => Ok(Message::Update {
-            relation,
-            old,
-            new: tuple(reader)?,
-        }),
-        tag => Err(Fault::Unknown {
-            what: "kind of row",
-            tag,
-        }),
+        b'N' => Ok(Message::Update { relation, old, new: tuple(reader)? }),
+        tag => Err(Fault::Unknown { what: "kind of row", tag }),
     }
 }
 
 fn delete(reader: &mut Reader) -> Field<Message> {
     let relation = reader.u32()?;
     let tag = reader.u8()?;
-    Ok(Message::Delete {
-        relation,
-        old: old_tuple(tag, reader)?,
-    })
+    Ok(Message::Delete { relation, old: old_tuple(tag, reader)? })
 }
 
 fn old_tuple(tag: u8, reader: &mut Reader) -> Field<OldTuple> {
     match tag {
         b'K' => Ok(OldTuple::Key(tuple(reader)?)),
         b'O' => Ok(OldTuple::Full(tuple(reader)?)),
-        tag => Err(Fault::Unknown {
-            what: "kind of row",
-            tag,
-        }),
+        tag => Err(Fault::Unknown { what: "kind of row", tag }),
     }
 }
 
@@ -235,10 +176,7 @@ fn value(reader: &mut Reader) -> Field<Value> {
         b'u' => Ok(Value::UnchangedToast),
         b't' => Ok(Value::Text(counted(reader)?)),
         b'b' => Ok(Value::Binary(counted(reader)?)),
-        tag => Err(Fault::Unknown {
-            what: "kind of value",
-            tag,
-        }),
+        tag => Err(Fault::Unknown { what: "kind of value", tag }),
     }
 }
 
@@ -251,21 +189,14 @@ fn truncate(reader: &mut Reader) -> Field<Message> {
     let count = reader.u32()? as usize;
     let options = reader.u8()?;
     if options & !0b11 != 0 {
-        return Err(Fault::Unknown {
-            what: "options",
-            tag: options,
-        });
+        return Err(Fault::Unknown { what: "options", tag: options });
     }
     let mut relations = Vec::with_capacity(reader.room_for(count, 4));
     for _ in 0..count {
         relations.push(reader.u32()?);
     }
     let (cascade, restart_identity) = (options & 1 != 0, options & 2 != 0);
-    Ok(Message::Truncate(Truncate {
-        cascade,
-        restart_identity,
-        relations,
-    }))
+    Ok(Message::Truncate(Truncate { cascade, restart_identity, relations }))
 }
 
 fn logical(reader: &mut Reader) -> Field<Message> {

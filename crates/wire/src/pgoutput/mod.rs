@@ -27,16 +27,9 @@ pub enum DecodeError {
     )]
     UnknownMessage(Tag),
     #[error("the source sent a {message} message with the unknown {what} {tag}")]
-    UnknownPart {
-        message: &'static str,
-        what: &'static str,
-        tag: Tag,
-    },
+    UnknownPart { message: &'static str, what: &'static str, tag: Tag },
     #[error("the source sent a damaged {message} message: {why}")]
-    Malformed {
-        message: &'static str,
-        why: Malformed,
-    },
+    Malformed { message: &'static str, why: Malformed },
 }
 
 /// A byte that tells what follows, shown as the letter that the manual uses.
@@ -45,11 +38,6 @@ pub struct Tag(pub u8);
 
 impl std::fmt::Display for Tag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "'{}' (0x{:02x})",
-            char::from(self.0).escape_default(),
-            self.0
-        )
+        write!(f, "'{}' (0x{:02x})", char::from(self.0).escape_default(), self.0)
     }
 }

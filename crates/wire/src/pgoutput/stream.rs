@@ -26,19 +26,12 @@ pub enum StreamMessage {
 
 pub fn decode_stream(bytes: Bytes) -> Result<StreamMessage, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let tag = reader.u8().map_err(|why| DecodeError::Malformed {
-        message: "empty",
-        why,
-    })?;
+    let tag = reader.u8().map_err(|why| DecodeError::Malformed { message: "empty", why })?;
     match tag {
-        b'w' => xlog_data(&mut reader).map_err(|why| DecodeError::Malformed {
-            message: "XLogData",
-            why,
-        }),
-        b'k' => keepalive(&mut reader).map_err(|why| DecodeError::Malformed {
-            message: "keepalive",
-            why,
-        }),
+        b'w' => xlog_data(&mut reader)
+            .map_err(|why| DecodeError::Malformed { message: "XLogData", why }),
+        b'k' => keepalive(&mut reader)
+            .map_err(|why| DecodeError::Malformed { message: "keepalive", why }),
         other => Err(DecodeError::UnknownMessage(Tag(other))),
     }
 }

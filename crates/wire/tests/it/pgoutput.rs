@@ -16,17 +16,8 @@ fn bytes(parts: &[&[u8]]) -> Bytes {
 
 #[test]
 fn begin_carries_the_commit_position_and_unix_time() {
-    let raw = bytes(&[
-        b"B",
-        &7u64.to_be_bytes(),
-        &5i64.to_be_bytes(),
-        &9u32.to_be_bytes(),
-    ]);
-    let begin = Begin {
-        commit_lsn: Lsn(7),
-        commit_micros: Y2K_MICROS + 5,
-        xid: 9,
-    };
+    let raw = bytes(&[b"B", &7u64.to_be_bytes(), &5i64.to_be_bytes(), &9u32.to_be_bytes()]);
+    let begin = Begin { commit_lsn: Lsn(7), commit_micros: Y2K_MICROS + 5, xid: 9 };
     assert_eq!(decode(raw), Ok(Message::Begin(begin)));
 }
 
@@ -72,11 +63,7 @@ fn an_update_tells_null_unchanged_and_text_apart() {
 #[test]
 fn a_truncate_carries_its_options() {
     let raw = bytes(&[b"T\x00\x00\x00\x02\x03\x00\x00\x00\x10\x00\x00\x00\x11"]);
-    let expected = Truncate {
-        cascade: true,
-        restart_identity: true,
-        relations: vec![16, 17],
-    };
+    let expected = Truncate { cascade: true, restart_identity: true, relations: vec![16, 17] };
     assert_eq!(decode(raw), Ok(Message::Truncate(expected)));
 }
 
@@ -84,10 +71,7 @@ fn a_truncate_carries_its_options() {
 fn what_is_not_known_is_an_error() {
     // Protocol 2 and 3 messages, an unknown flag, an unknown kind of value, bytes past the end.
     for raw in [&b"S\x00"[..], b"b", b"P", b"\xff", b"x"] {
-        assert!(
-            matches!(decode(bytes(&[raw])), Err(DecodeError::UnknownMessage(_))),
-            "{raw:?}"
-        );
+        assert!(matches!(decode(bytes(&[raw])), Err(DecodeError::UnknownMessage(_))), "{raw:?}");
     }
     for raw in [
         &b"C\x01"[..],
@@ -96,18 +80,12 @@ fn what_is_not_known_is_an_error() {
         b"R\0\0\0\0a\0b\0x",
     ] {
         let decoded = decode(bytes(&[raw]));
-        assert!(
-            matches!(decoded, Err(DecodeError::UnknownPart { .. })),
-            "{raw:?} {decoded:?}"
-        );
+        assert!(matches!(decoded, Err(DecodeError::UnknownPart { .. })), "{raw:?} {decoded:?}");
     }
     let trailing = decode(bytes(&[b"T\x00\x00\x00\x00\x00!"]));
     assert_eq!(
         trailing,
-        Err(DecodeError::Malformed {
-            message: "Truncate",
-            why: Malformed::Trailing(1)
-        })
+        Err(DecodeError::Malformed { message: "Truncate", why: Malformed::Trailing(1) })
     );
 }
 
@@ -122,11 +100,8 @@ fn a_length_beyond_the_message_is_refused_without_reserving_it() {
 #[test]
 fn a_keepalive_and_a_status_update_are_as_the_manual_says() {
     let raw = bytes(&[b"k", &7u64.to_be_bytes(), &5i64.to_be_bytes(), b"\x01"]);
-    let expected = StreamMessage::Keepalive {
-        end: Lsn(7),
-        clock_micros: Y2K_MICROS + 5,
-        reply: true,
-    };
+    let expected =
+        StreamMessage::Keepalive { end: Lsn(7), clock_micros: Y2K_MICROS + 5, reply: true };
     assert_eq!(decode_stream(raw), Ok(expected));
     let update = StatusUpdate {
         written: Lsn(3),
