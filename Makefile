@@ -2,7 +2,7 @@
 # what to type when they may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test soak build lint fmt parts clean
+.PHONY: help lab test soak bench build lint fmt parts clean
 
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed)
 ARGS ?=
@@ -18,6 +18,9 @@ test: ## Check everything, edit nothing: formatting, lints, tests on real server
 
 soak: ## The lab 20 times, each with another seed, until one run misses an objective: about an hour
 	@scripts/soak.sh $(ARGS)
+
+bench: ## Measure what the gate costs, in a release build
+	@scripts/bench.sh
 
 build: ## Build the binary: target/debug/mainstay
 	@scripts/parts.sh compiler

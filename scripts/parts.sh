@@ -5,7 +5,8 @@
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
-#   scripts/parts.sh all         all of them
+#   scripts/parts.sh all         all of these
+#   scripts/parts.sh wrk         makes sure that the load generator of `make bench` is there
 #   scripts/parts.sh root        prints the cache's folder
 #
 # The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
@@ -163,6 +164,10 @@ compiler() {
     command -v cc >/dev/null || apt_install gcc libc6-dev
 }
 
+wrk() {
+    type -P wrk >/dev/null || apt_install wrk
+}
+
 fetch_nextest() {
     local sha work
     sha=${NEXTEST_SHA256[$(uname -m)]:-}
@@ -193,13 +198,13 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres) "$part" ;;
+        rust | compiler | nextest | postgres | wrk) "$part" ;;
         all)
             rust
             compiler
             nextest
             postgres
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, wrk, root" ;;
     esac
 done

@@ -1,5 +1,5 @@
-//! How much the gate costs. Run by hand in a release build:
-//! `cargo nextest run --release -p mainstay-traffic --run-ignored only --no-capture speed`.
+//! How much the gate costs: `make bench`. It measures and judges nothing, so `.config/nextest.toml`
+//! leaves it out of an ordinary run.
 
 use super::support::site::{LONG, Pair};
 use std::net::SocketAddr;
@@ -23,7 +23,6 @@ async fn wrk(name: &str, address: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
 async fn requests_a_second_direct_through_the_gate_and_through_the_tunnel() {
     let pair = Pair::serving(Duration::from_secs(30), [1, 1]).await;
     wrk("direct", pair.east.upstreams[0].address).await;
