@@ -4,12 +4,13 @@
 use super::executions::{state, title};
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, remark, say, styled};
 use super::text::{between, seconds, seconds_or};
-use super::{Context, Failure};
+use super::{Context, Failure, site};
 use crate::client::{Client, ClientError};
 use mainstay_agent::api::types::{Execution, ExecutionState, StepRecord, StepState};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::SignalKind;
 
 const EVERY: Duration = Duration::from_millis(200);
 /// An agent that restarts takes its execution up again; so long the view waits for it.
@@ -17,17 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The agent's code for an execution that it does not know.
 const NOT_HEARD_OF: &str = "MS-AGENT-013";
 
-/// Shows the execution until it ends. Success when it succeeded, or when the person left.
+/// Shows the execution until it ends. Success only when it was seen to succeed.
 pub async fn follow(
     execution: Execution,
     client: &Client,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
+    // Listened for before anything is shown, since a person may answer at once.
+    let mut interrupt = site::listen(SignalKind::interrupt())?;
     let mut view = View::new(context);
     view.show(&execution);
     tokio::select! {
-        ended = until_it_ends(execution, client, &mut view) => ended.and_then(|ended| finish(&ended, context)),
-        _ = tokio::signal::ctrl_c() => {
+        ended = until_it_ends(execution, client, &mut view) => finish(&ended?, context),
+        _ = interrupt.recv() => {
             remark("left it; it goes on. To join it again: mainstay executions --follow");
             Ok(ExitCode::FAILURE)
         }
@@ -116,7 +119,8 @@ impl View {
             View::Terminal { lines } => {
                 let text = table(execution);
                 let up = if *lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
-                say(&(up + &text));
+                // Without wrapping (DECAWM) a long line stays one line, and the count is right.
+                say(&format!("{up}\x1b[?7l{text}\x1b[?7h"));
                 *lines = text.matches('\n').count();
             }
             View::Pipe { told } => {

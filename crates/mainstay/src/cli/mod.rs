@@ -39,22 +39,29 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Their ids have a prefix: clap takes an argument of a command with the id of a global option for
+/// that option, so that `lab kill SITE` and `--site` would be one.
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// How results are written
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORM")]
+    #[arg(id = "global-output", long = "output", global = true)]
+    #[arg(value_enum, default_value = "text", value_name = "FORM")]
     pub output: Form,
     /// How logs are written, to standard error; MAINSTAY_LOG sets the level (such as debug)
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORM")]
+    #[arg(id = "global-log-format", long = "log-format", global = true)]
+    #[arg(value_enum, default_value = "text", value_name = "FORM")]
     pub log_format: Form,
     /// The folder of this site's agent: its sockets, ledger and salvage
-    #[arg(long, global = true, env = "MAINSTAY_STATE", value_name = "DIR")]
+    #[arg(id = "global-state", long = "state", global = true)]
+    #[arg(env = "MAINSTAY_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// The configuration [default: mainstay.toml here, then /etc/mainstay/mainstay.toml]
-    #[arg(long, global = true, env = "MAINSTAY_CONFIG", value_name = "FILE")]
+    #[arg(id = "global-config", long = "config", global = true)]
+    #[arg(env = "MAINSTAY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Which site of the configuration this machine is
-    #[arg(long, global = true, env = "MAINSTAY_SITE")]
+    #[arg(id = "global-site", long = "site", global = true)]
+    #[arg(env = "MAINSTAY_SITE", value_name = "SITE")]
     pub site: Option<SiteName>,
 }
 
@@ -98,4 +105,26 @@ pub enum Command {
     /// The reference of all commands as Markdown
     #[command(hide = true)]
     HelpAll,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory};
+
+    fn no_argument_is_named_like_a_global_one(command: &Command) {
+        for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
+            assert!(!argument.get_id().as_str().starts_with("global-"), "{argument}");
+        }
+        command.get_subcommands().for_each(no_argument_is_named_like_a_global_one);
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        let globals: Vec<_> = command.get_arguments().filter(|it| it.is_global_set()).collect();
+        assert!(globals.iter().all(|it| it.get_id().as_str().starts_with("global-")));
+        no_argument_is_named_like_a_global_one(&command);
+    }
 }

@@ -1,4 +1,4 @@
-//! What `agent` and `gate` share: the estate as this site sees it, and the signal to stop.
+//! What `agent` and `gate` share: the estate as this site sees it, and the signals to stop.
 
 use super::failure::code;
 use super::{Context, Failure, output};
@@ -46,7 +46,7 @@ pub fn stop_signal() -> Result<CancellationToken, Failure> {
     Ok(token)
 }
 
-fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+pub fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     let advice = "look at the limits of this process (ulimit -a)";
     signal(kind).map_err(|error| {
         Failure::new(code::STRANGE_ANSWER, format!("cannot wait for signals: {error}"), advice)

@@ -103,7 +103,7 @@ fn behind(app: &ApplicationStatus) -> String {
         (None, Some(active)) => styled(CARE, format!("nothing follows {active}")),
         (None, None) => "no link is known".to_owned(),
     };
-    match &app.returning {
+    match way_now(app) {
         Some(way) => format!("{}; {link}", styled(CARE, way_back(way, app))),
         None => link,
     }
@@ -151,6 +151,11 @@ fn lag(link: &LinkView, rpo_s: f64) -> String {
         ),
         Some(_) => styled(GOOD, format!("{} behind {}", link.status.lag, link.from)),
     }
+}
+
+/// A way back belongs to its epoch: after the next move it is over.
+fn way_now(app: &ApplicationStatus) -> Option<&Return> {
+    app.returning.as_ref().filter(|way| way.epoch == app.epoch)
 }
 
 /// The way back tells no site: it is the one that holds data and is not active.
@@ -206,7 +211,7 @@ fn next(app: &ApplicationStatus) -> String {
 }
 
 fn is_back(app: &ApplicationStatus) -> bool {
-    app.returning.as_ref().is_some_and(|way| way.phase == ReturnPhase::Ready)
+    way_now(app).is_some_and(|way| way.phase == ReturnPhase::Ready)
 }
 
 fn details(app: &ApplicationStatus) -> String {

@@ -73,7 +73,7 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
         (application.state, application.serving) = ("active".into(), true);
         status.applications[0].returning = Some(Return {
             phase: ReturnPhase::PuttingRight,
-            epoch: Epoch::new(4),
+            epoch: Epoch::new(3),
             store: StoreName::new("db").expect("a name"),
             salvage: Some(sample::salvage()),
             rows_put_right: Some(3),
@@ -221,4 +221,14 @@ fn a_link_of_every_phase_reads_back_as_it_was_written() {
         let read: LinkView = serde_json::from_str(&written).expect("what was written");
         assert_eq!(read.status, link(phase, Lag::Unknown).status);
     }
+}
+
+/// The argument of `lab kill` and the option `--site` are two things.
+#[test]
+fn a_lab_that_is_not_up_is_said_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = mainstay(folder.path()).args(["lab", "kill", "east"]).output().expect("it runs");
+    let told = shown(&output, folder.path());
+    assert!(told.contains("MS-LAB-004") && told.contains("mainstay lab up"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
 }
