@@ -1,6 +1,6 @@
 //! The first copy, while the source is written to.
 
-use crate::link_world::{World, stopped, streaming};
+use crate::link_world::{Servers, World, stopped, streaming};
 use mainstay_core::LinkPhase;
 use mainstay_testkit::{wait_for, wait_for_value};
 use std::process::{Child, Command, Stdio};
@@ -71,8 +71,20 @@ async fn streaming_or(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_has_rows_is_refused_before_anything_is_touched() {
-    let world = World::start("CREATE TABLE t (id int PRIMARY KEY)").await;
+async fn a_first_copy_begins_where_it_may_and_ends_what_it_began() {
+    let servers = Servers::start().await;
+    tokio::join!(
+        a_target_that_has_rows_is_refused_before_anything_is_touched(&servers),
+        a_copy_that_was_cut_off_begins_anew_by_itself(&servers),
+        a_target_that_has_the_tables_but_no_rows_is_filled(&servers),
+        a_slot_that_somebody_may_need_is_never_replaced_by_a_new_copy(&servers),
+        a_target_without_mainstays_tables_is_left_as_it_is(&servers),
+        sequences_are_told_to_the_target_within_two_seconds(&servers),
+    );
+}
+
+async fn a_target_that_has_rows_is_refused_before_anything_is_touched(servers: &Servers) {
+    let world = servers.world("rows", "CREATE TABLE t (id int PRIMARY KEY)").await;
     world.target.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)").await;
     let link = world.link();
     let (code, reason) = stopped(&link).await;
@@ -82,17 +94,15 @@ async fn a_target_that_has_rows_is_refused_before_anything_is_touched() {
     assert_eq!(world.target.text("SELECT string_agg(id::text, ',') FROM t").await, "7");
     let left = "SELECT (SELECT count(*) FROM mainstay.link)::text";
     assert_eq!(world.target.text(left).await, "0");
-    let slots = "SELECT count(*)::text FROM pg_replication_slots";
-    assert_eq!(world.source.text(slots).await, "0");
+    assert_eq!(world.slots().await, "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_was_cut_off_begins_anew_by_itself() {
+async fn a_copy_that_was_cut_off_begins_anew_by_itself(servers: &Servers) {
     let schema = "CREATE TABLE a (id int PRIMARY KEY, v text);
                   CREATE TABLE b (id int PRIMARY KEY);
                   INSERT INTO a SELECT i, repeat('x', 200) FROM generate_series(1, 60000) i;
                   INSERT INTO b SELECT generate_series(1, 1000);";
-    let world = World::start(schema).await;
+    let world = servers.world("cut", schema).await;
     let link = world.link();
     let mut status = link.watch();
     // One table is done, or all but the largest: then both servers cut every session.
@@ -111,17 +121,17 @@ async fn a_copy_that_was_cut_off_begins_anew_by_itself() {
 
 async fn cut(world: &World) {
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-               WHERE application_name LIKE 'mainstay %' AND pid <> pg_backend_pid()";
+               WHERE application_name LIKE 'mainstay %' AND pid <> pg_backend_pid() \
+               AND datname = current_database()";
     world.source.run(cut).await;
     world.target.run(cut).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_has_the_tables_but_no_rows_is_filled() {
+async fn a_target_that_has_the_tables_but_no_rows_is_filled(servers: &Servers) {
     let schema = "CREATE TYPE mood AS ENUM ('calm', 'cross');
                   CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                                   twice bigint GENERATED ALWAYS AS (id * 2) STORED, moods mood[])";
-    let world = World::start(schema).await;
+    let world = servers.world("tables", schema).await;
     world.target.run(schema).await;
     world.source.run("INSERT INTO t (moods) VALUES ('{calm,cross}'), (NULL)").await;
     let link = world.streaming().await;
@@ -131,9 +141,8 @@ async fn a_target_that_has_the_tables_but_no_rows_is_filled() {
     world.assert_equal();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slot_that_somebody_may_need_is_never_replaced_by_a_new_copy() {
-    let world = World::start("CREATE TABLE t (id int PRIMARY KEY)").await;
+async fn a_slot_that_somebody_may_need_is_never_replaced_by_a_new_copy(servers: &Servers) {
+    let world = servers.world("slot", "CREATE TABLE t (id int PRIMARY KEY)").await;
     let slot = world.spec().slot();
     let make = format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')");
     world.source.run(&make).await;
@@ -143,13 +152,13 @@ async fn a_slot_that_somebody_may_need_is_never_replaced_by_a_new_copy() {
     link.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sequences_are_told_to_the_target_within_two_seconds() {
-    let world = World::start("CREATE SEQUENCE s; CREATE SEQUENCE unused START 5").await;
+async fn sequences_are_told_to_the_target_within_two_seconds(servers: &Servers) {
+    let world =
+        servers.world("sequences", "CREATE SEQUENCE s; CREATE SEQUENCE unused START 5").await;
     let link = world.streaming().await;
     world.source.run("SELECT nextval('s'), nextval('s')").await;
     let seen = "SELECT string_agg(format('%s=%s%s', sequence_name, last_value, is_called), ' ' \
-                ORDER BY sequence_name) FROM mainstay.sequence WHERE link = 'bank/db/east->west'";
+                ORDER BY sequence_name) FROM mainstay.sequence WHERE link = 'sequences/db/east->west'";
     let all = wait_for_value("the values came", Duration::from_secs(5), async || {
         let row = world.target.client.query_one(seen, &[]).await.unwrap();
         let text: Option<String> = row.get(0);
@@ -159,4 +168,14 @@ async fn sequences_are_told_to_the_target_within_two_seconds() {
     assert_eq!(all, "s=2t unused=5f");
     streaming(&link).await;
     link.stop().await;
+}
+
+async fn a_target_without_mainstays_tables_is_left_as_it_is(servers: &Servers) {
+    let world = servers.world("unprepared", "CREATE TABLE t (id int PRIMARY KEY)").await;
+    world.target.run("DROP SCHEMA mainstay CASCADE").await;
+    let link = world.link();
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-103", "{reason}");
+    link.stop().await;
+    assert_eq!(world.slots().await, "0");
 }

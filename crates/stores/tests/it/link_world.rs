@@ -40,6 +40,23 @@ impl Side {
     }
 }
 
+/// For servers that no other world shares.
+impl Side {
+    fn own(&mut self) -> &mut Postgres {
+        Arc::get_mut(&mut self.server).expect("no other world uses this server")
+    }
+
+    pub fn kill9(&mut self) {
+        self.own().kill9();
+    }
+
+    pub async fn restart(&mut self) {
+        self.own().restart();
+        self.client = self.server.client(&self.endpoint.database).await;
+        self.run("SET search_path = public").await;
+    }
+}
+
 /// The application has the databases' name, so that several worlds can share two servers.
 pub struct World {
     pub name: String,
@@ -56,6 +73,23 @@ pub async fn server() -> Arc<Postgres> {
                     'a password of tests only'";
     server.client("postgres").await.batch_execute(password).await.unwrap();
     server
+}
+
+/// Two servers for several worlds, each with databases of its own.
+pub struct Servers {
+    east: Arc<Postgres>,
+    west: Arc<Postgres>,
+}
+
+impl Servers {
+    pub async fn start() -> Self {
+        let (east, west) = tokio::join!(server(), server());
+        Self { east, west }
+    }
+
+    pub async fn world(&self, name: &str, schema: &str) -> World {
+        World::between(&self.east, &self.west, name, schema).await
+    }
 }
 
 impl World {
@@ -87,6 +121,13 @@ impl World {
             epoch: Epoch::new(1),
             tools: self.source.server.installation().join("bin"),
         }
+    }
+
+    /// Replication slots of the source's database.
+    pub async fn slots(&self) -> String {
+        let slots = "SELECT count(*)::text FROM pg_replication_slots \
+                     WHERE database = current_database()";
+        self.source.text(slots).await
     }
 
     pub fn link(&self) -> Link {

@@ -9,7 +9,15 @@ mod compare;
 #[cfg(test)]
 mod fence;
 #[cfg(test)]
+mod link_changes;
+#[cfg(test)]
 mod link_copy;
+#[cfg(test)]
+mod link_faults;
+#[cfg(test)]
+mod link_position;
+#[cfg(test)]
+mod link_stops;
 #[cfg(test)]
 mod link_transport;
 #[cfg(test)]

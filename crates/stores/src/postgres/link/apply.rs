@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How often the position is made durable when no change moves it.
 const PERSIST: Duration = Duration::from_secs(1);
 /// A session that lasted this long is not one of a series of failures.
-const LASTED: Duration = Duration::from_secs(5);
+const LASTED: Duration = Duration::from_millis(500);
 
 /// How the applying side ended.
 pub(super) enum End {
@@ -138,8 +138,10 @@ impl Applier<'_> {
         }
         match self.write(&batch).await {
             Ok(()) => {
-                self.applied(&batch.transactions, batch.position);
+                // Before those who wait are told, so that they see no lag of what is applied.
+                self.shared.covered(batch.position);
                 self.shared.queue.done(batch.bytes);
+                self.applied(&batch.transactions, batch.position);
                 Ok(())
             }
             Err(error) => {

@@ -20,7 +20,7 @@ const STATUS: Duration = Duration::from_secs(1);
 /// A source that says nothing for this long, although it is asked, is gone.
 const GONE: Duration = Duration::from_secs(10);
 /// A session that lasted this long is not one of a series of failures.
-const LASTED: Duration = Duration::from_secs(5);
+const LASTED: Duration = Duration::from_millis(500);
 
 /// Receives until that is no longer possible, connecting again by itself; the error is final.
 pub(super) async fn receive(shared: &Shared) -> LinkError {

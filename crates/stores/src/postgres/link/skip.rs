@@ -28,7 +28,7 @@ pub(super) struct SkipSet {
 
 /// The named rows of a table. Under replica identity full the history marks every column, so the
 /// key's columns are named too.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Named {
     columns: Vec<String>,
     keys: HashSet<Key>,
@@ -49,16 +49,20 @@ impl SkipSet {
             };
             let key: Key = serde_json::from_str(row.get(2)).map_err(|_| damaged())?;
             let until: Lsn = row.get::<_, &str>(3).parse().map_err(|_| damaged())?;
-            set.add(row.get(0), row.get(1), key, until);
+            set.add(row.get(0), row.get(1), key, until).ok_or_else(damaged)?;
         }
         Ok(set)
     }
 
-    fn add(&mut self, table: String, columns: Vec<String>, key: Key, until: Lsn) {
+    /// None when the table's rows are named by other columns already.
+    fn add(&mut self, table: String, columns: Vec<String>, key: Key, until: Lsn) -> Option<()> {
         self.until = self.until.max(until);
-        let named = self.tables.entry(table).or_default();
-        named.columns = columns;
-        named.keys.insert(key);
+        let new = || Named { columns: columns.clone(), keys: HashSet::new() };
+        let named = self.tables.entry(table).or_insert_with(new);
+        let fits = named.columns == columns && named.columns.len() == key.len();
+        fits.then(|| {
+            named.keys.insert(key);
+        })
     }
 
     /// The position from which on nothing is skipped, while something is.
@@ -70,9 +74,9 @@ impl SkipSet {
         self.tables.clear();
     }
 
-    /// The keys of `table` that matter to a transaction whose commit record begins at
-    /// `commit_lsn`: `until` is where a record ended, so none lies between its begin and end.
-    fn keys(&self, table: &SourceTable, commit_lsn: Lsn) -> Option<&Named> {
+    /// What is named of `table` for a transaction whose commit record begins at `commit_lsn`:
+    /// `until` is where a record ended, so none lies between its begin and end.
+    fn named(&self, table: &SourceTable, commit_lsn: Lsn) -> Option<&Named> {
         if self.tables.is_empty() || commit_lsn >= self.until {
             return None;
         }
@@ -80,12 +84,13 @@ impl SkipSet {
     }
 
     pub fn insert(&self, table: &SourceTable, commit_lsn: Lsn, new: &[Value]) -> Rule {
-        self.keys(table, commit_lsn).map_or(Rule::Apply, |keys| named(keys, table, new, new))
+        let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
+        named.rule(table, Row { values: new, key_only: false })
     }
 
     pub fn delete(&self, table: &SourceTable, commit_lsn: Lsn, old: &OldTuple) -> Rule {
-        let row = old.tuple();
-        self.keys(table, commit_lsn).map_or(Rule::Apply, |keys| named(keys, table, row, row))
+        let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
+        named.rule(table, Row::old(old))
     }
 
     pub fn update(
@@ -95,34 +100,65 @@ impl SkipSet {
         old: Option<&OldTuple>,
         new: &[Value],
     ) -> Rule {
-        let Some(keys) = self.keys(table, commit_lsn) else { return Rule::Apply };
-        let before = old.map_or(new, |old| old.tuple().as_slice());
-        match (named(keys, table, before, before), named(keys, table, new, before)) {
-            (was, is) if was == is => was,
+        let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
+        let is = Row { values: new, key_only: false };
+        let was = old.map_or(is, Row::old);
+        match (named.key(table, was, was), named.key(table, is, was)) {
+            (Some(was), Some(is)) => match (named.keys.contains(&was), named.keys.contains(&is)) {
+                (true, true) => Rule::LeaveOut,
+                (false, false) => Rule::Apply,
+                _ => Rule::Crosses,
+            },
             _ => Rule::Crosses,
         }
     }
 
     /// A truncate would take rows away that were put right as of a later time.
     pub fn truncate(&self, table: &SourceTable, commit_lsn: Lsn) -> Rule {
-        self.keys(table, commit_lsn).map_or(Rule::Apply, |_| Rule::Crosses)
+        self.named(table, commit_lsn).map_or(Rule::Apply, |_| Rule::Crosses)
     }
 }
 
-/// Whether the row's key is named. A key value that was not sent is the one from before.
-fn named(keys: &Named, table: &SourceTable, row: &[Value], before: &[Value]) -> Rule {
-    let columns = table.relation.columns.iter().enumerate();
-    let columns = columns.filter(|(_, column)| keys.columns.contains(&column.name));
-    let text = |value: &Value| match value {
-        Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        _ => None,
-    };
-    let value = |(i, _)| match &row[i] {
-        Value::UnchangedToast => text(&before[i]),
-        value => text(value),
-    };
-    let key: Key = columns.map(value).collect();
-    if keys.keys.contains(&key) { Rule::LeaveOut } else { Rule::Apply }
+/// A row as it was sent. Of an old row perhaps only the replica identity was.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    values: &'a [Value],
+    key_only: bool,
+}
+
+impl<'a> Row<'a> {
+    fn old(old: &'a OldTuple) -> Self {
+        Self { values: old.tuple(), key_only: matches!(old, OldTuple::Key(_)) }
+    }
+}
+
+impl Named {
+    fn rule(&self, table: &SourceTable, row: Row<'_>) -> Rule {
+        match self.key(table, row, row) {
+            Some(key) if self.keys.contains(&key) => Rule::LeaveOut,
+            Some(_) => Rule::Apply,
+            None => Rule::Crosses,
+        }
+    }
+
+    /// The row's key; a value that was left as it was is the one from before. None when a value
+    /// was not sent, so that nobody can tell whether the row is named.
+    fn key(&self, table: &SourceTable, row: Row<'_>, before: Row<'_>) -> Option<Key> {
+        self.columns.iter().map(|name| value(table, name, row, before)).collect()
+    }
+}
+
+fn value(table: &SourceTable, name: &str, row: Row<'_>, before: Row<'_>) -> Option<Option<String>> {
+    let columns = &table.relation.columns;
+    let place = columns.iter().position(|column| column.name == *name)?;
+    let known = |row: Row<'_>| !row.key_only || columns[place].key;
+    let row = if row.values[place] == Value::UnchangedToast { before } else { row };
+    match &row.values[place] {
+        _ if !known(row) => None,
+        Value::Null => Some(None),
+        Value::Text(bytes) => Some(Some(String::from_utf8_lossy(bytes).into_owned())),
+        Value::UnchangedToast | Value::Binary(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +186,7 @@ mod tests {
 
     fn naming(id: &str) -> SkipSet {
         let mut set = SkipSet::default();
-        set.add("public.t".into(), vec!["id".into()], vec![Some(id.into())], Lsn(100));
+        set.add("public.t".into(), vec!["id".into()], vec![Some(id.into())], Lsn(100)).unwrap();
         set
     }
 
@@ -163,6 +199,17 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_nobody_can_tell_to_be_named_stops_the_link() {
+        let table = table();
+        let mut set = SkipSet::default();
+        set.add("public.t".into(), vec!["note".into()], vec![None], Lsn(100)).unwrap();
+        // Only the columns of the replica identity were sent, and the note is none of them.
+        assert_eq!(set.delete(&table, Lsn(9), &OldTuple::Key(row("1"))), Rule::Crosses);
+        assert_eq!(set.delete(&table, Lsn(9), &OldTuple::Full(row("1"))), Rule::LeaveOut);
+        assert_eq!(set.add("public.t".into(), vec!["id".into()], vec![None], Lsn(1)), None);
+    }
+
+    #[test]
     fn a_row_that_leaves_or_takes_a_named_key_stops_the_link() {
         let (set, table) = (naming("1"), table());
         let old = OldTuple::Key(row("1"));
@@ -171,6 +218,8 @@ mod tests {
         assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("1")), Rule::Crosses);
         assert_eq!(set.update(&table, Lsn(9), None, &row("1")), Rule::LeaveOut);
         assert_eq!(set.update(&table, Lsn(9), None, &row("3")), Rule::Apply);
+        let full = OldTuple::Full(row("1"));
+        assert_eq!(set.update(&table, Lsn(9), Some(&full), &row("1")), Rule::LeaveOut);
         assert_eq!(set.truncate(&table, Lsn(9)), Rule::Crosses);
         assert_eq!(set.truncate(&table, Lsn(100)), Rule::Apply);
     }
