@@ -1,25 +1,21 @@
-//! One application as this agent looks after it: what is known of it, and the loop that asks the
-//! core what to do and has it done.
+//! One application as this agent looks after it: what is known of it and what runs for it.
 
-use crate::act;
 use crate::api::types::{Execution, Return};
 use crate::context::Context;
 use crate::error::AgentError;
 use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
-use mainstay_core::decision::{Action, Databases, Decision, Rules, State, decide};
+use mainstay_core::decision::{Decision, Rules, decide};
 use mainstay_core::lease::Lease;
-use mainstay_core::{Epoch, SiteName, StoreName, estate};
+use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, estate};
 use mainstay_stores::postgres::link::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-/// The decision is asked at least so often; facts that arrive ask at once.
-const BEAT: Duration = Duration::from_millis(100);
+/// The applications of one agent, by name.
+pub type Applications = Arc<BTreeMap<ApplicationName, Arc<Application>>>;
 
 pub struct Application {
     pub context: Arc<Context>,
@@ -86,6 +82,11 @@ impl Application {
         let learned = learn(&mut self.known());
         self.changed.notify_one();
         learned
+    }
+
+    /// Resolves when something was learned since it last did.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     pub fn decide(&self) -> Decision {
@@ -155,72 +156,5 @@ fn rules(estate: &estate::Estate, spec: &estate::Application) -> Rules {
         witnesses: sites(true),
         data_sites: sites(false),
         stores: spec.stores.keys().cloned().collect(),
-    }
-}
-
-/// Asks and does until shutdown.
-pub async fn run(application: Arc<Application>, shutdown: CancellationToken) {
-    let mut beat = tokio::time::interval(BEAT);
-    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut before = None;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            _ = beat.tick() => {}
-            () = application.changed.notified() => {}
-        }
-        let decision = application.decide();
-        note_state(&application, &decision, &mut before).await;
-        carry_out(&application, decision);
-    }
-    act::links::stop_all(&application).await;
-}
-
-/// Every change of state is in the ledger before what follows from it is done.
-async fn note_state(
-    application: &Arc<Application>,
-    decision: &Decision,
-    before: &mut Option<(State, Epoch)>,
-) {
-    let epoch = application.known().facts.highest;
-    let now = (decision.state, epoch);
-    if *before == Some(now) {
-        return;
-    }
-    let hindrances: Vec<String> = decision.hindrances.iter().map(ToString::to_string).collect();
-    tracing::info!(
-        application = %application.spec.name, %epoch, state = decision.state.name(), ?hindrances,
-        "state"
-    );
-    let body = serde_json::json!({
-        "epoch": epoch, "state": decision.state.name(), "hindrances": hindrances,
-    });
-    application.learn(|known| known.note_state(decision.state));
-    *before = Some(now);
-    // A failed entry is already told, and tried again; see `enter` and `observe::ledger`.
-    let _told = application.enter("state", body).await;
-}
-
-fn carry_out(application: &Arc<Application>, decision: Decision) {
-    act::gate::direct(application, decision.posture);
-    if decision.databases != Databases::Leave {
-        act::databases::keep(application, decision.databases);
-    }
-    act::links::keep(application, decision.state);
-    act::returning::keep(application, decision.state);
-    act::execution::resume_abandoned(application);
-    for action in decision.actions {
-        carry_out_action(application, action);
-    }
-}
-
-fn carry_out_action(application: &Arc<Application>, action: Action) {
-    match action {
-        Action::Found => act::renewal::found(application),
-        Action::Renew => act::renewal::renew(application),
-        Action::AskPromises => act::promises::ask(application),
-        Action::TakeBack => act::handover::take_back(application),
-        Action::Claim { from, ordered } => act::claim::claim(application, from, ordered),
-        Action::Promote => act::execution::promote(application),
     }
 }

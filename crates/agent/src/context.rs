@@ -5,13 +5,11 @@ use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::peer::Peer;
 use mainstay_core::estate::Estate;
-use mainstay_core::{ApplicationName, SiteName, Tick};
+use mainstay_core::{SiteName, Tick};
 use mainstay_traffic::control::ControlServer;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use crate::application::Application;
 
 pub struct Context {
     pub estate: Estate,
@@ -42,6 +40,3 @@ impl Context {
         self.state.join("salvage")
     }
 }
-
-/// The applications of one agent, by name.
-pub type Applications = Arc<BTreeMap<ApplicationName, Arc<Application>>>;

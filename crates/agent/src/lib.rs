@@ -9,6 +9,7 @@ pub mod coordinator;
 mod error;
 mod known;
 pub mod ledger;
+mod main_loop;
 pub mod memory;
 mod metrics;
 mod observe;
@@ -21,9 +22,9 @@ mod time;
 
 pub use error::AgentError;
 
-use crate::api::peers::Peers;
-use crate::application::Application;
-use crate::context::{Applications, Context};
+use crate::api::agent::Agent;
+use crate::application::{Application, Applications};
+use crate::context::Context;
 use crate::coordinator::{Coordinator, Embedded, Remote};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -55,14 +56,14 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     let identity = Arc::new(Identity::load(&spec.estate.tls)?);
     let context = Arc::new(context(&spec, &identity)?);
     let applications = applications(&context).await?;
-    let peers = Peers { context: context.clone(), applications: applications.clone() };
+    let agent = Agent { context: context.clone(), applications: applications.clone() };
     let tasks = TaskTracker::new();
-    serve(&spec, &identity, &peers, &tasks, &shutdown).await?;
+    serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
     observe::views::start(&context, &applications, &shutdown);
     for application in applications.values() {
         prepare(application).await;
         observe::start(application, &shutdown);
-        tasks.spawn(application::run(application.clone(), shutdown.clone()));
+        tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));
     }
     tracing::info!(site = %context.here(), "the agent runs");
     shutdown.cancelled().await;
@@ -145,7 +146,7 @@ async fn prepare(application: &Arc<Application>) {
 async fn serve(
     spec: &AgentSpec,
     identity: &Arc<Identity>,
-    peers: &Peers,
+    agent: &Agent,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<(), AgentError> {
@@ -160,14 +161,14 @@ async fn serve(
         listener,
         identity.clone(),
         known,
-        api::peers::router(peers.clone()),
+        api::peers::router(agent.clone()),
         shutdown.clone(),
     ));
     let socket = serve::listen_unix(&spec.state.join("agent.sock"))?;
-    tasks.spawn(serve::people(socket, api::people::router(peers.clone()), shutdown.clone()));
+    tasks.spawn(serve::people(socket, api::people::router(agent.clone()), shutdown.clone()));
     if let Some(address) = spec.metrics {
         let listener = serve::listen(&address.to_string()).await?;
-        let router = api::people::metrics_router(peers.clone());
+        let router = api::people::metrics_router(agent.clone());
         let ends = shutdown.clone();
         tasks.spawn(async move {
             let served =

@@ -1,6 +1,7 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
-use crate::context::{Applications, Context};
+use crate::application::Applications;
+use crate::context::Context;
 use mainstay_core::Lag;
 use std::fmt::Write;
 

@@ -1,5 +1,6 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
+pub mod agent;
 pub mod moves;
 pub mod peers;
 pub mod people;

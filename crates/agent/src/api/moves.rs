@@ -1,7 +1,7 @@
 //! Beginning a switchover or a failover that a person ordered. The site that is to become active
 //! conducts it.
 
-use super::peers::Peers;
+use super::agent::Agent;
 use super::types::{Execution, ExecutionKind, MoveRequest};
 use crate::act::execution;
 use crate::application::Application;
@@ -20,11 +20,11 @@ const CLAIM: Duration = Duration::from_secs(5);
 
 /// Begins the move, here or at the agent of the site that it leads to.
 pub async fn begin(
-    peers: &Peers,
+    agent: &Agent,
     kind: ExecutionKind,
     request: &MoveRequest,
 ) -> Result<Execution, Refused> {
-    let application = pick(peers, request.application.as_ref())?;
+    let application = pick(agent, request.application.as_ref())?;
     let to = target(application, request.to.as_ref())?;
     let request = MoveRequest {
         application: Some(application.spec.name.clone()),
@@ -32,9 +32,9 @@ pub async fn begin(
         ..request.clone()
     };
     if to == *application.here() {
-        return begin_here(peers, kind, &request).await;
+        return begin_here(agent, kind, &request).await;
     }
-    let peer = peers.context.peers.get(&to).ok_or_else(|| {
+    let peer = agent.context.peers.get(&to).ok_or_else(|| {
         refused(format!("{to} is not a site of the configuration"), "see `mainstay status`")
     })?;
     let timeout = application.spec.lease * 2 + CLAIM;
@@ -46,16 +46,16 @@ pub async fn begin(
 
 /// The one application, unless there are several.
 pub fn pick<'a>(
-    peers: &'a Peers,
+    agent: &'a Agent,
     name: Option<&ApplicationName>,
 ) -> Result<&'a Arc<Application>, Refused> {
     match name {
-        Some(name) => peers.application(name),
-        None if peers.applications.len() == 1 => {
-            peers.applications.values().next().ok_or_else(|| refused("no application", ""))
+        Some(name) => agent.application(name),
+        None if agent.applications.len() == 1 => {
+            agent.applications.values().next().ok_or_else(|| refused("no application", ""))
         }
         None => {
-            let names: Vec<String> = peers.applications.keys().map(ToString::to_string).collect();
+            let names: Vec<String> = agent.applications.keys().map(ToString::to_string).collect();
             Err(refused(
                 "there are several applications",
                 &format!("name one of {}", names.join(", ")),
@@ -90,11 +90,11 @@ pub fn target(application: &Application, to: Option<&SiteName>) -> Result<SiteNa
 
 /// Begins the move at this site, which it leads to.
 pub async fn begin_here(
-    peers: &Peers,
+    agent: &Agent,
     kind: ExecutionKind,
     request: &MoveRequest,
 ) -> Result<Execution, Refused> {
-    let application = pick(peers, request.application.as_ref())?;
+    let application = pick(agent, request.application.as_ref())?;
     target(application, Some(application.here()))?;
     let body = json!({"kind": kind, "to": application.here(), "reason": request.reason,
         "accept_loss_s": request.accept_loss_s});

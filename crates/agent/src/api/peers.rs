@@ -1,10 +1,10 @@
 //! What the other agents may ask, over mutual TLS.
 
 use crate::act::{databases, handover};
+use crate::api::agent::Agent;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{Execution, ExecutionKind, MoveRequest, SalvageSummary};
 use crate::application::Application;
-use crate::context::{Applications, Context};
 use crate::coordinator::remote::SwapRequest;
 use crate::coordinator::{CoordinatorError, Swap, Versioned};
 use crate::error::Refused;
@@ -26,18 +26,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Clone)]
-pub struct Peers {
-    pub context: Arc<Context>,
-    pub applications: Applications,
-}
-
 /// How long the active site waits for what is under way, before it says what is left.
 const DRAIN: Duration = Duration::from_millis(1000);
 /// The longest hold that another agent may ask for.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
-pub fn router(peers: Peers) -> Router {
+pub fn router(agent: Agent) -> Router {
     Router::new()
         .route("/v1/peer/view", get(view))
         .route("/v1/peer/promise", post(promise))
@@ -49,27 +43,15 @@ pub fn router(peers: Peers) -> Router {
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
         .route("/v1/coordinator/{application}", get(read_record).post(swap_record))
         .layer(DefaultBodyLimit::max(2 * crate::salvage::PIECE))
-        .with_state(peers)
+        .with_state(agent)
 }
 
-impl Peers {
-    pub fn application(&self, name: &ApplicationName) -> Result<&Arc<Application>, Refused> {
-        self.applications.get(name).ok_or_else(|| {
-            Refused::new(
-                "MS-AGENT-010",
-                format!("{name} is not an application of {}'s configuration", self.context.here()),
-                "give every site the same configuration",
-            )
-        })
-    }
-}
-
-async fn view(State(peers): State<Peers>) -> Json<View> {
-    let seen = peers.applications.iter().map(|(name, it)| (name.clone(), view_of(it)));
+async fn view(State(agent): State<Agent>) -> Json<View> {
+    let seen = agent.applications.iter().map(|(name, it)| (name.clone(), view_of(it)));
     Json(View {
-        site: peers.context.here().clone(),
+        site: agent.context.here().clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        head: peers.context.ledger.head(),
+        head: agent.context.ledger.head(),
         applications: seen.collect(),
     })
 }
@@ -95,12 +77,12 @@ fn view_of(application: &Application) -> ApplicationView {
 
 /// Given to the holder of the newest epoch that this site knows, unless this site is about to act.
 async fn promise(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
     Json(request): Json<PromiseRequest>,
 ) -> Reply<PromiseAnswer> {
     reply(async {
-        let application = peers.application(&request.application)?;
+        let application = agent.application(&request.application)?;
         let given = application.learn(|known| {
             let given = may_promise(&known.facts, &caller, request.epoch);
             if given {
@@ -114,12 +96,12 @@ async fn promise(
 }
 
 async fn hold(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
     Json(request): Json<StepRequest>,
 ) -> Reply<HoldAnswer> {
     reply(async {
-        let application = active(&peers, &caller, &request)?;
+        let application = active(&agent, &caller, &request)?;
         let length = Duration::from_millis(request.hold_ms).min(LONGEST_HOLD);
         let hold = Hold { execution: request.execution.clone(), until: tick().plus(length) };
         application.learn(|known| known.facts.hold = Some(hold));
@@ -134,12 +116,12 @@ async fn hold(
 
 /// Fences this site's databases and enters the handover in the record.
 async fn fence(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
     Json(request): Json<StepRequest>,
 ) -> Reply<FenceAnswer> {
     reply(async {
-        let application = active(&peers, &caller, &request)?;
+        let application = active(&agent, &caller, &request)?;
         let held = application.known().facts.hold.as_ref().map(|hold| hold.execution.clone());
         if held.as_ref() != Some(&request.execution) {
             return Err(refused("this site does not hold for that execution", "begin it anew"));
@@ -174,12 +156,12 @@ async fn fence(
 }
 
 async fn resume(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
     Json(request): Json<StepRequest>,
 ) -> Reply<Done> {
     reply(async {
-        let application = active(&peers, &caller, &request)?;
+        let application = active(&agent, &caller, &request)?;
         let done = handover::set(application, None).await;
         application.learn(|known| known.facts.hold = None);
         Ok(Done { done })
@@ -190,11 +172,11 @@ async fn resume(
 /// A step of a planned move is taken only from the site that the move leads to, and only in the
 /// epoch that it means to end.
 fn active<'a>(
-    peers: &'a Peers,
+    agent: &'a Agent,
     caller: &SiteName,
     request: &StepRequest,
 ) -> Result<&'a Arc<Application>, Refused> {
-    let application = peers.application(&request.application)?;
+    let application = agent.application(&request.application)?;
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| &seen.record);
     let Some(record) = record.filter(|record| record.active == known.facts.here) else {
@@ -216,10 +198,10 @@ fn refused(what: impl Into<String>, advice: &str) -> Refused {
 }
 
 async fn begin_move(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json((kind, request)): Json<(ExecutionKind, MoveRequest)>,
 ) -> Reply<Execution> {
-    reply(async { crate::api::moves::begin_here(&peers, kind, &request).await }).await
+    reply(async { crate::api::moves::begin_here(&agent, kind, &request).await }).await
 }
 
 #[derive(serde::Deserialize)]
@@ -228,13 +210,13 @@ struct Offset {
 }
 
 async fn salvage_piece(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Path((application, id)): Path<(ApplicationName, String)>,
     Query(Offset { offset }): Query<Offset>,
     piece: Bytes,
 ) -> Reply<Done> {
     reply(async {
-        let application = peers.application(&application)?;
+        let application = agent.application(&application)?;
         crate::salvage::take_piece(application, &id, offset, &piece).map_err(|why| {
             refused(format!("the salvage cannot be kept: {why}"), "free some space")
         })?;
@@ -244,11 +226,11 @@ async fn salvage_piece(
 }
 
 async fn salvage_whole(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json(kept): Json<SalvageSummary>,
 ) -> Reply<Done> {
     reply(async {
-        let application = peers.application(&kept.application)?;
+        let application = agent.application(&kept.application)?;
         crate::salvage::take_whole(application, &kept)
             .await
             .map_err(|why| refused(why, "free some space"))?;
@@ -258,11 +240,11 @@ async fn salvage_whole(
 }
 
 async fn read_record(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Path(application): Path<ApplicationName>,
 ) -> Reply<Versioned> {
     reply(async {
-        let embedded = peers.context.embedded.as_ref().ok_or_else(not_here)?;
+        let embedded = agent.context.embedded.as_ref().ok_or_else(not_here)?;
         embedded.read(&application).await.map_err(coordinator)
     })
     .await
@@ -270,13 +252,13 @@ async fn read_record(
 
 /// Only an agent that acts for itself may change who is active, or renew.
 async fn swap_record(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
     Path(application): Path<ApplicationName>,
     Json(request): Json<SwapRequest>,
 ) -> Reply<Swap> {
     reply(async {
-        let embedded = peers.context.embedded.as_ref().ok_or_else(not_here)?;
+        let embedded = agent.context.embedded.as_ref().ok_or_else(not_here)?;
         if request.next.active != caller {
             let what = format!("{caller} may not act for {}", request.next.active);
             return Err(refused(what, "each agent changes the record only in its own name"));

@@ -1,8 +1,8 @@
 //! What the people of this machine may ask, over the Unix socket. Who may open the socket may do
 //! everything; it belongs to the user that runs the agent.
 
+use super::agent::Agent;
 use super::moves::{begin, pick};
-use super::peers::Peers;
 use super::reply::{Reply, reply};
 use super::types::{
     CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, ReplayRequest, ReplaySummary,
@@ -22,7 +22,7 @@ use mainstay_core::ApplicationName;
 use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
-pub fn router(peers: Peers) -> Router {
+pub fn router(agent: Agent) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan))
@@ -36,16 +36,16 @@ pub fn router(peers: Peers) -> Router {
         .route("/v1/salvage/{id}", get(salvage_lines))
         .route("/v1/lag", get(lag))
         .route("/metrics", get(metrics))
-        .with_state(peers)
+        .with_state(agent)
 }
 
 /// Only the metrics, for a scraper over the network.
-pub fn metrics_router(peers: Peers) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(peers)
+pub fn metrics_router(agent: Agent) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(agent)
 }
 
-async fn status(State(peers): State<Peers>) -> Json<Status> {
-    Json(super::status::status(&peers.context, &peers.applications))
+async fn status(State(agent): State<Agent>) -> Json<Status> {
+    Json(super::status::status(&agent.context, &agent.applications))
 }
 
 #[derive(serde::Deserialize)]
@@ -54,33 +54,33 @@ struct PlanQuery {
     application: Option<ApplicationName>,
 }
 
-async fn plan(State(peers): State<Peers>, Query(query): Query<PlanQuery>) -> Reply<Plan> {
-    reply(async { super::plan::make(pick(&peers, query.application.as_ref())?, query.kind).await })
+async fn plan(State(agent): State<Agent>, Query(query): Query<PlanQuery>) -> Reply<Plan> {
+    reply(async { super::plan::make(pick(&agent, query.application.as_ref())?, query.kind).await })
         .await
 }
 
 async fn switchover(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
-    reply(begin(&peers, ExecutionKind::Switchover, &request)).await
+    reply(begin(&agent, ExecutionKind::Switchover, &request)).await
 }
 
 async fn failover(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
-    reply(begin(&peers, ExecutionKind::Failover, &request)).await
+    reply(begin(&agent, ExecutionKind::Failover, &request)).await
 }
 
-async fn executions(State(peers): State<Peers>) -> Reply<Vec<Execution>> {
-    reply(all_executions(&peers)).await
+async fn executions(State(agent): State<Agent>) -> Reply<Vec<Execution>> {
+    reply(all_executions(&agent)).await
 }
 
 /// This agent's executions, and the newest that other agents tell of.
-async fn all_executions(peers: &Peers) -> Result<Vec<Execution>, Refused> {
+async fn all_executions(agent: &Agent) -> Result<Vec<Execution>, Refused> {
     let mut all: Vec<Execution> = Vec::new();
-    for application in peers.applications.values() {
+    for application in agent.applications.values() {
         let name = &application.spec.name;
         all.extend(application.context.memory.executions(name).await.map_err(unreadable)?);
         let known = application.known();
@@ -92,9 +92,9 @@ async fn all_executions(peers: &Peers) -> Result<Vec<Execution>, Refused> {
     Ok(all)
 }
 
-async fn execution(State(peers): State<Peers>, Path(id): Path<String>) -> Reply<Execution> {
+async fn execution(State(agent): State<Agent>, Path(id): Path<String>) -> Reply<Execution> {
     reply(async {
-        let found = all_executions(&peers).await?.into_iter().find(|it| it.id == id);
+        let found = all_executions(&agent).await?.into_iter().find(|it| it.id == id);
         found.ok_or_else(|| {
             Refused::new(
                 "MS-AGENT-013",
@@ -107,11 +107,11 @@ async fn execution(State(peers): State<Peers>, Path(id): Path<String>) -> Reply<
 }
 
 async fn compare(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
 ) -> Reply<serde_json::Value> {
     reply(async {
-        let application = pick(&peers, request.application.as_ref())?;
+        let application = pick(&agent, request.application.as_ref())?;
         let store = request.store.or_else(|| application.rules.stores.first().cloned());
         let store = store.ok_or_else(|| failed("the application has no store".to_owned()))?;
         let compared = act::compare::run(application, &store).await.map_err(failed)?;
@@ -132,10 +132,10 @@ fn unreadable(why: AgentError) -> Refused {
     Refused::new("MS-AGENT-003", why.to_string(), "look at the disk of the state folder")
 }
 
-async fn salvage(State(peers): State<Peers>) -> Reply<Vec<SalvageSummary>> {
+async fn salvage(State(agent): State<Agent>) -> Reply<Vec<SalvageSummary>> {
     reply(async {
         let mut all = Vec::new();
-        for application in peers.applications.values() {
+        for application in agent.applications.values() {
             let name = &application.spec.name;
             all.extend(application.context.memory.salvage(name).await.map_err(unreadable)?);
         }
@@ -144,8 +144,8 @@ async fn salvage(State(peers): State<Peers>) -> Reply<Vec<SalvageSummary>> {
     .await
 }
 
-async fn find_salvage(peers: &Peers, id: &str) -> Result<Arc<Application>, Refused> {
-    for application in peers.applications.values() {
+async fn find_salvage(agent: &Agent, id: &str) -> Result<Arc<Application>, Refused> {
+    for application in agent.applications.values() {
         let kept = application.context.memory.salvage(&application.spec.name).await;
         if kept.map_err(unreadable)?.iter().any(|kept| kept.id == id) {
             return Ok(application.clone());
@@ -158,8 +158,8 @@ async fn find_salvage(peers: &Peers, id: &str) -> Result<Arc<Application>, Refus
     ))
 }
 
-async fn salvage_lines(State(peers): State<Peers>, Path(id): Path<String>) -> Response {
-    match find_salvage(&peers, &id).await {
+async fn salvage_lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
+    match find_salvage(&agent, &id).await {
         Ok(application) => match crate::salvage::open(&application, &id) {
             Ok(file) => {
                 let file = tokio::fs::File::from_std(file.into_inner());
@@ -173,24 +173,24 @@ async fn salvage_lines(State(peers): State<Peers>, Path(id): Path<String>) -> Re
 }
 
 async fn replay(
-    State(peers): State<Peers>,
+    State(agent): State<Agent>,
     Json(request): Json<ReplayRequest>,
 ) -> Reply<ReplaySummary> {
     reply(async {
-        let application = find_salvage(&peers, &request.id).await?;
+        let application = find_salvage(&agent, &request.id).await?;
         crate::salvage::replay(&application, &request.id).await
     })
     .await
 }
 
-async fn lag(State(peers): State<Peers>) -> Json<Vec<LagSample>> {
-    let samples = peers.applications.values().flat_map(|application| {
+async fn lag(State(agent): State<Agent>) -> Json<Vec<LagSample>> {
+    let samples = agent.applications.values().flat_map(|application| {
         application.known().lag_samples.iter().cloned().collect::<Vec<_>>()
     });
     Json(samples.collect())
 }
 
-async fn metrics(State(peers): State<Peers>) -> impl IntoResponse {
-    let text = crate::metrics::render(&peers.context, &peers.applications);
+async fn metrics(State(agent): State<Agent>) -> impl IntoResponse {
+    let text = crate::metrics::render(&agent.context, &agent.applications);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

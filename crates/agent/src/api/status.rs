@@ -5,7 +5,8 @@ use super::types::{
     Status,
 };
 use crate::application::Application;
-use crate::context::{Applications, Context};
+use crate::application::Applications;
+use crate::context::Context;
 use crate::known::Known;
 use crate::time::tick;
 use mainstay_core::decision::{Decision, State};

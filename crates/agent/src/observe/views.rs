@@ -1,7 +1,8 @@
 //! Asking the other agents what they know.
 
 use super::repeat;
-use crate::context::{Applications, Context};
+use crate::application::Applications;
+use crate::context::Context;
 use crate::peer::Peer;
 use crate::peer::messages::View;
 use crate::time::tick;
