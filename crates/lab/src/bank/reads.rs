@@ -5,7 +5,6 @@ use super::pool::{Pool, within};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 const HEALTH: &str = "SELECT current_user::text, NOT pg_is_in_recovery() \
      AND NOT current_setting('transaction_read_only')::bool \
@@ -18,7 +17,7 @@ const TOTALS: &str = "SELECT (SELECT count(*) FROM accounts), \
      (SELECT coalesce(sum(balance), 0)::text FROM accounts), (SELECT count(*) FROM transfers)";
 
 /// Healthy means that a transfer could be accepted now.
-pub async fn health(State(pool): State<Arc<Pool>>) -> Result<Json<Value>, BankError> {
+pub async fn health(State(pool): State<Pool>) -> Result<Json<Value>, BankError> {
     let lent = pool.take().await?;
     let row = within(async { Ok(lent.connection().client.query_opt(HEALTH, &[]).await?) }).await?;
     lent.give_back();
@@ -33,7 +32,7 @@ pub async fn health(State(pool): State<Arc<Pool>>) -> Result<Json<Value>, BankEr
 }
 
 pub async fn account(
-    State(pool): State<Arc<Pool>>,
+    State(pool): State<Pool>,
     Path(id): Path<i64>,
 ) -> Result<Json<Value>, BankError> {
     let lent = pool.take().await?;
@@ -50,7 +49,7 @@ pub async fn account(
     })))
 }
 
-pub async fn totals(State(pool): State<Arc<Pool>>) -> Result<Json<Value>, BankError> {
+pub async fn totals(State(pool): State<Pool>) -> Result<Json<Value>, BankError> {
     let lent = pool.take().await?;
     let row = within(async { Ok(lent.connection().client.query_one(TOTALS, &[]).await?) }).await?;
     lent.give_back();

@@ -5,7 +5,6 @@ use super::{reads, transfers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Largest request that the bank reads.
@@ -24,11 +23,11 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let pool = Arc::new(Pool::new(config.database, config.connections));
+    let pool = Pool::new(config.database, config.connections);
     axum::serve(listener, routes(pool)).with_graceful_shutdown(stop).await
 }
 
-fn routes(pool: Arc<Pool>) -> Router {
+fn routes(pool: Pool) -> Router {
     Router::new()
         .route("/health", get(reads::health))
         .route("/accounts/{id}", get(reads::account))

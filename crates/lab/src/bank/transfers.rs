@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use tokio_postgres::types::Json as Jsonb;
 use uuid::Uuid;
 
@@ -38,7 +37,7 @@ pub struct Accepted {
 }
 
 pub async fn post(
-    State(pool): State<Arc<Pool>>,
+    State(pool): State<Pool>,
     Json(transfer): Json<Transfer>,
 ) -> Result<(StatusCode, Json<Accepted>), BankError> {
     check(&transfer)?;
@@ -63,7 +62,7 @@ fn check(transfer: &Transfer) -> Result<(), BankError> {
     Ok(())
 }
 
-async fn attempt(transfer: &Transfer, lent: Lent<'_>) -> Result<i64, BankError> {
+async fn attempt(transfer: &Transfer, lent: Lent) -> Result<i64, BankError> {
     let number = within(insert(transfer, lent.connection())).await?;
     lent.give_back();
     Ok(number)

@@ -22,11 +22,12 @@ pub async fn play(lab: &CurrentLab, narrator: &Narrator) -> Result<Report, LabEr
     load::until_it_flows(lab, narrator, &mut log).await?;
     load::until_the_disaster(lab, narrator).await;
 
-    let kill = disaster::strike(lab, narrator)?;
+    let kill = disaster::strike(lab, narrator).await?;
     let failover = failover::await_failover(lab, narrator, &mut log, kill).await?;
     let lost = failover::count_the_lost(lab, narrator, &mut log).await?;
     tokio::time::sleep(INTERLUDE).await;
 
+    disaster::mend(lab).await?;
     let accepted_by_lost_site = bring_back::bring_back(lab, narrator).await?;
     bring_back::until_phase(lab, narrator, ReturnPhase::Streaming).await?;
     let salvaged = salvage::show_and_replay(lab, narrator).await?;
