@@ -23,6 +23,11 @@ pub enum ReplicationError {
     Refused { place: String, doing: String, why: String, sqlstate: String },
     #[error("{place} did not follow the protocol: {why}")]
     Protocol { place: String, why: String },
+    #[error(
+        "{place}: changes are left out of the stream: {why}; make the publication again by \
+         starting that site's agent, and copy the target anew"
+    )]
+    LeftOut { place: String, why: String },
     #[error("{place}: {why}")]
     Decode { place: String, why: DecodeError },
 }
@@ -37,6 +42,9 @@ impl ReplicationError {
         }
     }
 }
+
+/// `object_not_in_prerequisite_state`
+const NOT_IN_STATE: &str = "55000";
 
 type Result<T> = std::result::Result<T, ReplicationError>;
 
@@ -89,7 +97,7 @@ impl Replication {
                     refused.get_or_insert(self.refusal(command, why, sqlstate));
                 }
                 Frame::Ready => return refused.map_or(Ok(rows), Err),
-                Frame::Other => {}
+                Frame::Other | Frame::Warning { .. } => {}
                 Frame::CopyBoth | Frame::CopyData(_) | Frame::CopyDone => {
                     return Err(self.protocol("it began to stream in answer to a query"));
                 }
@@ -128,7 +136,7 @@ impl Replication {
                 Frame::Error { why, sqlstate } => {
                     return Err(self.refusal("to stream", why, sqlstate));
                 }
-                Frame::Other => {}
+                Frame::Other | Frame::Warning { .. } => {}
                 _ => return Err(self.protocol("it did not begin to stream")),
             }
         }
@@ -190,7 +198,12 @@ impl ChangeReader {
                     let why = "the source ended the stream".to_owned();
                     return Err(ReplicationError::Lost { place: self.place.clone(), why });
                 }
-                Frame::Other => {}
+                // PostgreSQL 18 leaves out the changes of a publication that is missing, with no
+                // more than this warning (`pgoutput.c`, `LoadPublications`).
+                Frame::Warning { why, sqlstate } if sqlstate == NOT_IN_STATE => {
+                    return Err(ReplicationError::LeftOut { place: self.place.clone(), why });
+                }
+                Frame::Warning { .. } | Frame::Other => {}
                 Frame::CopyBoth | Frame::DataRow(_) => {
                     let why = "something other than changes in the stream".to_owned();
                     return Err(ReplicationError::Protocol { place: self.place.clone(), why });

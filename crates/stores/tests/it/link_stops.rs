@@ -85,6 +85,8 @@ async fn what_does_not_heal_stops_the_link() {
         a_change_that_does_not_fit_stops_the_link_where_it_stands(&servers),
         a_stale_epoch_applies_nothing_at_the_start_or_under_way(&servers),
         a_target_or_source_that_was_set_back_stops_the_link(&servers),
+        a_publication_that_was_away_for_a_moment_stops_the_link(&servers),
+        a_publication_that_leaves_changes_out_stops_the_link(&servers),
     );
 }
 
@@ -189,5 +191,34 @@ async fn a_target_or_source_that_was_set_back_stops_the_link(servers: &Servers) 
     let (code, reason) = stopped(&link).await;
     assert_eq!(code, "MS-PG-204", "{reason}");
     assert!(matches!(link.status().phase, LinkPhase::Stopped { .. }));
+    link.stop().await;
+}
+
+/// PostgreSQL 18 leaves out what was changed meanwhile, with no more than a warning.
+async fn a_publication_that_was_away_for_a_moment_stops_the_link(servers: &Servers) {
+    let world = servers.world("away", TABLE).await;
+    let link = world.streaming().await;
+    let before = world.caught_up(&link).await;
+    // In separate transactions, faster than anybody looks.
+    for sql in [
+        "DROP PUBLICATION mainstay",
+        "INSERT INTO t VALUES (2, 'left out')",
+        "CREATE PUBLICATION mainstay FOR ALL TABLES",
+        "INSERT INTO t VALUES (3, 'c')",
+    ] {
+        world.source.run(sql).await;
+    }
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-104", "{reason}");
+    assert_eq!(world.target.text("SELECT count(*)::text FROM t").await, "1", "after {before}");
+    link.stop().await;
+}
+
+async fn a_publication_that_leaves_changes_out_stops_the_link(servers: &Servers) {
+    let world = servers.world("partial", TABLE).await;
+    let link = world.streaming().await;
+    world.source.run("ALTER PUBLICATION mainstay SET (publish = 'insert')").await;
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-104", "{reason}");
     link.stop().await;
 }

@@ -35,6 +35,13 @@ pub enum LinkError {
     NotPrepared { place: String },
 
     #[error(
+        "{place}: the publication \"mainstay\" is missing or does not publish all changes of all \
+         tables, so changes may have been left out; drop it there, start that site's agent, which \
+         makes it anew, and copy the target anew"
+    )]
+    Publication { place: String },
+
+    #[error(
         "{place}: the replication slot \"{slot}\" is gone, and with it the changes after \
          {position}; empty the target's tables and delete its row in mainstay.link, so that the \
          link copies anew"
@@ -120,6 +127,8 @@ impl LinkError {
             LinkError::Connect(error) => connect_verdict(error),
             LinkError::Replication(ReplicationError::Connect(error)) => connect_verdict(error),
             LinkError::Replication(ReplicationError::Lost { .. }) => Retry,
+            LinkError::Replication(ReplicationError::LeftOut { .. }) => Stop("MS-PG-104"),
+            LinkError::Publication { .. } => Stop("MS-PG-104"),
             LinkError::Replication(ReplicationError::Refused { sqlstate, .. }) => {
                 match sqlstate.as_str() {
                     // object_not_in_prerequisite_state, undefined_file: the slot was invalidated,

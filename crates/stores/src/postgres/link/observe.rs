@@ -1,11 +1,11 @@
 //! What a link looks at at its source, beside the stream: its clock and end, its sequences.
 
 use super::failure::LinkError;
+use super::receive::PUBLICATION;
 use super::shared::Shared;
 use super::sql::Sql;
 use super::{resume, sequences};
 use mainstay_core::position::Lsn;
-use std::convert::Infallible;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// and holds back no history of other databases.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Looks once a second. When it cannot, the lag becomes unknown by itself; the stream goes on.
-pub(super) async fn observe(shared: &Shared, watcher: Sql) -> Infallible {
+/// Looks once a second. When it cannot, the lag becomes unknown by itself; the stream goes on. The
+/// error is one that must end the stream.
+pub(super) async fn observe(shared: &Shared, watcher: Sql) -> LinkError {
     let mut watcher = Some(watcher);
     let mut heartbeat = Heartbeat { end: Lsn::default(), moved: Instant::now() };
     loop {
@@ -29,6 +30,7 @@ pub(super) async fn observe(shared: &Shared, watcher: Sql) -> Infallible {
                 watcher = Some(sql);
                 continue;
             }
+            Err(error @ LinkError::Publication { .. }) => return error,
             Err(error) => {
                 tracing::debug!(link = %shared.spec.name(), %error, "cannot look at the source");
                 watcher = None;
@@ -40,6 +42,17 @@ pub(super) async fn observe(shared: &Shared, watcher: Sql) -> Infallible {
 
 async fn open(shared: &Shared) -> Result<Sql, LinkError> {
     Sql::open(&shared.spec.source, &format!("watch {}", shared.spec.slot())).await
+}
+
+/// A publication that is missing, or is not of everything, leaves changes out without an error.
+pub(super) async fn publication(sql: &Sql) -> Result<(), LinkError> {
+    const WHOLE: &str = "SELECT FROM pg_publication WHERE pubname = $1 AND puballtables \
+                         AND pubinsert AND pubupdate AND pubdelete AND pubtruncate \
+                         AND NOT pubviaroot";
+    match sql.rows("look at the publication", WHOLE, &[&PUBLICATION]).await?.len() {
+        1 => Ok(()),
+        _ => Err(LinkError::Publication { place: sql.place().to_owned() }),
+    }
 }
 
 struct Heartbeat {
@@ -56,6 +69,7 @@ async fn look(shared: &Shared, sql: &Sql, heartbeat: &mut Heartbeat) -> Result<(
     let Some(row) = rows.first() else { return Ok(()) };
     let end = resume::parse_lsn(sql, row.get(1))?;
     shared.sample(end, row.get(0));
+    publication(sql).await?;
     let values = sequences::read(sql).await?;
     *shared.sequences.lock().unwrap_or_else(PoisonError::into_inner) = Some(values);
     if end != heartbeat.end {

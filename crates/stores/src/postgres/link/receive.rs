@@ -46,7 +46,8 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
     let from = may_go_on(shared, &watcher, &slot).await?;
     let connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
-    let stream = connection.start(&slot, from, PUBLICATION).await?;
+    let starting = connection.start(&slot, from, PUBLICATION);
+    let stream = in_time(&place(&spec.source), starting).await??;
     shared.source(Side::Up);
     let mut receiver = Receiver {
         shared,
@@ -56,17 +57,27 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     };
     let ended = tokio::select! {
         Err(error) = receiver.run(stream) => error,
-        never = observe::observe(shared, watcher) => match never {},
+        error = observe::observe(shared, watcher) => error,
     };
     receiver.abandon();
     Err(ended)
 }
 
-/// Checks slot and position, ends what still uses the slot, and returns where to stream from.
+/// A source that is there answers within a while.
+async fn in_time<T>(place: &str, answer: impl Future<Output = T>) -> Result<T, LinkError> {
+    tokio::time::timeout(GONE, answer).await.map_err(|_| silent(place))
+}
+
+fn silent(place: &str) -> LinkError {
+    LinkError::Silent { place: place.to_owned(), seconds: GONE.as_secs() }
+}
+
+/// Checks publication, slot and position, ends what still uses the slot, and returns where to stream from.
 async fn may_go_on(shared: &Shared, watcher: &Sql, slot_name: &str) -> Result<Lsn, LinkError> {
     const END: &str = "SELECT pg_terminate_backend($1, 5000)";
     let tail = shared.queue.tail().unwrap_or_default();
     let applied = shared.applied().unwrap_or_default();
+    observe::publication(watcher).await?;
     let slot = resume::find_slot(watcher, slot_name).await?;
     let end = resume::source_end(watcher).await?;
     resume::check(watcher.place(), slot_name, slot.as_ref(), applied, end)?;
@@ -133,7 +144,7 @@ impl Receiver<'_> {
         if self.heard.elapsed() < GONE {
             return Ok(());
         }
-        Err(LinkError::Silent { place: self.place.clone(), seconds: GONE.as_secs() })
+        Err(silent(&self.place))
     }
 
     /// Only what is durable at the target is confirmed.
@@ -143,7 +154,7 @@ impl Receiver<'_> {
         let clock_micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock_micros = i64::try_from(clock_micros.as_micros()).unwrap_or(i64::MAX);
         let status = StatusUpdate { written, flushed: applied, applied, clock_micros, reply: true };
-        Ok(sender.send(status).await?)
+        Ok(in_time(&self.place, sender.send(status)).await??)
     }
 
     /// A unit for the queue, and whether the source wants an answer.

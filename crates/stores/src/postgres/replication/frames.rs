@@ -2,7 +2,9 @@
 
 use super::{ReplicationError, TextRow};
 use bytes::{Buf, Bytes, BytesMut};
-use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Header, Message};
+use postgres_protocol::message::backend::{
+    DataRowBody, ErrorFields, ErrorResponseBody, Header, Message, NoticeResponseBody,
+};
 use std::ops::Range;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio_postgres::fallible_iterator::FallibleIterator;
@@ -33,6 +35,10 @@ pub(super) enum Frame {
         sqlstate: String,
     },
     Ready,
+    Warning {
+        why: String,
+        sqlstate: String,
+    },
     /// Notices, parameters, row descriptions.
     Other,
 }
@@ -138,6 +144,10 @@ impl FrameReader {
                 let (why, sqlstate) = error_fields(&body).map_err(bad)?;
                 Frame::Error { why, sqlstate }
             }
+            Message::NoticeResponse(body) => match notice_fields(&body).map_err(bad)? {
+                (Severity::Warning, why, sqlstate) => Frame::Warning { why, sqlstate },
+                (Severity::Other, ..) => Frame::Other,
+            },
             _ => Frame::Other,
         })
     }
@@ -166,18 +176,36 @@ fn text_row(body: &DataRowBody) -> std::io::Result<TextRow> {
     body.ranges().map(|range| Ok(range.map(text))).collect()
 }
 
-/// The message with its detail and hint, and the SQLSTATE.
+enum Severity {
+    Warning,
+    Other,
+}
+
+fn notice_fields(body: &NoticeResponseBody) -> std::io::Result<(Severity, String, String)> {
+    let (why, sqlstate, severity) = fields(body.fields())?;
+    let severity = if severity == "WARNING" { Severity::Warning } else { Severity::Other };
+    Ok((severity, why, sqlstate))
+}
+
+/// The message with its detail, and the SQLSTATE.
 pub(super) fn error_fields(body: &ErrorResponseBody) -> std::io::Result<(String, String)> {
-    let (mut why, mut sqlstate) = (String::new(), String::new());
-    let mut fields = body.fields();
+    let (why, sqlstate, _) = fields(body.fields())?;
+    Ok((why, sqlstate))
+}
+
+/// Message with detail, SQLSTATE, and the severity that is not translated (PostgreSQL manual,
+/// "Error and Notice Message Fields").
+fn fields(mut fields: ErrorFields<'_>) -> std::io::Result<(String, String, String)> {
+    let (mut why, mut sqlstate, mut severity) = (String::new(), String::new(), String::new());
     while let Some(field) = fields.next()? {
         let text = String::from_utf8_lossy(field.value_bytes());
         match field.type_() {
             b'M' => why.insert_str(0, &text),
             b'D' => why.push_str(&format!(" ({text})")),
             b'C' => sqlstate = text.into_owned(),
+            b'V' => severity = text.into_owned(),
             _ => {}
         }
     }
-    Ok((why, sqlstate))
+    Ok((why, sqlstate, severity))
 }

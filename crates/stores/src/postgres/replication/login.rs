@@ -10,8 +10,10 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::fallible_iterator::FallibleIterator;
@@ -35,10 +37,21 @@ async fn socket(endpoint: &PostgresEndpoint) -> Result<Box<dyn Duplex>> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
     let tcp = tcp.await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
+    watch_over(&tcp).map_err(unreachable)?;
     match &endpoint.tls {
         PostgresTls::Disable => Ok(Box::new(tcp)),
         PostgresTls::VerifyFull { authority } => encrypt(endpoint, authority, tcp).await,
     }
+}
+
+/// A peer that vanished is noticed, also while nothing is sent: making a slot may take long.
+fn watch_over(tcp: &TcpStream) -> std::io::Result<()> {
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(5))
+        .with_interval(Duration::from_secs(2))
+        .with_retries(3);
+    SockRef::from(tcp).set_tcp_keepalive(&probes)?;
+    SockRef::from(tcp).set_tcp_user_timeout(Some(Duration::from_secs(15)))
 }
 
 async fn encrypt(
@@ -96,6 +109,8 @@ impl Login<'_> {
             ("application_name", application.as_str()),
             // Names of tables, functions and the like inside values come with their schema.
             ("search_path", ""),
+            // A warning of the server's may mean that changes are left out.
+            ("client_min_messages", "warning"),
         ];
         parameters.extend(SETTINGS);
         let mut out = BytesMut::new();

@@ -9,9 +9,9 @@ mod rows;
 mod tables;
 
 use super::failure::LinkError;
-use super::resume;
 use super::shared::Shared;
 use super::sql::Sql;
+use super::{observe, resume};
 use crate::postgres::replication::{Replication, SlotLife};
 use mainstay_core::position::Lsn;
 
@@ -21,6 +21,7 @@ pub(super) async fn copy(shared: &Shared, target: &Sql, again: bool) -> Result<L
     let spec = &shared.spec;
     let slot = spec.slot();
     let source = Sql::open(&spec.source, &format!("copy {slot}")).await?;
+    observe::publication(&source).await?;
     let tables = tables::published(&source).await?;
     make_way(&source, target, &slot, again).await?;
     let here = tables::present(target).await?;
@@ -36,6 +37,9 @@ pub(super) async fn copy(shared: &Shared, target: &Sql, again: bool) -> Result<L
     if again {
         tables::empty(target, &here).await?;
     }
+    // Making a slot waits until every transaction that is open at the source has ended.
+    tracing::info!(link = %spec.name(), tables = tables.len(), "the first copy begins");
+    rows::report_waiting(shared, &tables);
     let mut slots = Replication::connect(&spec.source, &format!("slot {slot}")).await?;
     let made = slots.create_slot(&slot, SlotLife::Kept).await?;
     rows::copy(shared, tables, &made.snapshot).await?;

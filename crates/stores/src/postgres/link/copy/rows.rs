@@ -40,6 +40,12 @@ pub(super) async fn copy(
     futures::future::try_join_all(running).await.map(|_| ())
 }
 
+/// Says that a copy has begun, before the first row.
+pub(super) fn report_waiting(shared: &Shared, tables: &[SourceTable]) {
+    let tables = u32::try_from(tables.len()).unwrap_or(u32::MAX);
+    shared.copying(Some(LinkPhase::Copying { tables_done: 0, tables, rows: 0, bytes: 0 }));
+}
+
 /// Adds a copied table, and tells those who watch.
 fn report(shared: &Shared, work: &Mutex<Work>, copied: Option<(u64, u64)>) {
     let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);

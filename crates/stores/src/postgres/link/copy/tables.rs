@@ -32,7 +32,6 @@ pub(super) struct Present {
 
 /// Largest first, so that no large one is left for the end.
 pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkError> {
-    const EXISTS: &str = "SELECT FROM pg_publication WHERE pubname = $1";
     const LIST: &str = "
         SELECT p.schemaname::text, p.tablename::text,
                coalesce(array_agg(a.attname::text ORDER BY a.attnum)
@@ -52,9 +51,6 @@ pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkErro
         WHERE p.pubname = $1 AND p.schemaname <> 'mainstay'
         GROUP BY p.schemaname, p.tablename, c.oid
         ORDER BY pg_table_size(c.oid) DESC";
-    if source.rows("look for the publication", EXISTS, &[&PUBLICATION]).await?.is_empty() {
-        return Err(LinkError::NotPrepared { place: source.place().to_owned() });
-    }
     let rows = source.rows("list the published tables", LIST, &[&PUBLICATION]).await?;
     Ok(rows.iter().map(SourceTable::read).collect())
 }
