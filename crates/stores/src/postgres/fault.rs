@@ -120,6 +120,7 @@ impl Fault {
             Fault::Connect(error) | Fault::Replication(ReplicationError::Connect(error)) => {
                 error.code()
             }
+            Fault::Replication(ReplicationError::LeftOut { .. }) => "MS-PG-104",
             Fault::Replication(_) => "MS-PG-106",
             Fault::Sql { .. } => "MS-PG-102",
             Fault::NotPrepared { .. } => "MS-PG-103",
