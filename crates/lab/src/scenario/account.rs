@@ -157,13 +157,13 @@ fn report(
         switchover_pause_s: oracle::longest_pause_s(record, way_home.began, way_home.ended),
         acknowledged: record.acknowledged.len() as u64,
         lost: lost.len() as u64,
-        lost_numbers: lost.iter().map(|lost| lost.number).collect(),
+        lost_numbers: in_order(lost.iter().map(|lost| lost.number)),
         salvaged: summary.map_or(0, |summary| summary.transactions),
         salvaged_numbers: salvaged.numbers.clone(),
         replayed: salvaged.replay.as_ref().map_or(0, |replay| replay.transactions),
         returned: lost.iter().filter(is_back).count() as u64,
         unaccounted: missing.len() as u64,
-        unaccounted_numbers: missing,
+        unaccounted_numbers: in_order(missing),
         failed_for_good: record.given_up.len() as u64,
         retried: record.acknowledged.iter().filter(|ack| ack.attempts > 1).count() as u64,
         balanced: books.home.balanced && books.standby.balanced,
@@ -182,6 +182,12 @@ fn report(
         lag: Vec::new(),
         acknowledged_per_second: oracle::acknowledged_per_second(record, *began),
     }
+}
+
+fn in_order(numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let mut numbers: Vec<i64> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 fn site_books(site: &str, tally: &Tally) -> SiteBooks {
