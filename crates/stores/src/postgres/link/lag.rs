@@ -92,7 +92,9 @@ impl LagMeter {
             return Lag::Unknown;
         };
         let silent = |since: Instant| now.saturating_duration_since(since) > SILENCE;
-        if silent(heard) || silent(sampled) {
+        // With a transaction waiting, its age is the answer, also while nothing is read from the
+        // stream because the queue is full. Without one, only a keepalive tells that none is to come.
+        if silent(sampled) || (oldest.is_none() && silent(heard)) {
             return Lag::Unknown;
         }
         self.drop_covered(covered);
@@ -159,6 +161,19 @@ mod tests {
         meter.sample(Lsn(5), 100 * SECOND, start);
         let later = start + Duration::from_secs(1);
         assert_eq!(meter.lag(later, Some(Lsn(5)), Some(98 * SECOND)), known(3.0));
+    }
+
+    #[test]
+    fn while_the_queue_is_full_the_age_of_what_waits_in_it_stays_known() {
+        let mut meter = LagMeter::default();
+        let start = Instant::now();
+        meter.hear(100 * SECOND, start);
+        let later = start + Duration::from_secs(20);
+        meter.sample(Lsn(9), 120 * SECOND, later);
+        assert_eq!(meter.lag(later, Some(Lsn(5)), Some(101 * SECOND)), known(19.0));
+        assert_eq!(meter.lag(later, Some(Lsn(5)), None), Lag::Unknown);
+        let silent = later + Duration::from_millis(3_001);
+        assert_eq!(meter.lag(silent, Some(Lsn(5)), Some(101 * SECOND)), Lag::Unknown);
     }
 
     #[test]
