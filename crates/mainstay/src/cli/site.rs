@@ -40,8 +40,8 @@ pub fn stop_signal() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
         stop.cancel();
+        tracing::info!("told to stop");
     });
     Ok(token)
 }

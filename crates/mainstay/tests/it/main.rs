@@ -8,4 +8,5 @@ mod ledger;
 mod live;
 mod moving;
 mod reference;
+mod running;
 mod sample;
