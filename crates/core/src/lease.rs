@@ -44,9 +44,15 @@ impl Lease {
         self.renew_every() * 3
     }
 
-    /// How old evidence may be to count.
+    /// How long one look at a site may take.
+    pub fn look_timeout(self) -> Duration {
+        self.renew_every() * 3 / 2
+    }
+
+    /// How old evidence may be to count: a look that began, the pause after it, the next look that
+    /// times out, and the way of its result to the one who judges by it.
     pub fn fresh_for(self) -> Duration {
-        self.renew_every() * 3
+        self.renew_every() * 5
     }
 
     /// How long the active site's own write path may fail before it stops renewing.

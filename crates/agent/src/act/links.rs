@@ -58,9 +58,10 @@ async fn reconcile(
     for store in stale {
         if let Some(running) = links.remove(&store) {
             running.link.stop().await;
-            application.learn(|known| known.links.remove(&store));
         }
     }
+    // An execution ends links too; what is known of them goes with them.
+    application.known().links.retain(|store, _| links.contains_key(store));
     for store in wanted {
         if !links.contains_key(store)
             && let Some(running) = begin(application, store, epoch, active)

@@ -11,13 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const PAUSE: Duration = Duration::from_secs(1);
-const TIMEOUT: Duration = Duration::from_millis(1500);
-
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
     for site in application.rules.data_sites.clone() {
         let work = application.clone();
-        tokio::spawn(repeat(PAUSE, shutdown.clone(), move || {
+        tokio::spawn(repeat(application.rules.lease.renew_every(), shutdown.clone(), move || {
             let (work, site) = (work.clone(), site.clone());
             async move { look(&work, &site).await }
         }));
@@ -28,7 +25,9 @@ async fn look(application: &Application, site: &SiteName) {
     let gathered = tick();
     let gate = application.spec.gates.get(site).and_then(|gate| gate.http.as_ref());
     let probed = match gate {
-        Some(http) => Some(probe::http(&http.address, &http.health, TIMEOUT).await),
+        Some(http) => Some(
+            probe::http(&http.address, &http.health, application.rules.lease.look_timeout()).await,
+        ),
         None => None,
     };
     let agent = agent_answers(application, site, gathered);

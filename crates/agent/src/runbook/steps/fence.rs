@@ -25,7 +25,7 @@ pub async fn make(
     let mut confirmed: Vec<Confirmation> =
         waited.map(|waited_ms| Confirmation::LeaseRunOut { waited_ms }).into_iter().collect();
     let mut words = match waited {
-        Some(ms) => format!("the lease of {failed} ran out, {:.1} s ago unrenewed", secs(ms)),
+        Some(ms) => format!("the lease of {failed} ran out: {:.1} s without a renewal", secs(ms)),
         None => format!("the lease of {failed} had run out before this agent's restart"),
     };
     for (store, kind) in application.spec.stores.iter().map(|(name, it)| (name, &it.kind)) {
