@@ -114,7 +114,7 @@ pub fn grouped(number: &str) -> String {
     let mut text = String::new();
     for (index, digit) in number.char_indices() {
         let follows_digit = text.ends_with(|c: char| c.is_ascii_digit());
-        if index < whole && (whole - index) % 3 == 0 && follows_digit {
+        if index < whole && (whole - index).is_multiple_of(3) && follows_digit {
             text.push(',');
         }
         text.push(digit);
