@@ -2,8 +2,10 @@
 
 use crate::act::{databases, handover};
 use crate::api::agent::Agent;
+use crate::api::moves;
+use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
-use crate::api::types::{Execution, ExecutionKind, MoveRequest, SalvageSummary};
+use crate::api::types::{Execution, ExecutionKind, MoveRequest, Plan, SalvageSummary};
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
 use crate::coordinator::{CoordinatorError, Swap, Versioned};
@@ -39,6 +41,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/fence", post(fence))
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
+        .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
         .route("/v1/coordinator/{application}", get(read_record).post(swap_record))
@@ -201,7 +204,15 @@ async fn begin_move(
     State(agent): State<Agent>,
     Json((kind, request)): Json<(ExecutionKind, MoveRequest)>,
 ) -> Reply<Execution> {
-    reply(async { crate::api::moves::begin_here(&agent, kind, &request).await }).await
+    reply(async { moves::begin_here(&agent, kind, &request).await }).await
+}
+
+async fn plan(State(agent): State<Agent>, Json(query): Json<PlanQuery>) -> Reply<Plan> {
+    reply(async {
+        let application = moves::pick(&agent, query.application.as_ref())?;
+        super::plan::make(application, query.kind).await
+    })
+    .await
 }
 
 #[derive(serde::Deserialize)]

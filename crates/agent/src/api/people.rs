@@ -3,6 +3,7 @@
 
 use super::agent::Agent;
 use super::moves::{begin, pick};
+use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
     CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, ReplayRequest, ReplaySummary,
@@ -18,7 +19,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use mainstay_core::ApplicationName;
 use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
@@ -48,15 +48,8 @@ async fn status(State(agent): State<Agent>) -> Json<Status> {
     Json(super::status::status(&agent.context, &agent.applications))
 }
 
-#[derive(serde::Deserialize)]
-struct PlanQuery {
-    kind: ExecutionKind,
-    application: Option<ApplicationName>,
-}
-
 async fn plan(State(agent): State<Agent>, Query(query): Query<PlanQuery>) -> Reply<Plan> {
-    reply(async { super::plan::make(pick(&agent, query.application.as_ref())?, query.kind).await })
-        .await
+    reply(super::plan::at_target(&agent, &query)).await
 }
 
 async fn switchover(

@@ -1,13 +1,38 @@
 //! What a move would do and lose if it began now. Nothing is touched.
 
-use super::moves::target;
+use super::agent::Agent;
+use super::moves::{pick, target};
 use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Problem};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::runbook::{steps::check, steps_of};
 use crate::time::tick;
-use mainstay_core::Lag;
 use mainstay_core::decision::{Hindrance, hindrances, loss_bound};
+use mainstay_core::{ApplicationName, Lag};
+use std::time::Duration;
+
+/// `GET /v1/plan`
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct PlanQuery {
+    pub kind: ExecutionKind,
+    pub application: Option<ApplicationName>,
+}
+
+/// Another site answers from what it knows; nothing is looked up for a plan.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The plan of the site that the move leads to, whichever agent is asked.
+pub async fn at_target(agent: &Agent, query: &PlanQuery) -> Result<Plan, Refused> {
+    let application = pick(agent, query.application.as_ref())?;
+    let to = target(application, None)?;
+    let Some(peer) = application.context.peers.get(&to) else {
+        return make(application, query.kind).await;
+    };
+    let query = PlanQuery { application: Some(application.spec.name.clone()), kind: query.kind };
+    peer.post("/v1/peer/plan", &query, TIMEOUT).await.map_err(|why| {
+        Refused::new("MS-AGENT-012", why.to_string(), "start the agent of that site")
+    })
+}
 
 /// The plan as the site sees it that the move leads to.
 pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan, Refused> {

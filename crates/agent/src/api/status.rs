@@ -94,10 +94,11 @@ pub fn newest_execution(known: &Known) -> Option<Execution> {
     told.chain(known.execution.as_ref()).max_by_key(|it| it.started_micros).cloned()
 }
 
-/// This site's way back, or the newest that another site tells of.
+/// This site's way back in this epoch, or one that another site tells of.
 fn returning(known: &Known) -> Option<Return> {
+    let epoch = known.facts.record.as_ref()?.record.epoch;
     let told = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
-    told.chain(known.returns.values()).max_by_key(|it| it.epoch).cloned()
+    told.chain(known.returns.values()).find(|it| it.epoch == epoch).cloned()
 }
 
 fn problems(
@@ -224,11 +225,8 @@ fn return_problem(known: &Known, found: &mut Vec<Problem>) {
     let Some(returning) = returning(known).filter(|it| it.phase < ReturnPhase::Ready) else {
         return;
     };
-    let current = known.facts.record.as_ref().map(|seen| seen.record.epoch);
-    if current == Some(returning.epoch) {
-        let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
-        push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
-    }
+    let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
+    push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
 }
 
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
