@@ -4,6 +4,7 @@ mod asking;
 mod check;
 mod fake;
 mod golden;
+mod lab;
 mod ledger;
 mod live;
 mod moving;
