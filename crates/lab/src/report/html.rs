@@ -87,6 +87,7 @@ fn books(report: &Report) -> String {
         ("lost at the failover", report.lost, Some(&report.lost_numbers)),
         ("salvaged", report.salvaged, Some(&report.salvaged_numbers)),
         ("replayed", report.replayed, None),
+        ("left to a person", report.left_to_a_person, None),
         ("lost and returned", report.returned, None),
         ("unaccounted for", report.unaccounted, Some(&report.unaccounted_numbers)),
         ("tried more than once", report.retried, None),

@@ -40,8 +40,11 @@ pub struct Report {
     /// Transactions in the salvage.
     pub salvaged: u64,
     pub salvaged_numbers: Vec<i64>,
-    /// Transactions of the salvage that were replayed, or were there already.
+    /// Transactions of the salvage that were replayed.
     pub replayed: u64,
+    /// Transactions of the salvage that collide with what is there: a client that had got no
+    /// answer made the same transfer again at the new site.
+    pub left_to_a_person: u64,
     /// Lost transfers that are at both sites in the end.
     pub returned: u64,
     /// Acknowledged transfers that one side does not have in the end.

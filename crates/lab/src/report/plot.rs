@@ -190,7 +190,7 @@ fn lag_series(
                 let _ = write!(
                     body,
                     "<rect class=\"unknown\" x=\"{x:.1}\" y=\"18\" width=\"{:.1}\" height=\"{}\"/>",
-                    (next - x).clamp(0.5, 12.0),
+                    (next - x + 0.2).clamp(0.5, 30.0),
                     bottom - 18.0
                 );
             }

@@ -9,6 +9,8 @@ const DIM: &str = "\x1b[2m";
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
+/// The agents sample the lag this often.
+const LAG_EVERY_S: f64 = 0.5;
 /// Columns of the plots.
 const WIDTH: usize = 64;
 
@@ -72,9 +74,9 @@ fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
         "{BOLD}Transfers{PLAIN}  {acknowledged} acknowledged, {lost} lost at the failover, {salvaged} \
-         salvaged, {replayed} replayed,\n           {returned} of {lost} returned, {unaccounted} unaccounted for; \
-         {} tried more than once, {} failed for good",
-        report.retried, report.failed_for_good
+         salvaged, {replayed} replayed\n           and {} left to a person; {returned} of {lost} returned, {unaccounted} unaccounted \
+         for;\n           {} tried more than once, {} failed for good",
+        report.left_to_a_person, report.retried, report.failed_for_good
     )?;
     write_numbers(out, "lost", &report.lost_numbers)?;
     write_numbers(out, "salvaged", &report.salvaged_numbers)?;
@@ -104,7 +106,8 @@ fn write_numbers(out: &mut String, what: &str, numbers: &[i64]) -> std::fmt::Res
 fn write_plots(out: &mut String, report: &Report) -> std::fmt::Result {
     let until = report.scenario_s;
     let rate = report.acknowledged_per_second.iter().enumerate();
-    let rate = blocks::columns(rate.map(|(s, n)| (s as f64, Some(f64::from(*n)))), until, WIDTH);
+    let rate =
+        blocks::columns(rate.map(|(s, n)| (s as f64, Some(f64::from(*n)))), 1.0, until, WIDTH);
     let most = report.acknowledged_per_second.iter().copied().max().unwrap_or(0);
     writeln!(
         out,
@@ -115,7 +118,8 @@ fn write_plots(out: &mut String, report: &Report) -> std::fmt::Result {
     for site in report.sites.iter().map(|books| &books.site) {
         let points = || report.lag.iter().filter(|point| point.site == *site);
         let largest = points().filter_map(|point| point.lag_s).fold(0.0, f64::max);
-        let columns = blocks::columns(points().map(|p| (p.at_s, p.lag_s)), until, WIDTH);
+        let columns =
+            blocks::columns(points().map(|p| (p.at_s, p.lag_s)), LAG_EVERY_S, until, WIDTH);
         let line = blocks::line(&columns, largest);
         writeln!(out, "{:<12} {line}  {DIM}up to {largest:.2} s{PLAIN}", format!("lag at {site}"))?;
     }

@@ -161,6 +161,7 @@ fn report(
         salvaged: summary.map_or(0, |summary| summary.transactions),
         salvaged_numbers: salvaged.numbers.clone(),
         replayed: salvaged.replay.as_ref().map_or(0, |replay| replay.transactions),
+        left_to_a_person: salvaged.replay.as_ref().map_or(0, |replay| replay.asked),
         returned: lost.iter().filter(is_back).count() as u64,
         unaccounted: missing.len() as u64,
         unaccounted_numbers: in_order(missing),

@@ -12,7 +12,7 @@ use mainstay_agent::api::types::ReturnPhase;
 use std::time::Duration;
 
 /// How long clients work between two acts, so that each state shows in the plots.
-const INTERLUDE: Duration = Duration::from_secs(4);
+const INTERLUDE: Duration = Duration::from_secs(6);
 
 pub async fn play(lab: &CurrentLab, narrator: &Narrator) -> Result<Report, LabError> {
     let began = Moment::now();
