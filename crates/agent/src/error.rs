@@ -27,6 +27,12 @@ pub enum AgentError {
          it can"
     )]
     Ledger { path: PathBuf, why: String },
+    #[error(
+        "MS-AGENT-008: only {free_mib} MiB are free in {path}, and an agent needs {needed_mib} MiB \
+         there for its journal, its ledger and salvage; free some space or name another folder \
+         with --state"
+    )]
+    Space { path: PathBuf, free_mib: u64, needed_mib: u64 },
     #[error("MS-AGENT-005: the site {site} is not in the configuration's [sites]")]
     UnknownSite { site: String },
 }

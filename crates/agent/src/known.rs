@@ -8,7 +8,8 @@ use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
-    Epoch, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName, Tick,
+    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName,
+    Tick,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -36,6 +37,10 @@ pub struct Known {
     pub database_trouble: Option<String>,
     pub ledger_trouble: Option<String>,
     pub store_trouble: BTreeMap<StoreName, Option<String>>,
+    /// The databases of this site hold what Mainstay keeps there.
+    pub prepared: bool,
+    /// What keeps them from being prepared.
+    pub findings: Vec<Finding>,
     /// When the present doubt about the active site began; for the timeline.
     pub suspected_micros: Option<i64>,
     /// What was known when this site decided to take over.
@@ -81,6 +86,8 @@ impl Known {
             database_trouble: None,
             ledger_trouble: None,
             store_trouble: BTreeMap::new(),
+            prepared: false,
+            findings: Vec::new(),
             suspected_micros: None,
             claim_facts: BTreeMap::new(),
             last_renewal_seen_micros: None,

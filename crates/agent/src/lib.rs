@@ -18,6 +18,7 @@ mod peer;
 mod runbook;
 mod salvage;
 mod serve;
+mod space;
 mod time;
 
 pub use error::AgentError;
@@ -61,7 +62,9 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
     observe::views::start(&context, &applications, &shutdown);
     for application in applications.values() {
-        prepare(application).await;
+        if !context.is_witness() {
+            act::prepare::start(application);
+        }
         observe::start(application, &shutdown);
         tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));
     }
@@ -77,6 +80,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
     let here = estate.here.clone();
     std::fs::create_dir_all(&spec.state)
         .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+    space::check(&spec.state)?;
     let peers: BTreeMap<SiteName, Arc<Peer>> = estate
         .sites
         .iter()
@@ -131,16 +135,6 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
         applications.insert(name.clone(), application);
     }
     Ok(Arc::new(applications))
-}
-
-/// Makes what Mainstay keeps in this site's databases. A database that does not answer now is
-/// prepared when it does.
-async fn prepare(application: &Arc<Application>) {
-    if application.context.is_witness() {
-        return;
-    }
-    let work = application.clone();
-    tokio::spawn(async move { act::databases::prepare(&work).await });
 }
 
 async fn serve(

@@ -4,22 +4,12 @@ use crate::application::Application;
 use mainstay_core::decision::Databases;
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore, StoreKind};
 use mainstay_core::{Epoch, StoreName};
-use mainstay_stores::postgres::{fence, setup};
+use mainstay_stores::postgres::fence;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A database that does not answer is tried again after this.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// Makes what Mainstay keeps in each database of this site, as soon as it answers.
-pub async fn prepare(application: &Application) {
-    for (store, _, endpoint) in here(application) {
-        while let Err(why) = setup::prepare(endpoint).await {
-            tracing::warn!(%store, %why, "a database cannot be prepared yet");
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
 
 pub fn keep(application: &Arc<Application>, wanted: Databases) {
     let done = {

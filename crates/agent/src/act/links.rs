@@ -15,6 +15,9 @@ pub fn keep(application: &Arc<Application>, state: State) {
     if application.single.execution.is_taken() || application.single.links.is_taken() {
         return;
     }
+    if !application.known().prepared {
+        return;
+    }
     let Some((epoch, active)) = active(application) else { return };
     let wanted = match state {
         State::Standby | State::Suspect | State::LeaseWait | State::Asking => {

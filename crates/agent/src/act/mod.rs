@@ -7,6 +7,7 @@ pub mod execution;
 pub mod gate;
 pub mod handover;
 pub mod links;
+pub mod prepare;
 pub mod promises;
 pub mod renewal;
 pub mod returning;

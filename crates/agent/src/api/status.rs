@@ -11,7 +11,7 @@ use crate::known::Known;
 use crate::time::tick;
 use mainstay_core::decision::{Decision, State};
 use mainstay_core::estate::FailoverMode;
-use mainstay_core::{LinkPhase, Posture, SiteName, Tick, Verdict};
+use mainstay_core::{Finding, LinkPhase, Posture, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
 
 pub fn status(context: &Context, applications: &Applications) -> Status {
@@ -175,6 +175,12 @@ fn decision_problem(
 }
 
 fn trouble(known: &Known, found: &mut Vec<Problem>) {
+    for Finding { code, place, what, advice, .. } in &known.findings {
+        push(found, format!("{place}: {what} ({code})"), advice.clone());
+    }
+    if !known.findings.is_empty() {
+        return;
+    }
     for (store, why) in &known.store_trouble {
         if let Some(why) = why {
             push(found, format!("{store} here: {why}"), "start it, or mend the way to it");

@@ -28,6 +28,14 @@ pub async fn prepare(endpoint: &PostgresEndpoint) -> Result<(), Fault> {
     check_publication(&session).await
 }
 
+/// Whether this database was prepared before; then nothing has to be checked again.
+pub async fn is_prepared(endpoint: &PostgresEndpoint) -> Result<bool, Fault> {
+    let session = Session::open(endpoint, "setup").await?;
+    let sql = "SELECT to_regclass('mainstay.site') IS NOT NULL AND EXISTS \
+                      (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'mainstay')";
+    Ok(session.row("look for Mainstay's tables", sql, &[]).await?.get(0))
+}
+
 /// 18 for PostgreSQL 18.6.
 pub(crate) async fn major(session: &Session) -> Result<i32, Fault> {
     let sql = "SELECT current_setting('server_version_num')::int4 / 10000";
