@@ -1,6 +1,7 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
 pub mod agent;
+pub mod comparison;
 pub mod moves;
 pub mod peers;
 pub mod people;

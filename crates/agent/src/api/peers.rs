@@ -5,7 +5,9 @@ use crate::api::agent::Agent;
 use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
-use crate::api::types::{Execution, ExecutionKind, MoveRequest, Plan, SalvageSummary};
+use crate::api::types::{
+    CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, SalvageSummary,
+};
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
 use crate::coordinator::{CoordinatorError, Swap, Versioned};
@@ -41,6 +43,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/fence", post(fence))
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
+        .route("/v1/peer/compare", post(compare))
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
@@ -205,6 +208,13 @@ async fn begin_move(
     Json((kind, request)): Json<(ExecutionKind, MoveRequest)>,
 ) -> Reply<Execution> {
     reply(async { moves::begin_here(&agent, kind, &request).await }).await
+}
+
+async fn compare(
+    State(agent): State<Agent>,
+    Json(request): Json<CompareRequest>,
+) -> Reply<serde_json::Value> {
+    reply(super::comparison::here(&agent, &request)).await
 }
 
 async fn plan(State(agent): State<Agent>, Json(query): Json<PlanQuery>) -> Reply<Plan> {

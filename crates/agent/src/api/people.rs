@@ -2,14 +2,13 @@
 //! everything; it belongs to the user that runs the agent.
 
 use super::agent::Agent;
-use super::moves::{begin, pick};
+use super::moves::begin;
 use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
     CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, ReplayRequest, ReplaySummary,
     SalvageSummary, Status,
 };
-use crate::act;
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
@@ -103,22 +102,7 @@ async fn compare(
     State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
 ) -> Reply<serde_json::Value> {
-    reply(async {
-        let application = pick(&agent, request.application.as_ref())?;
-        let store = request.store.or_else(|| application.rules.stores.first().cloned());
-        let store = store.ok_or_else(|| failed("the application has no store".to_owned()))?;
-        let compared = act::compare::run(application, &store).await.map_err(failed)?;
-        serde_json::to_value(compared).map_err(|why| failed(why.to_string()))
-    })
-    .await
-}
-
-fn failed(why: String) -> Refused {
-    Refused::new(
-        "MS-AGENT-014",
-        format!("whether both sides are equal is unknown: {why}"),
-        "make it at the standby's agent, while its link streams",
-    )
+    reply(super::comparison::at_standby(&agent, &request)).await
 }
 
 fn unreadable(why: AgentError) -> Refused {
