@@ -1,6 +1,6 @@
 //! Running a runbook: intent (durable), act, outcome (durable), step by step.
 
-use super::{Step, StepError, steps_of};
+use super::{Step, StepError, steps, steps_of};
 use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepState};
 use crate::application::Application;
 use crate::error::AgentError;
@@ -139,6 +139,9 @@ pub async fn give_up(application: &Arc<Application>, mut execution: Execution, w
         }
     }
     application.learn(|known| known.facts.hold = None);
+    if let Err(failed) = steps::pin::undo(application, &execution).await {
+        told.push_str(&format!("; a slot pinned for the move was not dropped: {failed}"));
+    }
     let reason = format!("{why}; {told}");
     finish(application, &mut execution, ExecutionState::Aborted, Some(reason)).await;
 }

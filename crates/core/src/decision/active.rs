@@ -29,12 +29,17 @@ fn just_started() -> Decision {
     Decision::new(State::Active, None, Databases::Leave)
 }
 
-/// The gate opens only after the databases were found open: a request must not meet a fence.
+/// The gate opens only after the databases were found open: a request must not meet a fence. While
+/// a planned move has this site hold, that move fences the databases, and nothing opens them again.
 fn serving(facts: &Facts, record: &Record, until: Tick, now: Tick) -> Decision {
-    let posture = match &facts.hold {
-        Some(Hold { until: held, .. }) if now < *held => Posture::Hold { until: until.min(*held) },
-        _ if facts.open != Some(record.epoch) => Posture::Hold { until },
-        _ => Posture::Serve { until },
+    let held = facts.hold.as_ref().filter(|hold| now < hold.until);
+    if let Some(Hold { until: held, .. }) = held {
+        let posture = Posture::Hold { until: until.min(*held) };
+        return Decision::new(State::Active, Some(posture), Databases::Leave);
+    }
+    let posture = match facts.open == Some(record.epoch) {
+        true => Posture::Serve { until },
+        false => Posture::Hold { until },
     };
     Decision::new(State::Active, Some(posture), Databases::Open(record.epoch))
 }

@@ -1,5 +1,6 @@
 //! The decision under simulation: one property a file.
 
+mod planned_move;
 mod random;
 mod simulation;
 mod two_sites_never_serve_at_once;

@@ -5,6 +5,8 @@ use crate::act::{databases, links};
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
+use mainstay_core::estate::PostgresEndpoint;
+use mainstay_core::{SiteName, StoreName};
 use mainstay_stores::postgres::slot;
 use serde_json::json;
 use std::sync::Arc;
@@ -21,21 +23,51 @@ pub async fn make(
         execution.facts.insert(BEGUN.to_owned(), json!(true));
         application.keep_execution(execution).await.map_err(StepError::new)?;
     }
-    let others = application.rules.data_sites.iter().filter(|site| *site != application.here());
     let mut words = Vec::new();
-    for other in others {
-        for (store, _, endpoint) in databases::here(application) {
-            let here = application.here();
-            let Some(spec) = links::spec(application, store, here, other, execution.epoch) else {
-                continue;
-            };
-            let name = spec.slot();
-            if !begun {
-                slot::drop_slot(endpoint, &name).await.map_err(StepError::new)?;
-            }
-            let at = slot::pin(endpoint, &name).await.map_err(StepError::new)?;
-            words.push(format!("{store}: the link to {other} will begin at {at}"));
+    for Pin { store, other, slot, endpoint } in pins(application, execution) {
+        if !begun {
+            slot::drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
         }
+        let at = slot::pin(&endpoint, &slot).await.map_err(StepError::new)?;
+        words.push(format!("{store}: the link to {other} will begin at {at}"));
     }
     Ok(words.join("; "))
+}
+
+/// Gives the pinned slots up again, when the move was given up: a slot that nobody reads keeps the
+/// write-ahead log for ever. Says what could not be dropped.
+pub async fn undo(application: &Arc<Application>, execution: &Execution) -> Result<(), StepError> {
+    if !execution.facts.contains_key(BEGUN) {
+        return Ok(());
+    }
+    for Pin { slot, endpoint, .. } in pins(application, execution) {
+        slot::drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
+    }
+    Ok(())
+}
+
+/// A slot of this site in which the changes for another one wait.
+struct Pin {
+    store: StoreName,
+    other: SiteName,
+    slot: String,
+    endpoint: PostgresEndpoint,
+}
+
+fn pins(application: &Application, execution: &Execution) -> Vec<Pin> {
+    let here = application.here();
+    let others = application.rules.data_sites.iter().filter(|site| *site != here);
+    let specs = others.flat_map(|other| {
+        let stores = databases::here(application);
+        stores
+            .filter_map(|(store, ..)| links::spec(application, store, here, other, execution.epoch))
+    });
+    specs
+        .map(|spec| Pin {
+            slot: spec.slot(),
+            store: spec.store,
+            other: spec.to,
+            endpoint: spec.source,
+        })
+        .collect()
 }
