@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn end_everything(folder: &Folder, remove: bool) -> Result<(), LabError> {
     let (databases, others): (Vec<_>, Vec<_>) =
         PidFile::all(&folder.pids()).into_iter().partition(|pid| pid.name().ends_with("-postgres"));
+    // Clients told politely would insist on their last transfers.
+    for clients in others.iter().filter(|pid| pid.name() == "clients") {
+        clients.signal(Signal::SIGKILL);
+    }
     end(&others, Signal::SIGTERM);
     end(&databases, Signal::SIGINT);
     for site in LabPlan::load(folder).iter().flat_map(|plan| plan.sites.keys()) {

@@ -114,7 +114,9 @@ fn books(report: &Report) -> String {
         "<section><h2>Transfers</h2><table><thead><tr><th>what<th class=\"n\">count<th>by number\
          </thead><tbody>{rows}</tbody></table></section>\n\
          <section><h2>The books</h2><table><thead><tr><th>site<th class=\"n\">transfers\
-         <th class=\"n\">all balances<th></thead><tbody>{sides}</tbody></table></section>\n"
+         <th class=\"n\">all balances<th></thead><tbody>{sides}</tbody></table>\
+         <p class=\"note\">Mainstay’s comparison: {}.</p></section>\n",
+        escape(&super::compared(report))
     )
 }
 

@@ -111,6 +111,17 @@ pub fn seconds(value: Option<f64>) -> String {
     value.map_or_else(|| "unknown".to_owned(), |s| format!("{s:.2} s"))
 }
 
+/// What Mainstay's own comparison said in the end, with the position at which it was true.
+pub fn compared(report: &Report) -> String {
+    let comparison = &report.comparison;
+    let position = comparison["position"].as_str().unwrap_or("an unknown position");
+    match (comparison["equal"].as_bool(), comparison["error"].as_str()) {
+        (Some(true), _) => format!("equal at {position}"),
+        (Some(false), _) => format!("different at {position}"),
+        (None, why) => format!("unknown: {}", why.unwrap_or("there was none")),
+    }
+}
+
 /// Groups the digits before the point by three: `100,000,000.00`.
 pub fn grouped(number: &str) -> String {
     let whole = number.find('.').unwrap_or(number.len());

@@ -27,6 +27,10 @@ impl Report {
             missed.map(|o| format!("{}: {}, not {}", o.name, o.measured, o.objective)).collect();
     }
 
+    fn comparison_says_equal(&self) -> bool {
+        self.comparison["equal"].as_bool() == Some(true)
+    }
+
     fn all_objectives(&self, limits: &Limits) -> Vec<Objective> {
         vec![
             within("writable again", self.rto_s, limits.rto_s),
@@ -38,6 +42,7 @@ impl Report {
             holds("balances add up", self.balanced),
             holds("transfer numbers unique", self.numbers_unique),
             holds("both sides equal", self.sides_equal),
+            holds("Mainstay's comparison agrees", self.comparison_says_equal()),
             holds("ledgers verify", self.ledger_ok),
         ]
     }

@@ -91,7 +91,7 @@ fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
             grouped(&books.balance)
         )?;
     }
-    writeln!(out)
+    writeln!(out, "  Mainstay's comparison: {}\n", super::compared(report))
 }
 
 fn write_numbers(out: &mut String, what: &str, numbers: &[i64]) -> std::fmt::Result {

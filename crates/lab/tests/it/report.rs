@@ -49,7 +49,7 @@ fn sample() -> Report {
         sites: vec![books("east"), books("west")],
         overlap_ms: 0,
         ledger_ok: true,
-        comparison: serde_json::json!({ "equal": true }),
+        comparison: serde_json::json!({ "equal": true, "position": "0/48ECEC0" }),
         objectives: Vec::new(),
         missed: Vec::new(),
         kill_at_s: 20.0,
@@ -124,8 +124,13 @@ fn the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows() {
 fn the_terminal_report_fits_on_a_screen_and_names_both_measurements() {
     let text = terminal(&sample());
     assert!(text.lines().count() <= 45, "{}", text.lines().count());
-    for expected in ["12.35 s", "12.50 s", "lost by number: 4001, 4002", "Every objective was met."]
-    {
+    for expected in [
+        "12.35 s",
+        "equal at 0/48ECEC0",
+        "12.50 s",
+        "lost by number: 4001, 4002",
+        "Every objective was met.",
+    ] {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
 }
