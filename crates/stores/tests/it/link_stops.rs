@@ -222,3 +222,21 @@ async fn a_publication_that_leaves_changes_out_stops_the_link(servers: &Servers)
     assert_eq!(code, "MS-PG-104", "{reason}");
     link.stop().await;
 }
+
+/// Both sites' agents begin at once: the standby's link may look before the source is prepared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_not_prepared_yet_is_waited_for_before_the_first_copy() {
+    let world = World::start(TABLE).await;
+    world.source.run("DROP PUBLICATION mainstay").await;
+    let link = world.link();
+    wait_for("the link says what it waits for", LONG, async || match link.status().phase {
+        LinkPhase::Disconnected { reason } => reason.contains("is not prepared yet"),
+        LinkPhase::Stopped { code, reason } => panic!("{code}: {reason}"),
+        _ => false,
+    })
+    .await;
+    mainstay_stores::postgres::setup::prepare(&world.source.endpoint).await.unwrap();
+    streaming(&link).await;
+    world.caught_up(&link).await;
+    world.assert_equal();
+}

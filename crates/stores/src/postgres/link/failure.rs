@@ -41,6 +41,10 @@ pub enum LinkError {
     )]
     Publication { place: String },
 
+    /// Before a first copy nothing can be left out, and the source's own agent mends it.
+    #[error("{place} is not prepared yet; that site's agent does it when it runs")]
+    SourceNotPrepared { place: String },
+
     #[error(
         "{place}: the replication slot \"{slot}\" is gone, and with it the changes after \
          {position}; empty the target's tables and delete its row in mainstay.link, so that the \
@@ -144,7 +148,9 @@ impl LinkError {
             ) => Stop("MS-PG-210"),
             LinkError::Sql { sqlstate: None, .. } => Retry,
             LinkError::Sql { sqlstate: Some(code), .. } => sqlstate_verdict(code),
-            LinkError::Silent { .. } | LinkError::Overtaken { .. } => Retry,
+            LinkError::Silent { .. }
+            | LinkError::Overtaken { .. }
+            | LinkError::SourceNotPrepared { .. } => Retry,
             LinkError::NotPrepared { .. } => Stop("MS-PG-103"),
             LinkError::StaleEpoch { .. } => Stop("MS-PG-110"),
             LinkError::SlotMissing { .. } => Stop("MS-PG-120"),

@@ -21,7 +21,7 @@ pub(super) async fn copy(shared: &Shared, target: &Sql, again: bool) -> Result<L
     let spec = &shared.spec;
     let slot = spec.slot();
     let source = Sql::open(&spec.source, &format!("copy {slot}")).await?;
-    observe::publication(&source).await?;
+    observe::publication(&source).await.map_err(not_prepared)?;
     let tables = tables::published(&source).await?;
     make_way(&source, target, &slot, again).await?;
     let here = tables::present(target).await?;
@@ -51,6 +51,14 @@ pub(super) async fn copy(shared: &Shared, target: &Sql, again: bool) -> Result<L
 
 /// A slot without a position at the target holds what somebody may need; only one that a copy of
 /// our own left behind is dropped.
+/// Before a first copy a missing publication is no loss: nothing was streamed yet.
+fn not_prepared(error: LinkError) -> LinkError {
+    match error {
+        LinkError::Publication { place } => LinkError::SourceNotPrepared { place },
+        other => other,
+    }
+}
+
 async fn make_way(source: &Sql, target: &Sql, slot: &str, again: bool) -> Result<(), LinkError> {
     const END: &str = "SELECT pg_terminate_backend($1, 5000)";
     const DROP: &str = "SELECT pg_drop_replication_slot($1)";
