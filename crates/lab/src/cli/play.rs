@@ -60,7 +60,7 @@ fn the_lab() -> Result<CurrentLab, LabError> {
 
 pub fn down() -> Result<ExitCode, LabError> {
     let lab = the_lab()?;
-    end_everything(&lab.folder, true)?;
+    end_everything(&lab.plan, &lab.folder, true)?;
     current::forget();
     eprintln!("The lab is down; {} is removed.", lab.folder.root().display());
     Ok(ExitCode::SUCCESS)

@@ -22,6 +22,8 @@ impl Folder {
             .tempdir()
             .doing(|| "make a temporary folder".to_owned())?
             .keep();
+        // As the kernel names it: processes are found by it.
+        let root = root.canonicalize().doing(|| format!("find {}", root.display()))?;
         let folder = Self::at(root);
         for path in [folder.root.clone(), folder.sites(), folder.logs(), folder.pids()] {
             make_passable(&path)?;

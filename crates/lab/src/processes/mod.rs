@@ -14,6 +14,7 @@ mod postgres;
 mod secrets;
 mod site;
 mod sweep;
+mod tree;
 mod user;
 
 pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
@@ -22,9 +23,9 @@ pub use parts::find_postgres;
 pub use pid::PidFile;
 pub use plan::{HOME, LabPlan, STANDBY, WITNESS, Wanted};
 pub use postgres::{
-    connect_as_owner, connect_as_superuser, database_error, initialise, make_roles, process_tree,
-    start_postgres,
+    connect_as_owner, connect_as_superuser, database_error, initialise, make_roles, start_postgres,
 };
 pub use secrets::Secrets;
 pub use site::{kill_site, start_clients_process, start_network, start_site};
 pub use sweep::{Sweeper, end_everything, wait_for_parent};
+pub use tree::processes_in;

@@ -10,9 +10,10 @@ const INSTALLED: &str = "/usr/lib/postgresql";
 /// The folder that holds `bin/` and `lib/`: the cache's newest, else the newest installed one.
 pub fn find_postgres() -> Result<PathBuf, LabError> {
     let cache = cache_root();
-    newest(&cache, "postgres-")
-        .or_else(|| newest(Path::new(INSTALLED), ""))
-        .ok_or(LabError::NoPostgres { looked_in: cache })
+    let found = newest(&cache, "postgres-").or_else(|| newest(Path::new(INSTALLED), ""));
+    // As the kernel names it: processes are found by it.
+    let found = found.and_then(|folder| folder.canonicalize().ok());
+    found.ok_or(LabError::NoPostgres { looked_in: cache })
 }
 
 /// The rule of `scripts/parts.sh`.

@@ -2,11 +2,10 @@
 
 use super::child::{self, Spec};
 use super::folder::{Folder, make_private, write_private};
-use super::pid::{self, PidFile};
+use super::pid::PidFile;
 use super::plan::{DataSite, HOME, LabPlan};
 use super::secrets::Secrets;
 use crate::error::{Doing, LabError};
-use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use tokio_postgres::{Client, NoTls};
 
@@ -192,30 +191,4 @@ async fn connect_as(
         .await?;
     tokio::spawn(connection);
     Ok(client)
-}
-
-/// The server and all its children, also those that outlived it: they work in its data folder.
-pub fn process_tree(data: &Path) -> Vec<i32> {
-    let Ok(data) = data.canonicalize() else { return Vec::new() };
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let works_there =
-        |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data);
-    pids.filter(works_there).filter(|pid| pid::stat(*pid).is_some_and(|s| s.state != 'Z')).collect()
-}
-
-/// Kills the server and its children at once, as when the machine dies: a child that lived on for
-/// a moment could still acknowledge a commit.
-pub fn kill_tree(data: &Path) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    loop {
-        let pids = process_tree(data);
-        if pids.is_empty() || std::time::Instant::now() > deadline {
-            return;
-        }
-        for pid in pids {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }

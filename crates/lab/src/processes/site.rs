@@ -6,9 +6,9 @@ use super::pid::PidFile;
 use super::plan::{DataSite, LabPlan};
 use super::postgres::{self, DATABASE};
 use super::secrets::Secrets;
+use super::tree;
 use crate::error::{Doing, LabError};
 use crate::network::NetworkConfig;
-use nix::sys::signal::Signal;
 use std::ffi::OsString;
 
 /// The site's agent, the same command that a user types.
@@ -153,17 +153,7 @@ pub fn runs(folder: &Folder, process: &str) -> bool {
 /// SIGKILL to every process of the site, PostgreSQL's children included. Returns how many.
 pub fn kill_site(plan: &LabPlan, folder: &Folder, site: &str) -> Result<usize, LabError> {
     plan.site(site)?;
-    let prefix = format!("{site}-");
-    let mut killed = postgres::process_tree(&folder.data(site)).len();
-    let own =
-        PidFile::all(&folder.pids()).into_iter().filter(|pid| pid.name().starts_with(&prefix));
-    for process in own.filter(PidFile::is_alive) {
-        // PostgreSQL's own process is counted with its children.
-        killed += usize::from(!process.name().ends_with("-postgres"));
-        process.signal(Signal::SIGKILL);
-    }
-    postgres::kill_tree(&folder.data(site));
-    Ok(killed)
+    Ok(tree::kill_in(plan, &folder.site(site)))
 }
 
 /// The bank's clients; all that they know is the addresses of the two gates.

@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use super::pid::PidFile;
 use super::plan::LabPlan;
-use super::postgres;
+use super::tree;
 use crate::error::{Doing, LabError};
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends every process that a pid file names: first politely, then not. PostgreSQL is asked for a
 /// fast shutdown, which also gives back its shared memory.
-pub fn end_everything(folder: &Folder, remove: bool) -> Result<(), LabError> {
+pub fn end_everything(plan: &LabPlan, folder: &Folder, remove: bool) -> Result<(), LabError> {
     let (databases, others): (Vec<_>, Vec<_>) =
         PidFile::all(&folder.pids()).into_iter().partition(|pid| pid.name().ends_with("-postgres"));
     // Clients told politely would insist on their last transfers.
@@ -25,12 +25,11 @@ pub fn end_everything(folder: &Folder, remove: bool) -> Result<(), LabError> {
     }
     end(&others, Signal::SIGTERM);
     end(&databases, Signal::SIGINT);
-    for site in LabPlan::load(folder).iter().flat_map(|plan| plan.sites.keys()) {
-        let data = folder.data(site);
-        postgres::kill_tree(&data);
-        forget_shared_memory(&data);
+    tree::kill_in(plan, folder.root());
+    for site in plan.sites.keys() {
+        forget_shared_memory(&folder.data(site));
     }
-    if remove {
+    if remove && folder.root().exists() {
         std::fs::remove_dir_all(folder.root())
             .doing(|| format!("remove {}", folder.root().display()))?;
     }
@@ -96,11 +95,10 @@ impl Sweeper {
 
 /// The sweeper's own work: waits for its parent's word or death.
 pub fn wait_for_parent(folder: &Folder, keep: bool) -> Result<(), LabError> {
+    // Now, because later the folder may be gone.
+    let plan = LabPlan::load(folder)?;
     let mut said = Vec::new();
     // An unreadable pipe is as good as a closed one.
     let _ = std::io::stdin().lock().take(64).read_to_end(&mut said);
-    if said == LEAVE_ALONE || !folder.root().is_dir() {
-        return Ok(());
-    }
-    end_everything(folder, !keep)
+    if said == LEAVE_ALONE { Ok(()) } else { end_everything(&plan, folder, !keep) }
 }

@@ -20,10 +20,10 @@ impl Running {
         let postgres = find_postgres()?;
         let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
         let folder = Folder::create()?;
-        let sweeper = Sweeper::start(&binary, &folder, options.keep)?;
         let plan = LabPlan::make(wanted, binary, postgres)?;
-        let secrets = Secrets::make();
         plan.save(&folder)?;
+        let sweeper = Sweeper::start(&plan.binary, &folder, options.keep)?;
+        let secrets = Secrets::make();
         secrets.save(&folder)?;
         Ok(Self { lab: CurrentLab { plan, folder, secrets }, sweeper, keep: options.keep })
     }
@@ -45,7 +45,7 @@ impl Running {
     }
 
     fn end_keeping(self, keep: bool) {
-        if let Err(error) = end_everything(&self.lab.folder, !keep) {
+        if let Err(error) = end_everything(&self.lab.plan, &self.lab.folder, !keep) {
             anstream::eprintln!("{error}");
         }
         if keep {
