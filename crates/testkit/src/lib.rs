@@ -11,7 +11,9 @@ mod user;
 mod wait;
 mod watcher;
 
+pub use nix::sys::signal::Signal;
 pub use parts::postgres_folder;
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
+pub use process::signal;
 pub use wait::{wait_for, wait_for_value};

@@ -18,6 +18,15 @@ pub(crate) fn kill_tree(parent: Pid) {
     assert!(gone, "children of {parent} are still there after SIGKILL");
 }
 
+/// Sends a signal to a process that a test started, or to one of its server's.
+///
+/// # Panics
+/// When there is no such process.
+pub fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.cast_signed()), signal)
+        .unwrap_or_else(|why| panic!("cannot send {signal} to {pid}: {why}"));
+}
+
 /// A process that ended between being seen and being signalled is what we want.
 pub(crate) fn send(pid: Pid, signal: Signal) {
     if let Err(error) = kill(pid, signal) {

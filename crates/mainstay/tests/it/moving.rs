@@ -4,9 +4,10 @@ use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample;
 use mainstay_agent::api::types::ExecutionState::{Aborted, Running, Stuck, Succeeded};
+use mainstay_testkit::{Signal, signal};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const ONE: &str = "GET /v1/executions/bank-4";
 
@@ -98,8 +99,7 @@ fn leaving_with_ctrl_c_leaves_the_execution_alone() {
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     assert!(line.contains("hold"), "{line}");
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupted.expect("kill").success());
+    signal(child.id(), Signal::SIGINT);
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
     assert!(said.contains("mainstay executions --follow"), "{said}");

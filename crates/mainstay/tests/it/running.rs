@@ -2,6 +2,7 @@
 //! anything, and end when they are told to.
 
 use crate::golden::{compare, mainstay, shown};
+use mainstay_testkit::{Signal, signal};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -63,8 +64,7 @@ fn an_agent_ends_on_sigterm_also_when_nobody_reads_its_log() {
         assert!(log.read_line(&mut line).expect("UTF-8") > 0, "it ended without running");
     }
     drop(log);
-    let told = Command::new("kill").args(["-TERM", &agent.id().to_string()]).status();
-    assert!(told.expect("kill").success());
+    signal(agent.id(), Signal::SIGTERM);
     let deadline = Instant::now() + Duration::from_secs(20);
     let ended = loop {
         match agent.try_wait().expect("a child") {

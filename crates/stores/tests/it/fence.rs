@@ -3,7 +3,7 @@
 use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_stores::postgres::{fence, setup};
-use mainstay_testkit::{Options, Postgres, wait_for, wait_for_value};
+use mainstay_testkit::{Options, Postgres, Signal, signal, wait_for, wait_for_value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -174,19 +174,14 @@ async fn a_session_that_cannot_be_ended_is_not_called_fenced() {
     site.open(1).await;
     let app = site.login("app").await.unwrap();
     let pid: i32 = app.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
-    signal(pid, "STOP");
+    signal(pid.cast_unsigned(), Signal::SIGSTOP);
     let short = Duration::from_millis(700);
     let outcome = fence::fence_within(&site.endpoint, &site.roles, Epoch::new(2), short).await;
-    signal(pid, "CONT");
+    signal(pid.cast_unsigned(), Signal::SIGCONT);
     let error = outcome.err().unwrap();
     assert_eq!(error.code(), "MS-PG-113", "{error}");
     assert!(error.to_string().contains(&pid.to_string()), "{error}");
     assert_eq!(site.fence(2).await.sessions_cut, 0);
-}
-
-fn signal(pid: i32, name: &str) {
-    let mut kill = std::process::Command::new("kill");
-    assert!(kill.args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
 }
 
 /// A client that is slow to answer the question for its password has not passed any check yet, or
