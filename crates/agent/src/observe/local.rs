@@ -6,32 +6,45 @@ use crate::application::Application;
 use crate::time::{tick, unix_micros};
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::{Position, StoreName};
-use mainstay_stores::postgres::{fence, probe};
+use mainstay_stores::postgres::fault::Fault;
+use mainstay_stores::postgres::probe::{Look, Probe};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Sessions that worked at the last look.
+type Probes = Mutex<BTreeMap<StoreName, Probe>>;
+
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
     let work = application.clone();
+    let probes = Arc::new(Probes::default());
     tokio::spawn(repeat(PAUSE, shutdown.clone(), move || {
-        let work = work.clone();
+        let (work, probes) = (work.clone(), probes.clone());
         async move {
-            look(&work).await;
+            look(&work, &probes).await;
             work.known().sample_lag(unix_micros());
         }
     }));
 }
 
-async fn look(application: &Application) {
+async fn look(application: &Application, probes: &Probes) {
+    let mut probes = probes.lock().await;
     let mut all_writable = true;
     for (store, _, endpoint) in databases::here(application) {
-        let looked = tokio::time::timeout(TIMEOUT, look_at(application, store, endpoint)).await;
+        let probe = probes.remove(store);
+        let looked = tokio::time::timeout(TIMEOUT, look_at(probe, endpoint)).await;
         let trouble = match looked {
-            Ok(Ok(())) => None,
-            Ok(Err(why)) => Some(why),
+            Ok(Ok((probe, seen))) => {
+                probes.insert(store.clone(), probe);
+                take_in(application, store, seen);
+                None
+            }
+            Ok(Err(why)) => Some(why.to_string()),
             Err(_) => Some(format!("{store} does not answer within {TIMEOUT:?}")),
         };
         all_writable &= trouble.is_none();
@@ -43,20 +56,23 @@ async fn look(application: &Application) {
 }
 
 async fn look_at(
-    application: &Application,
-    store: &StoreName,
+    probe: Option<Probe>,
     endpoint: &PostgresEndpoint,
-) -> Result<(), String> {
-    let words = |why: mainstay_stores::postgres::fault::Fault| why.to_string();
-    probe::write(endpoint).await.map_err(words)?;
-    let position = probe::position(endpoint).await.map_err(words)?;
-    let state = fence::state(endpoint).await.map_err(words)?;
+) -> Result<(Probe, Look), Fault> {
+    let probe = match probe {
+        Some(probe) => probe,
+        None => Probe::open(endpoint).await?,
+    };
+    let seen = probe.look().await?;
+    Ok((probe, seen))
+}
+
+fn take_in(application: &Application, store: &StoreName, seen: Look) {
     application.learn(|known| {
-        known.positions.insert(store.clone(), Position::Postgres(position));
+        known.positions.insert(store.clone(), Position::Postgres(seen.position));
         // A server that was restarted is fenced again by itself; it has to be opened anew.
-        if !state.open && !application.single.databases.is_taken() {
+        if !seen.fence.open && !application.single.databases.is_taken() {
             known.facts.open = None;
         }
     });
-    Ok(())
 }

@@ -82,7 +82,10 @@ pub async fn open(
 }
 
 pub async fn state(endpoint: &PostgresEndpoint) -> Result<FenceState, Fault> {
-    let session = Session::open(endpoint, "fence state").await?;
+    state_in(&Session::open(endpoint, "fence state").await?).await
+}
+
+pub(crate) async fn state_in(session: &Session) -> Result<FenceState, Fault> {
     let sql = "SELECT epoch, open AND opened_postmaster \
                       IS NOT DISTINCT FROM pg_catalog.pg_postmaster_start_time() \
                FROM mainstay.site";

@@ -1,6 +1,7 @@
 //! Whether a database takes a commit, and how far its history is.
 
 use super::fault::Fault;
+use super::fence::{self, FenceState};
 use super::session::Session;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
@@ -11,9 +12,34 @@ pub async fn write(endpoint: &PostgresEndpoint) -> Result<(), Fault> {
     beat(&Session::open(endpoint, "probe").await?).await
 }
 
-/// The end of what is durable.
-pub async fn position(endpoint: &PostgresEndpoint) -> Result<Lsn, Fault> {
-    let session = Session::open(endpoint, "probe").await?;
+/// A session that is kept for looking again and again: a login each time would be most of the
+/// database's work for it.
+pub struct Probe {
+    session: Session,
+}
+
+/// What one look saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The end of what is durable.
+    pub position: Lsn,
+    pub fence: FenceState,
+}
+
+impl Probe {
+    pub async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Fault> {
+        Ok(Self { session: Session::open(endpoint, "probe").await? })
+    }
+
+    /// Writes, and reads the position and the fence.
+    pub async fn look(&self) -> Result<Look, Fault> {
+        beat(&self.session).await?;
+        let position = position(&self.session).await?;
+        Ok(Look { position, fence: fence::state_in(&self.session).await? })
+    }
+}
+
+async fn position(session: &Session) -> Result<Lsn, Fault> {
     let sql = "SELECT pg_catalog.pg_current_wal_flush_lsn()";
     let position: PgLsn = session.row("read the position", sql, &[]).await?.get(0);
     Ok(Lsn(position.into()))
