@@ -4,6 +4,7 @@ mod asking;
 mod check;
 mod fake;
 mod golden;
+mod guide;
 mod lab;
 mod ledger;
 mod live;

@@ -1,0 +1,20 @@
+//! What the guides tell people to write.
+
+use crate::golden::mainstay;
+
+/// What stands between the fence lines of the page's first block of this kind.
+fn block(page: &str, kind: &str) -> String {
+    let lines = page.lines().skip_while(|line| *line != format!("```{kind}")).skip(1);
+    lines.take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_first_configuration_of_the_guide_is_a_good_one() {
+    let page = include_str!("../../../../docs/guides/first-configuration.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("mainstay.toml"), block(page, "toml")).expect("a file");
+    let checked = mainstay(folder.path()).args(["check", "--file-only"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{said}");
+    assert!(said.starts_with("shop: home east, standby west"), "{said}");
+}
