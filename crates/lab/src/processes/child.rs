@@ -1,6 +1,7 @@
 //! Starts one process: detached, its output in a log file, its pid in a pid file.
 
 use super::folder::Folder;
+use super::listening::listens;
 use super::pid::PidFile;
 use super::user::ServerUser;
 use crate::error::{Doing, LabError};
@@ -9,7 +10,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 
 pub struct Spec {
     /// `east-agent`
@@ -49,13 +49,13 @@ fn open_log(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::options().append(true).create(true).open(path)
 }
 
-/// Waits until something accepts connections at `address`; ends early when the process ends.
+/// Waits until the process listens at `address`; ends early when it ends.
 pub async fn wait_for_port(
     folder: &Folder,
     process: &PidFile,
     address: SocketAddr,
 ) -> Result<(), LabError> {
-    wait_until_up(folder, process, async || TcpStream::connect(address).await.is_ok()).await
+    wait_until_up(folder, process, async || listens(process.pid, address)).await
 }
 
 /// Longest time that a process may take until it works.

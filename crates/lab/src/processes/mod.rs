@@ -6,6 +6,7 @@ mod certificates;
 mod child;
 mod config;
 mod folder;
+mod listening;
 mod parts;
 mod pid;
 mod plan;

@@ -56,7 +56,7 @@ pub struct DataSite {
 
 impl LabPlan {
     pub fn make(wanted: Wanted, binary: PathBuf, postgres: PathBuf) -> Result<Self, LabError> {
-        let mut ports = Ports::default();
+        let mut ports = Ports::new();
         let mut sites = BTreeMap::new();
         for (name, has_data) in [(HOME, true), (STANDBY, true), (WITNESS, false)] {
             let data = if has_data { Some(DataSite::place(&mut ports)?) } else { None };

@@ -63,7 +63,7 @@ async fn run_initdb(
 /// the oracle ask the database itself when a row was committed.
 fn append_settings(place: &DataSite, site: &str, data: &Path) -> Result<(), LabError> {
     let settings = format!(
-        "listen_addresses = '127.0.0.1'\n\
+        "listen_addresses = '{}'\n\
          port = {}\n\
          unix_socket_directories = ''\n\
          cluster_name = '{site}'\n\
@@ -76,6 +76,7 @@ fn append_settings(place: &DataSite, site: &str, data: &Path) -> Result<(), LabE
          timezone = 'UTC'\n\
          log_timezone = 'UTC'\n\
          log_line_prefix = '%m [%p] %u %a '\n",
+        place.postgres.ip(),
         place.postgres.port()
     );
     let path = data.join("postgresql.conf");

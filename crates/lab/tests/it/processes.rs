@@ -2,7 +2,9 @@ use mainstay_lab::processes::{
     Folder, LabPlan, PidFile, Secrets, Wanted, end_everything, find_postgres, initialise,
     kill_site, processes_in, start_postgres,
 };
+use mainstay_testkit::wait_for;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Ends what the test started, also when it fails.
 struct Lab {
@@ -66,7 +68,8 @@ async fn processes_are_ended_also_when_someone_has_removed_their_folder() {
     let process = lab.start().await;
     std::fs::remove_dir_all(lab.folder.root()).unwrap();
     end_everything(&lab.plan, &lab.folder, true).unwrap();
-    assert!(!process.is_alive());
+    // A killed process may take a moment to go.
+    wait_for("its end", Duration::from_secs(10), async || !process.is_alive()).await;
 }
 
 #[test]
