@@ -16,7 +16,7 @@ lab: ## Kill a site and bring the application back: two sites and a witness on t
 test: ## Check everything, edit nothing: formatting, lints, tests on real servers
 	@scripts/test.sh
 
-soak: ## The lab 20 times, each with another seed, until one run misses an objective: about an hour
+soak: ## The lab 20 times, each with another seed, until one run misses an objective: 20 minutes
 	@scripts/soak.sh $(ARGS)
 
 bench: ## Measure what the gate costs, in a release build
