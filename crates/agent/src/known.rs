@@ -186,7 +186,12 @@ impl Known {
         if status.transactions > link.status.transactions {
             link.advanced = Some(now);
         }
-        if let Lag::Known(lag) = status.lag {
+        // Only a word from the source says that this site was complete; a status that merely goes
+        // on while the source is silent does not. The active site's probe writes twice a second,
+        // so that its end moves also when the application is idle.
+        let word =
+            status.source_end != link.status.source_end || status.received != link.status.received;
+        if let (true, Lag::Known(lag)) = (word, status.lag) {
             let complete = Tick::from_millis(now.millis().saturating_sub(millis(lag)));
             link.complete_until = link.complete_until.max(Some(complete));
         }
@@ -260,4 +265,33 @@ impl AgedEvidence {
 
 fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::position::Lsn;
+
+    fn caught_up(end: u64) -> LinkStatus {
+        LinkStatus {
+            phase: LinkPhase::Streaming,
+            applied: Some(Position::Postgres(Lsn(end))),
+            received: Some(Position::Postgres(Lsn(end))),
+            source_end: Some(Position::Postgres(Lsn(end))),
+            lag: Lag::Known(Duration::ZERO),
+            ..LinkStatus::starting()
+        }
+    }
+
+    #[test]
+    fn silence_of_the_source_does_not_make_this_site_complete() {
+        let site = |name| SiteName::new(name).unwrap();
+        let store = StoreName::new("db").unwrap();
+        let mut known = Known::new(site("west"), Tick::default());
+        let at = Tick::from_millis;
+        known.take_link(&store, &site("east"), caught_up(10), at(1_000));
+        known.take_link(&store, &site("east"), caught_up(20), at(2_000));
+        known.take_link(&store, &site("east"), caught_up(20), at(4_500));
+        assert_eq!(known.links[&store].complete_until, Some(at(2_000)));
+    }
 }
