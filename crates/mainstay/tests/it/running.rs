@@ -26,8 +26,18 @@ fn nothing_is_started_before_the_configuration_is_good() {
     refused("gate-without-certificates", &["gate", "--site", "east", "--state", "state"]);
 }
 
+/// Ends the agent also when its test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A witness needs no database: its agent runs with certificates alone.
-fn witness(folder: &Path) -> Child {
+fn witness(folder: &Path) -> Running {
     let script = include_str!("../../../../docs/errors/MS-CFG-015.md");
     let script: String = script
         .lines()
@@ -44,12 +54,9 @@ fn witness(folder: &Path) -> Child {
     let port = mainstay_testkit::free_port();
     let text = EXAMPLE.replace("10.0.3.10:7400", &format!("127.0.0.1:{port}"));
     std::fs::write(folder.join("mainstay.toml"), text).expect("a file");
-    mainstay(folder)
-        .args(["agent", "--site", "witness", "--state"])
-        .arg(folder.join("state"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs")
+    let mut agent = mainstay(folder);
+    agent.args(["agent", "--site", "witness", "--state"]).arg(folder.join("state"));
+    Running(agent.stderr(Stdio::piped()).spawn().expect("it runs"))
 }
 
 /// Made with the very commands that the error page gives.
@@ -57,21 +64,20 @@ fn witness(folder: &Path) -> Child {
 fn an_agent_ends_on_sigterm_also_when_nobody_reads_its_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut agent = witness(folder.path());
-    let mut log = BufReader::new(agent.stderr.take().expect("piped"));
+    let mut log = BufReader::new(agent.0.stderr.take().expect("piped"));
     let mut line = String::new();
     while !line.contains("the agent runs") {
         line.clear();
         assert!(log.read_line(&mut line).expect("UTF-8") > 0, "it ended without running");
     }
     drop(log);
-    signal(agent.id(), Signal::SIGTERM);
+    signal(agent.0.id(), Signal::SIGTERM);
     let deadline = Instant::now() + Duration::from_secs(20);
     let ended = loop {
-        match agent.try_wait().expect("a child") {
+        match agent.0.try_wait().expect("a child") {
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
             ended => break ended,
         }
     };
-    let _ = agent.kill();
     assert_eq!(ended.and_then(|status| status.code()), Some(0), "it ends by itself");
 }
