@@ -67,6 +67,7 @@ fn append_settings(place: &DataSite, site: &str, data: &Path) -> Result<(), LabE
          port = {}\n\
          unix_socket_directories = ''\n\
          cluster_name = '{site}'\n\
+         dynamic_shared_memory_type = mmap\n\
          wal_level = logical\n\
          max_wal_senders = 16\n\
          max_replication_slots = 16\n\

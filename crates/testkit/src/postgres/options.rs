@@ -15,6 +15,8 @@ impl Default for Options {
     fn default() -> Self {
         let usual = [
             ("fsync", "on"),
+            // In the data folder, so that a server that is killed leaves nothing behind.
+            ("dynamic_shared_memory_type", "mmap"),
             ("wal_level", "logical"),
             ("max_wal_senders", "20"),
             ("max_replication_slots", "20"),
