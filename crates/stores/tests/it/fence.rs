@@ -101,6 +101,7 @@ async fn not_one_write_is_committed_after_a_fence_against_fifty_clients() {
         .await;
         let fenced = site.fence(round).await;
         let rows = site.rows().await;
+        // Nothing may happen from here on: the clients get time to try.
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(site.rows().await, rows, "round {round}");
         cut += fenced.sessions_cut;

@@ -70,6 +70,7 @@ async fn connections_cut_at_random_moments_lose_nothing_and_repeat_nothing() {
     let load = Load::start(&world.source.server).await;
     let mut cut = 0;
     for round in 0..50 {
+        // The moment of the cut is what is tried.
         tokio::time::sleep(random_millis(120)).await;
         let kill = format!(
             "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE {OURS}"
@@ -101,6 +102,7 @@ async fn a_link_that_is_dropped_and_started_anew_at_random_moments_repeats_nothi
     let load = Load::start(&world.source.server).await;
     for round in 0..30 {
         let link = world.link();
+        // The moment at which the link ends is what is tried.
         tokio::time::sleep(random_millis(150)).await;
         if round % 3 == 0 {
             link.stop().await;
@@ -122,6 +124,7 @@ async fn servers_that_are_killed_and_come_back_are_found_again() {
     let link = world.streaming().await;
     for round in 0..3 {
         let load = Load::start(&world.source.server).await;
+        // Some load, as much as comes in this time.
         tokio::time::sleep(Duration::from_millis(200)).await;
         load.end().await;
         if round % 2 == 0 {

@@ -94,6 +94,7 @@ async fn a_pause_stands_exactly_where_it_was_asked_to_and_goes_on_afterwards(ser
     for _ in 0..5 {
         let mut paused = link.pause(LONG).await.unwrap();
         assert_eq!(link.pause(LONG).await.err(), Some(WaitError::Busy));
+        // The load goes on, and nothing of it may be applied.
         tokio::time::sleep(Duration::from_millis(30)).await;
         // Within one statement, the count and the position belong together: the row's transaction
         // is the last before that position.
