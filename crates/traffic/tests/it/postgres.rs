@@ -174,6 +174,12 @@ async fn pgbench_loses_no_transaction_and_sees_no_error_during_holds() {
     println!("{processed} transactions, a connection each");
 }
 
+/// How many sessions of the server are in `pg_sleep`.
+async fn sleeping(server: &Postgres) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    server.client("postgres").await.query_one(sql, &[]).await.expect("activity").get(0)
+}
+
 #[tokio::test]
 async fn a_query_is_cancelled_through_either_gate() {
     let (pair, server) = serving(HOLD).await;
@@ -183,7 +189,8 @@ async fn a_query_is_cancelled_through_either_gate() {
         let began = Instant::now();
         let sleep = client.batch_execute("SELECT pg_sleep(60)");
         let cancel = async {
-            pair.east.report(|r| r.in_transaction == 1).await;
+            // A server that has not begun the query yet ignores a cancel request.
+            wait_for("a sleeping session", SOON, async || sleeping(&server).await == 1).await;
             token.cancel_query(NoTls).await.unwrap();
         };
         let (error, ()) = tokio::join!(sleep, cancel);
