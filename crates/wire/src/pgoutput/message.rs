@@ -31,6 +31,29 @@ pub enum Message {
     Truncate(Truncate),
     /// Written by `pg_logical_emit_message`.
     Logical(LogicalMessage),
+    /// A block of changes of a transaction in progress begins (protocol version 2).
+    StreamStart {
+        xid: u32,
+        /// The first block of this transaction.
+        first: bool,
+    },
+    StreamStop,
+    /// The streamed transaction is committed.
+    StreamCommit(StreamCommit),
+    /// The streamed transaction, or with another `subxid` than `xid` only that subtransaction of
+    /// it, was rolled back: its changes never happened.
+    StreamAbort {
+        xid: u32,
+        subxid: u32,
+    },
+    /// The changes of a prepared transaction follow (protocol version 3).
+    BeginPrepare(Prepare),
+    /// `PREPARE TRANSACTION`, after the changes.
+    Prepare(Prepare),
+    CommitPrepared(CommitPrepared),
+    RollbackPrepared(RollbackPrepared),
+    /// The streamed transaction was prepared.
+    StreamPrepare(Prepare),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +72,48 @@ pub struct Commit {
     pub end_lsn: Lsn,
     /// Microseconds since the Unix epoch, on the source's clock.
     pub commit_micros: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamCommit {
+    pub xid: u32,
+    pub commit: Commit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepare {
+    pub prepare_lsn: Lsn,
+    /// Where the prepare record ends.
+    pub end_lsn: Lsn,
+    /// Microseconds since the Unix epoch, on the source's clock.
+    pub prepare_micros: i64,
+    pub xid: u32,
+    /// The name that the transaction was prepared under.
+    pub gid: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitPrepared {
+    pub commit_lsn: Lsn,
+    /// Where the commit record ends.
+    pub end_lsn: Lsn,
+    /// Microseconds since the Unix epoch, on the source's clock.
+    pub commit_micros: i64,
+    pub xid: u32,
+    pub gid: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollbackPrepared {
+    /// Where the prepare record ended: tells whether the receiver has seen the prepare.
+    pub prepare_end_lsn: Lsn,
+    /// Where the rollback record ends.
+    pub end_lsn: Lsn,
+    /// Microseconds since the Unix epoch, on the source's clock.
+    pub prepare_micros: i64,
+    pub rollback_micros: i64,
+    pub xid: u32,
+    pub gid: String,
 }
 
 /// A table as it was when the following changes were made.

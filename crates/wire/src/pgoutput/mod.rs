@@ -1,18 +1,20 @@
 //! PostgreSQL's logical replication as the plug-in `pgoutput` speaks it (PostgreSQL manual,
 //! "Logical Replication Message Formats" and "Streaming Replication Protocol").
 //!
-//! Protocol version 1: whole committed transactions, in commit order. What is not known is an
-//! error, never skipped: a change that nobody understood would be a change that nobody applied.
+//! Protocol version 1 sends whole committed transactions, in commit order; version 2 also large
+//! ones in progress, in blocks; version 3 also prepared ones. Version 4 adds nothing that is sent
+//! without `streaming = parallel`. What is not known, or stands where it cannot, is an error, never
+//! skipped: a change that nobody understood would be a change that nobody applied.
 
 mod decode;
 mod message;
 mod stream;
 
 pub use crate::reader::Malformed;
-pub use decode::decode;
+pub use decode::{Decoded, Decoder, decode};
 pub use message::{
-    Begin, Column, Commit, Identity, LogicalMessage, Message, OldTuple, Relation, Truncate, Tuple,
-    TypeName, Value,
+    Begin, Column, Commit, CommitPrepared, Identity, LogicalMessage, Message, OldTuple, Prepare,
+    Relation, RollbackPrepared, StreamCommit, Truncate, Tuple, TypeName, Value,
 };
 pub use stream::{StatusUpdate, StreamMessage, decode_stream};
 
@@ -30,6 +32,8 @@ pub enum DecodeError {
     UnknownPart { message: &'static str, what: &'static str, tag: Tag },
     #[error("the source sent a damaged {message} message: {why}")]
     Malformed { message: &'static str, why: Malformed },
+    #[error("the source sent a {message} message where none can stand")]
+    OutOfPlace { message: &'static str },
 }
 
 /// A byte that tells what follows, shown as the letter that the manual uses.

@@ -1,1 +1,2 @@
 mod pgoutput;
+mod streaming;

@@ -69,7 +69,7 @@ fn a_truncate_carries_its_options() {
 
 #[test]
 fn what_is_not_known_is_an_error() {
-    // Protocol 2 and 3 messages, an unknown flag, an unknown kind of value, bytes past the end.
+    // Messages that protocol version 1 does not have, an unknown flag, an unknown kind of value, bytes past the end.
     for raw in [&b"S\x00"[..], b"b", b"P", b"\xff", b"x"] {
         assert!(matches!(decode(bytes(&[raw])), Err(DecodeError::UnknownMessage(_))), "{raw:?}");
     }

@@ -153,6 +153,8 @@ impl<'a> Writer<'a> {
             // Where a transaction came from, what its types are called, and messages between
             // programs: no row is in them.
             Message::Origin { .. } | Message::Type(_) | Message::Logical(_) => Ok(()),
+            // The slot is read with protocol version 1: whole transactions only.
+            other => Err(self.undecoded(&format!("an unexpected message: {other:?}"))),
         }
     }
 
