@@ -23,6 +23,8 @@ mod link_transport;
 #[cfg(test)]
 mod link_world;
 #[cfg(test)]
+mod protocol;
+#[cfg(test)]
 mod put_right;
 #[cfg(test)]
 mod salvage;
