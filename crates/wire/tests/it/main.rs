@@ -1,2 +1,4 @@
+#[cfg(test)]
 mod pgoutput;
+#[cfg(test)]
 mod streaming;
