@@ -6,7 +6,7 @@ use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, StoreKind};
 use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, LinkSpec};
+use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
 use std::sync::Arc;
 
 /// A standby runs a link from the active site for each store; a returning site only for the stores
@@ -104,6 +104,8 @@ pub fn spec(
         source: endpoints.get(from)?.clone(),
         target: endpoints.get(to)?.clone(),
         epoch,
+        durability: Durability::EachCommit,
+        spool: application.context.state.clone(),
         tools: application.context.tools.clone(),
     })
 }

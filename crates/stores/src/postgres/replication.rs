@@ -60,6 +60,24 @@ pub enum SlotLife {
     Temporary,
 }
 
+/// What a stream brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Transactions that are committed, whole (`pgoutput` protocol 1).
+    Committed,
+    /// Large ones while they are in progress, too (protocol 2, PostgreSQL 14 and later).
+    InProgress,
+}
+
+impl Protocol {
+    fn options(self) -> &'static str {
+        match self {
+            Protocol::Committed => "proto_version '1'",
+            Protocol::InProgress => "proto_version '2', streaming 'on'",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedSlot {
     /// The snapshot holds exactly the transactions that committed before this position; the slot
@@ -122,11 +140,18 @@ impl Replication {
         created().ok_or_else(|| self.protocol("the new slot has no position or no snapshot"))
     }
 
-    /// Streams the publication's changes committed after `from`, as `pgoutput` protocol 1.
-    pub async fn start(mut self, slot: &str, from: Lsn, publication: &str) -> Result<ChangeStream> {
+    /// Streams the publication's changes committed after `from`.
+    pub async fn start(
+        mut self,
+        slot: &str,
+        from: Lsn,
+        publication: &str,
+        protocol: Protocol,
+    ) -> Result<ChangeStream> {
         let command = format!(
-            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {})",
+            "START_REPLICATION SLOT {} LOGICAL {from} ({}, publication_names {})",
             quote_identifier(slot),
+            protocol.options(),
             quote_literal(&quote_identifier(publication)),
         );
         self.send(&command).await?;
@@ -184,29 +209,47 @@ impl ChangeReader {
     /// The next message. Dropping the future before it is ready loses nothing.
     pub async fn next(&mut self) -> Result<StreamMessage> {
         loop {
-            match self.frames.next().await? {
-                Frame::CopyData(data) => return self.decode(data),
-                Frame::Error { why, sqlstate } => {
-                    return Err(ReplicationError::Refused {
-                        place: self.place.clone(),
-                        doing: "to stream on".to_owned(),
-                        why,
-                        sqlstate,
-                    });
-                }
-                Frame::CopyDone | Frame::Ready => {
-                    let why = "the source ended the stream".to_owned();
-                    return Err(ReplicationError::Lost { place: self.place.clone(), why });
-                }
-                // PostgreSQL 18 leaves out the changes of a publication that is missing, with no
-                // more than this warning (`pgoutput.c`, `LoadPublications`).
-                Frame::Warning { why, sqlstate } if sqlstate == NOT_IN_STATE => {
-                    return Err(ReplicationError::LeftOut { place: self.place.clone(), why });
-                }
-                Frame::Warning { .. } | Frame::Other => {}
-                Frame::CopyBoth | Frame::DataRow(_) => {
-                    let why = "something other than changes in the stream".to_owned();
-                    return Err(ReplicationError::Protocol { place: self.place.clone(), why });
+            let frame = self.frames.next().await?;
+            if let Some(message) = self.message(frame)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    fn message(&self, frame: Frame) -> Result<Option<StreamMessage>> {
+        let place = || self.place.clone();
+        match frame {
+            Frame::CopyData(data) => self.decode(data).map(Some),
+            Frame::Error { why, sqlstate } => {
+                let doing = "to stream on".to_owned();
+                Err(ReplicationError::Refused { place: place(), doing, why, sqlstate })
+            }
+            Frame::CopyDone | Frame::Ready => {
+                let why = "the source ended the stream".to_owned();
+                Err(ReplicationError::Lost { place: place(), why })
+            }
+            // PostgreSQL 18 leaves out the changes of a publication that is missing, with no
+            // more than this warning (`pgoutput.c`, `LoadPublications`).
+            Frame::Warning { why, sqlstate } if sqlstate == NOT_IN_STATE => {
+                Err(ReplicationError::LeftOut { place: place(), why })
+            }
+            Frame::Warning { .. } | Frame::Other => Ok(None),
+            Frame::CopyBoth | Frame::DataRow(_) => {
+                let why = "something other than changes in the stream".to_owned();
+                Err(ReplicationError::Protocol { place: place(), why })
+            }
+        }
+    }
+
+    /// The next message, if it has arrived whole.
+    pub fn buffered(&mut self) -> Result<Option<StreamMessage>> {
+        loop {
+            match self.frames.buffered()? {
+                None => return Ok(None),
+                Some(frame) => {
+                    if let Some(message) = self.message(frame)? {
+                        return Ok(Some(message));
+                    }
                 }
             }
         }

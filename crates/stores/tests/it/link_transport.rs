@@ -2,9 +2,10 @@
 
 use mainstay_core::Secret;
 use mainstay_core::estate::{PostgresEndpoint, PostgresTls};
+use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::connect::ConnectError;
 use mainstay_stores::postgres::connect::connect;
-use mainstay_stores::postgres::replication::{Replication, ReplicationError, SlotLife};
+use mainstay_stores::postgres::replication::{Protocol, Replication, ReplicationError, SlotLife};
 use mainstay_testkit::{Options, Postgres};
 use mainstay_wire::pgoutput::{Message, StatusUpdate, StreamMessage, decode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -34,7 +35,8 @@ async fn a_slot_exports_its_snapshot_and_streams_what_follows_it() {
     assert_eq!(seen, 1, "the snapshot is that of the consistent point");
 
     let stream = Replication::connect(&endpoint, "test").await.unwrap();
-    let mut stream = stream.start("test_slot", slot.consistent_point, "mainstay").await.unwrap();
+    let (from, protocol) = (slot.consistent_point, Protocol::Committed);
+    let mut stream = stream.start("test_slot", from, "mainstay", protocol).await.unwrap();
     stream.sender.send(StatusUpdate { reply: true, ..StatusUpdate::default() }).await.unwrap();
     let mut inserted = Vec::new();
     let (mut committed, mut heard) = (false, false);
@@ -57,7 +59,8 @@ async fn a_wrong_password_a_missing_slot_and_a_dead_port_are_told_apart() {
     let server = Postgres::start(Options::default());
     let mut endpoint = server.endpoint("postgres");
     let connection = Replication::connect(&endpoint, "test").await.unwrap();
-    let missing = connection.start("nobody_made_it", Default::default(), "mainstay").await;
+    let (from, protocol) = (Lsn::default(), Protocol::Committed);
+    let missing = connection.start("nobody_made_it", from, "mainstay", protocol).await;
     assert_eq!(missing.err().unwrap().sqlstate(), Some("42704"));
 
     endpoint.password = Some(Secret::new("wrong"));

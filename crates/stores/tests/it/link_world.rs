@@ -3,7 +3,7 @@
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkPhase, LinkStatus, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, Link, LinkSpec};
+use mainstay_stores::postgres::link::{self, Durability, Link, LinkSpec};
 use mainstay_stores::postgres::setup;
 use mainstay_testkit::{Options, Postgres, wait_for, wait_for_value};
 use std::sync::Arc;
@@ -119,6 +119,8 @@ impl World {
             source: self.source.endpoint.clone(),
             target: self.target.endpoint.clone(),
             epoch: Epoch::new(1),
+            durability: Durability::EachCommit,
+            spool: std::env::temp_dir(),
             tools: self.source.server.installation().join("bin"),
         }
     }

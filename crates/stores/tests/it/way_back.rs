@@ -6,7 +6,7 @@ use crate::sites::{SCHEMA, Site};
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{self, Comparison, Held};
-use mainstay_stores::postgres::link::{self, Link, LinkSpec, Paused};
+use mainstay_stores::postgres::link::{self, Durability, Link, LinkSpec, Paused};
 use mainstay_stores::postgres::put_right::{self, Plan};
 use mainstay_stores::postgres::{applied, fence, salvage, slot};
 use mainstay_testkit::postgres_folder;
@@ -32,6 +32,8 @@ fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
         source: from.1.endpoint.clone(),
         target: to.1.endpoint.clone(),
         epoch: Epoch::new(epoch),
+        durability: Durability::EachCommit,
+        spool: std::env::temp_dir(),
         tools: postgres_folder().join("bin"),
     }
 }

@@ -1,12 +1,21 @@
 //! The applying side: from the queue into the target, in transactions that carry the position.
+//!
+//! One load at a time is taken when nothing is under way. While the queue is long, a second lane
+//! prepares the next batch beside the first. What goes wrong in a merged or parallel manner is
+//! done again alone, and then change by change: only that error is final.
 
+use super::ahead::Ahead;
+use super::Durability;
 use super::failure::{LinkError, Verdict};
-use super::queue::{Batch, Taken};
+use super::flight::{Flight, Landed};
+use super::lane::{At, Lane, Load, Manner};
+use super::queue::Taken;
 use super::shared::{Progress, SequenceValue, Shared, Side, Wish};
-use super::target::Target;
-use super::unit::{Part, Transaction};
 use super::{backoff::Backoff, sequences};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use mainstay_core::position::Lsn;
+use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -15,8 +24,12 @@ use tokio::sync::watch;
 const IDLE: Duration = Duration::from_millis(200);
 /// How often the position is made durable when no change moves it.
 const PERSIST: Duration = Duration::from_secs(1);
+/// How often commits are made durable together.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// A session that lasted this long is not one of a series of failures.
 const LASTED: Duration = Duration::from_millis(500);
+/// A second lane is worth its while when so many changes wait.
+const BESIDE: usize = 1_000;
 
 /// How the applying side ended.
 pub(super) enum End {
@@ -62,23 +75,29 @@ pub(super) async fn stop_wished(wish: &mut watch::Receiver<Wish>) {
 
 async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<End, LinkError> {
     let opened = tokio::select! {
-        opened = Target::open(&shared.spec) => opened?,
+        opened = Lane::open(&shared.spec) => opened?,
         () = stop_wished(wish) => return Ok(End::Stopped),
     };
-    let Some(target) = opened else { return Ok(End::Reset) };
-    let position = target.position();
-    if shared.applied().is_some_and(|applied| position < applied) {
+    let Some((lane, at)) = opened else { return Ok(End::Reset) };
+    if shared.applied().is_some_and(|applied| at.position < applied) {
         return Ok(End::Reset);
     }
-    shared.queue.discard_through(position);
-    shared.positioned(position, target.commit_micros());
+    shared.queue.discard_through(at.position);
+    shared.positioned(at.position, at.commit_micros);
     shared.target(Side::Up);
-    let mut applier = Applier {
+    let applier = Applier {
         shared,
-        target,
-        covered: position,
+        at,
+        durable: at.position,
+        covered: at.position,
         persisted: Instant::now(),
-        large: false,
+        lanes: vec![lane],
+        flights: FuturesUnordered::new(),
+        order: VecDeque::new(),
+        numbers: 0,
+        alone_until: Lsn::default(),
+        exactly_until: Lsn::default(),
+        ahead: Ahead::default(),
         sequences: sequences::Written::default(),
     };
     applier.run(wish).await
@@ -86,31 +105,69 @@ async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<En
 
 struct Applier<'a> {
     shared: &'a Shared,
-    target: Target<'a>,
+    /// What is committed at the target, of this session's knowledge.
+    at: At,
+    /// What is on the target's disk.
+    durable: Lsn,
     /// Everything that ends there or before is applied, and perhaps not yet told to the target.
     covered: Lsn,
     persisted: Instant,
-    /// A transaction that comes in parts is open at the target.
-    large: bool,
+    /// Lanes that have nothing to do.
+    lanes: Vec<Lane>,
+    flights: FuturesUnordered<futures::future::BoxFuture<'static, Landed>>,
+    /// Of the flights, oldest first: only the first one may commit.
+    order: VecDeque<Flight>,
+    numbers: u64,
+    /// No second lane until this is applied: side by side failed.
+    alone_until: Lsn,
+    /// Change by change until this is applied: merged failed.
+    exactly_until: Lsn,
+    ahead: Ahead,
     sequences: sequences::Written,
 }
 
 impl Applier<'_> {
-    async fn run(&mut self, wish: &mut watch::Receiver<Wish>) -> Result<End, LinkError> {
+    async fn run(mut self, wish: &mut watch::Receiver<Wish>) -> Result<End, LinkError> {
         loop {
             let now = *wish.borrow_and_update();
+            if !self.order.is_empty() {
+                if !now.stop {
+                    self.start_beside(now).await?;
+                }
+                self.land(now).await?;
+                continue;
+            }
             if now.stop {
-                return self.finish().await;
+                self.ahead.take_back().await;
+                self.persist(true).await?;
+                return Ok(End::Stopped);
             }
             match self.shared.queue.take(now.limit.map(|limit| limit.at)) {
-                Taken::Batch(batch) => self.batch(batch).await?,
-                Taken::Part(part) => {
-                    if let Err(error) = self.part(part).await {
-                        return self.give_up_large(error).await;
+                Taken::Batch(batch) if batch.transactions.is_empty() => {
+                    self.cover(batch.position);
+                    self.shared.queue.done(0);
+                    self.persist(false).await?;
+                }
+                Taken::Batch(batch) => self.start(Load::Batch(batch)),
+                Taken::Spooled(spooled) => {
+                    match self.ahead.commit(self.at.position, &spooled).await {
+                        Some(changes) => {
+                            self.landed(spooled.commit.end_lsn, Some(spooled.commit.commit_micros));
+                            self.shared.queue.done(0);
+                            self.shared.count(1, changes);
+                        }
+                        None => self.start(Load::Spooled(spooled)),
                     }
                 }
-                Taken::Abandoned => self.abandon().await?,
+                Taken::Piece(piece) => {
+                    if !self.lanes.iter().any(Lane::skips) {
+                        self.ahead.apply(&self.shared.spec, self.at.position, &piece).await;
+                    }
+                    self.shared.queue.forget(piece.bytes);
+                }
+                Taken::TakenBack => self.ahead.take_back().await,
                 Taken::Closed => {
+                    self.ahead.take_back().await;
                     self.persist(true).await?;
                     return Ok(End::Drained);
                 }
@@ -120,112 +177,164 @@ impl Applier<'_> {
         }
     }
 
-    /// Leaves nothing under way.
-    async fn finish(&mut self) -> Result<End, LinkError> {
-        if self.large {
-            self.target.sql().batch("roll back", "ROLLBACK").await?;
-        } else {
-            self.persist(true).await?;
-        }
-        Ok(End::Stopped)
+    /// The only one under way.
+    fn start(&mut self, load: Load) {
+        let Some(lane) = self.lanes.pop() else { return };
+        let manner = match load.position() <= self.exactly_until {
+            true => Manner::Exactly,
+            false => Manner::Merged,
+        };
+        self.fly(lane, load, self.at.position, manner, self.ahead.is_open());
     }
 
-    async fn batch(&mut self, batch: Batch) -> Result<(), LinkError> {
-        if batch.transactions.is_empty() {
-            self.cover(batch.position);
-            self.shared.queue.done(0);
-            return self.persist(false).await;
+    fn fly(&mut self, lane: Lane, load: Load, from: Lsn, manner: Manner, guarded: bool) {
+        self.numbers += 1;
+        let (flight, landing) = Flight::start(self.numbers, lane, load, from, manner, guarded);
+        self.order.push_back(flight);
+        self.flights.push(landing);
+    }
+
+    /// A second one, while much waits.
+    async fn start_beside(&mut self, now: Wish) -> Result<(), LinkError> {
+        let (Some(first), 1) = (self.order.front(), self.order.len()) else { return Ok(()) };
+        if !first.may_have_company() || first.position() < self.alone_until {
+            return Ok(());
         }
-        match self.write(&batch).await {
-            Ok(()) => {
-                // Before those who wait are told, so that they see no lag of what is applied.
-                self.shared.covered(batch.position);
-                self.shared.queue.done(batch.bytes);
-                self.applied(&batch.transactions, batch.position);
+        let limit = now.limit.map(|limit| limit.at);
+        let Some(batch) = self.shared.queue.take_beside(limit, BESIDE) else { return Ok(()) };
+        if self.lanes.is_empty() {
+            match Lane::beside(&self.shared.spec, self.at.position).await {
+                Ok(lane) => self.lanes.push(lane),
+                Err(error) => {
+                    self.shared.queue.put_back(batch);
+                    return Err(error);
+                }
+            }
+        }
+        let (Some(first), Some(lane)) = (self.order.front_mut(), self.lanes.pop()) else {
+            self.shared.queue.put_back(batch);
+            return Ok(());
+        };
+        let (from, before) = (first.position(), first.before());
+        self.fly(lane, Load::Batch(batch), from, Manner::Beside(before), true);
+        Ok(())
+    }
+
+    /// Waits for one that is under way, or for more to do beside the only one.
+    async fn land(&mut self, now: Wish) -> Result<(), LinkError> {
+        let more = !now.stop && self.order.len() == 1;
+        let landed = tokio::select! {
+            landed = self.flights.next() => landed,
+            () = self.shared.queue.filled(), if more => return Ok(()),
+        };
+        let Some(landed) = landed else { return Ok(()) };
+        let first = self.order.front().is_some_and(|flight| flight.number == landed.number);
+        match (landed.outcome, first) {
+            (Ok(changes), true) => {
+                self.succeeded(landed.lane, landed.load, changes);
                 Ok(())
             }
-            Err(error) => {
-                self.shared.queue.put_back(batch);
-                Err(self.target.roll_back(error).await)
-            }
+            (Ok(_), false) => Err(self.out_of_order()),
+            (Err(error), true) => self.first_failed(landed.lane, landed.load, error).await,
+            (Err(error), false) => self.second_failed(landed.lane, landed.load, error).await,
         }
     }
 
-    /// One target transaction. The position comes first: whoever else would apply the same waits
-    /// for this transaction's end, and then finds the position moved.
-    async fn write(&mut self, batch: &Batch) -> Result<(), LinkError> {
-        let micros = batch.transactions.last().map(|t| t.commit_micros);
-        self.target.begin().await?;
-        self.target.move_position(batch.position, micros).await?;
-        for transaction in &batch.transactions {
-            for change in &transaction.changes {
-                self.target.change(change, transaction.commit_lsn, transaction.end).await?;
-            }
+    fn succeeded(&mut self, lane: Lane, load: Load, changes: u64) {
+        self.lanes.push(lane);
+        self.landed(load.position(), load.commit_micros());
+        let (transactions, bytes) = match load {
+            Load::Batch(batch) => (batch.transactions.len() as u64, batch.bytes),
+            Load::Spooled(_) => (1, 0),
+        };
+        self.shared.queue.done(bytes);
+        self.shared.count(transactions, changes);
+        if let Some(first) = self.order.pop_front() {
+            first.committed();
         }
-        self.target.settle().await?;
-        self.target.commit(batch.position, micros).await
     }
 
-    fn applied(&mut self, transactions: &[Transaction], position: Lsn) {
-        let rows: usize = transactions.iter().map(|t| t.changes.len()).sum();
-        self.shared.count(transactions.len() as u64, rows as u64);
-        self.landed(position);
+    /// The batch beside another one is done again, alone.
+    async fn second_failed(
+        &mut self,
+        mut lane: Lane,
+        load: Load,
+        error: LinkError,
+    ) -> Result<(), LinkError> {
+        tracing::debug!(link = %self.shared.spec.name(), %error, "a second lane gives up");
+        self.order.pop_back();
+        self.alone_until = load.position();
+        lane.roll_back(error).await;
+        if !lane.is_lost() {
+            self.lanes.push(lane);
+        }
+        self.put_back(load);
+        Ok(())
     }
 
-    /// The target made `position` durable.
-    fn landed(&mut self, position: Lsn) {
-        self.covered = self.covered.max(position);
+    /// Done again with more care, unless it was done with all care, or the connection is lost.
+    async fn first_failed(
+        &mut self,
+        mut lane: Lane,
+        load: Load,
+        error: LinkError,
+    ) -> Result<(), LinkError> {
+        let guarded = self.order.len() > 1 || self.ahead.is_open();
+        // Without its commit the second one gives up.
+        self.order.pop_front();
+        while let Some(second) = self.flights.next().await {
+            self.second_failed(second.lane, second.load, self.out_of_order()).await?;
+        }
+        let error = lane.roll_back(error).await;
+        let position = load.position();
+        let exactly = position <= self.exactly_until;
+        self.put_back(load);
+        self.ahead.take_back().await;
+        if lane.is_lost() || !error.depends_on_manner(guarded) || (exactly && !guarded) {
+            return Err(error);
+        }
+        tracing::debug!(link = %self.shared.spec.name(), %error, "applying change by change");
+        self.lanes.push(lane);
+        self.alone_until = self.alone_until.max(position);
+        if !error.is_lock() {
+            self.exactly_until = position;
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, load: Load) {
+        match load {
+            Load::Batch(batch) => self.shared.queue.put_back(batch),
+            Load::Spooled(spooled) => self.shared.queue.put_back_spooled(spooled),
+        }
+    }
+
+    fn out_of_order(&self) -> LinkError {
+        let place = crate::postgres::connect::place(&self.shared.spec.target);
+        LinkError::Overtaken { place, expected: self.at.position }
+    }
+
+    /// The target committed everything up to `position`.
+    fn landed(&mut self, position: Lsn, commit_micros: Option<i64>) {
+        self.at.position = position;
+        self.at.commit_micros = commit_micros.or(self.at.commit_micros);
+        // Before those who wait are told, so that they see no lag of what is applied.
+        self.cover(position);
+        if self.shared.spec.durability == Durability::EachCommit {
+            self.on_disk();
+        }
+    }
+
+    fn on_disk(&mut self) {
+        self.durable = self.at.position;
         self.persisted = Instant::now();
-        self.shared.positioned(position, self.target.commit_micros());
+        self.shared.positioned(self.durable, self.at.commit_micros);
         self.shared.covered(self.covered);
     }
 
     fn cover(&mut self, position: Lsn) {
         self.covered = self.covered.max(position);
         self.shared.covered(self.covered);
-    }
-
-    /// One piece of a large transaction, into a target transaction of its own.
-    async fn part(&mut self, part: Part) -> Result<(), LinkError> {
-        if part.first {
-            self.target.begin().await?;
-            self.target.settle().await?;
-            self.target.lock_position().await?;
-            self.large = true;
-        }
-        for change in &part.changes {
-            self.target
-                .change(change, part.commit_lsn, part.end.unwrap_or(part.commit_lsn))
-                .await?;
-        }
-        self.target.settle().await?;
-        self.shared.queue.done(part.bytes);
-        self.shared.count(u64::from(part.end.is_some()), part.changes.len() as u64);
-        let Some(end) = part.end else { return Ok(()) };
-        self.target.move_position(end, Some(part.commit_micros)).await?;
-        self.target.settle().await?;
-        self.target.commit(end, Some(part.commit_micros)).await?;
-        self.large = false;
-        self.landed(end);
-        Ok(())
-    }
-
-    /// The pieces that were applied are gone from memory: only the source has them still.
-    async fn give_up_large(&mut self, error: LinkError) -> Result<End, LinkError> {
-        let error = self.target.roll_back(error).await;
-        if let Verdict::Stop(_) = error.verdict() {
-            return Err(error);
-        }
-        self.shared.target(Side::Down(error.to_string()));
-        Ok(End::Reset)
-    }
-
-    async fn abandon(&mut self) -> Result<(), LinkError> {
-        if std::mem::take(&mut self.large) {
-            self.target.sql().batch("roll back", "ROLLBACK").await?;
-        }
-        self.shared.queue.done(0);
-        Ok(())
     }
 
     /// Nothing to apply now. `beyond`: what comes next lies beyond the limit.
@@ -235,61 +344,55 @@ impl Applier<'_> {
         beyond: bool,
         wish: &mut watch::Receiver<Wish>,
     ) -> Result<(), LinkError> {
-        if !self.large {
-            self.persist(now.wanted.is_some() || now.limit.is_some()).await?;
-            self.write_sequences().await?;
-            self.hold(now, beyond);
+        self.persist(now.wanted.is_some() || now.limit.is_some()).await?;
+        self.write_sequences().await?;
+        self.hold(now, beyond);
+        if let Some(lane) = self.lanes.iter().find(|lane| lane.is_lost()) {
+            return Err(lane.lost());
         }
-        if self.target.is_lost() {
-            return Err(self.lost());
-        }
+        let wait = if self.durable < self.at.position { TOGETHER } else { IDLE };
         tokio::select! {
             () = self.shared.queue.filled(), if !beyond => {}
             changed = wish.changed() => if changed.is_err() { std::future::pending().await },
-            () = tokio::time::sleep(IDLE) => {}
+            () = tokio::time::sleep(wait) => {}
         }
         Ok(())
-    }
-
-    fn lost(&self) -> LinkError {
-        LinkError::Sql {
-            place: self.target.sql().place().to_owned(),
-            doing: "keep the connection".to_owned(),
-            why: "it was closed".to_owned(),
-            sqlstate: None,
-        }
     }
 
     /// Says that everything up to the limit is applied and durable, and nothing beyond.
     fn hold(&self, now: Wish, beyond: bool) {
         let held = now.limit.filter(|limit| beyond || self.covered >= limit.at);
-        let progress = Progress { applied: Some(self.target.position()), held };
+        let progress = Progress { applied: Some(self.durable), held };
         self.shared.progress.send_if_modified(|last| std::mem::replace(last, progress) != progress);
     }
 
-    /// Makes a position durable that no change moved, now and then or at once.
+    /// Makes a position durable that no change moved, and commits that are not yet on disk: now
+    /// and then, or at once.
     async fn persist(&mut self, at_once: bool) -> Result<(), LinkError> {
-        let due = at_once || self.persisted.elapsed() >= PERSIST;
-        if self.large || !due || self.covered <= self.target.position() {
+        let every = if self.durable < self.at.position { TOGETHER } else { PERSIST };
+        if !(at_once || self.persisted.elapsed() >= every) || self.covered <= self.durable {
             return Ok(());
         }
-        match self.target.persist(self.covered).await {
+        let Some(lane) = self.lanes.first_mut() else { return Ok(()) };
+        match lane.persist(self.at.position, self.covered).await {
             Ok(()) => {
-                self.landed(self.covered);
+                self.at.position = self.covered;
+                self.on_disk();
                 Ok(())
             }
-            Err(error) => Err(self.target.roll_back(error).await),
+            Err(error) => Err(lane.roll_back(error).await),
         }
     }
 
     async fn write_sequences(&mut self) -> Result<(), LinkError> {
         let seen: Option<Vec<SequenceValue>> =
             self.shared.sequences.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match seen {
-            Some(values) => {
-                self.sequences.write(self.target.sql(), &self.shared.spec, values).await
+        let sql = self.lanes.first().map(Lane::sql);
+        match (seen, sql) {
+            (Some(values), Some(sql)) => {
+                self.sequences.write(sql, &self.shared.spec, values).await
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }

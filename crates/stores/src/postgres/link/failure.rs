@@ -109,6 +109,9 @@ pub enum LinkError {
     )]
     PutRightCrossed { place: String, table: String, position: Lsn, what: &'static str },
 
+    #[error("{place}: a transaction too large for memory cannot be kept on disk: {why}")]
+    Spool { place: String, why: String },
+
     #[error("the tables could not be made at {place}: {why}; mend that, then start the link again")]
     Schema { place: String, why: String },
 }
@@ -123,6 +126,23 @@ pub enum Verdict {
 }
 
 impl LinkError {
+    /// The same changes may be accepted when they are applied more carefully: one batch at a time,
+    /// or change by change. `guarded`: locks were not waited for.
+    pub(super) fn depends_on_manner(&self, guarded: bool) -> bool {
+        match self {
+            LinkError::RowMissing { .. }
+            | LinkError::Refused { .. }
+            | LinkError::NotUnderstood { .. } => true,
+            _ => guarded && self.is_lock(),
+        }
+    }
+
+    /// lock_not_available, deadlock_detected
+    pub(super) fn is_lock(&self) -> bool {
+        let LinkError::Sql { sqlstate: Some(code), .. } = self else { return false };
+        matches!(code.as_str(), "55P03" | "40P01")
+    }
+
     /// The policy for every error of a link, in one place. What is not known to heal by itself
     /// stops the link: a link that stands still is seen, one that skips is not.
     pub fn verdict(&self) -> Verdict {
@@ -150,6 +170,7 @@ impl LinkError {
             LinkError::Sql { sqlstate: Some(code), .. } => sqlstate_verdict(code),
             LinkError::Silent { .. }
             | LinkError::Overtaken { .. }
+            | LinkError::Spool { .. }
             | LinkError::SourceNotPrepared { .. } => Retry,
             LinkError::NotPrepared { .. } => Stop("MS-PG-103"),
             LinkError::StaleEpoch { .. } => Stop("MS-PG-110"),

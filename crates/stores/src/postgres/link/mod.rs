@@ -12,29 +12,35 @@
 //! Invariant: the source is only told of positions that are durable at the target.
 //! Invariant: what is not understood or not accepted stops the link; nothing is skipped.
 
+mod ahead;
 mod apply;
 mod assemble;
 mod backoff;
+mod bulk;
 mod copy;
+mod described;
 mod failure;
+mod flight;
 mod handle;
 mod lag;
+mod lane;
 mod observe;
 mod pipeline;
 mod queue;
 mod receive;
+mod replay;
 mod resume;
 mod run;
 mod sequences;
 mod shared;
 mod skip;
 mod spec;
+mod spool;
 mod sql;
 mod statement;
 mod table;
-mod target;
 mod unit;
 
 pub use failure::{LinkError, Verdict};
 pub use handle::{Link, Paused, WaitError, start};
-pub use spec::{LinkSpec, slot_name};
+pub use spec::{Durability, LinkSpec, slot_name};

@@ -22,10 +22,11 @@ pub(super) enum Expect {
     Anything,
     /// The link's position was moved from here.
     Position(Lsn),
-    /// One row of the table was changed, in the transaction that ends at `end`.
-    OneRow {
+    /// So many rows of the table were changed, in the transaction that ends at `end`.
+    Rows {
         table: Arc<TargetTable>,
         verb: &'static str,
+        rows: u64,
         end: Lsn,
     },
     /// The tables were changed; any number of rows.
@@ -83,18 +84,19 @@ impl Expect {
         let place = || sql.place().to_owned();
         match (self, answer) {
             (Expect::Anything | Expect::Tables(_), Ok(_)) => Ok(()),
-            (Expect::Position(_) | Expect::OneRow { .. }, Ok(1)) => Ok(()),
+            (Expect::Position(_), Ok(1)) => Ok(()),
+            (Expect::Rows { rows, .. }, Ok(found)) if rows == found => Ok(()),
             (Expect::Position(expected), Ok(_)) => {
                 Err(LinkError::Overtaken { place: place(), expected })
             }
-            (Expect::OneRow { table, verb, end }, Ok(found)) => Err(LinkError::RowMissing {
+            (Expect::Rows { table, verb, end, .. }, Ok(found)) => Err(LinkError::RowMissing {
                 place: place(),
                 table: table.name.clone(),
                 change: verb,
                 found,
                 position: end,
             }),
-            (Expect::OneRow { table, .. }, Err(e)) => Err(refused(sql, &table.name, &e)),
+            (Expect::Rows { table, .. }, Err(e)) => Err(refused(sql, &table.name, &e)),
             (Expect::Tables(names), Err(e)) => Err(refused(sql, &names, &e)),
             (_, Err(e)) => Err(sql.failed("apply a transaction", &e)),
         }

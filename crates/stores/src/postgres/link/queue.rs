@@ -1,7 +1,9 @@
 //! The bounded queue between receiver and applier. What was received outlives a lost connection on
 //! either side: when the source is gone for good, the queue holds what can still be applied.
 
-use super::unit::{Part, Transaction, Unit};
+use super::assemble::Spooled;
+use super::lane::Placed;
+use super::unit::{Piece, Transaction, Unit};
 use mainstay_core::position::Lsn;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use tokio::sync::Notify;
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Bounds of one target transaction, when neighbouring transactions are merged.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-const BATCH_CHANGES: usize = 2_000;
+const BATCH_CHANGES: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -25,7 +27,10 @@ struct Inner {
     units: VecDeque<Unit>,
     /// Of the queue and of what the applier has in hand.
     bytes: usize,
-    in_hand: Option<i64>,
+    /// Changes of the transactions that wait.
+    changes: usize,
+    /// Commit times of the transactions that the applier has in hand.
+    in_hand: VecDeque<i64>,
     arriving: Option<i64>,
     /// Where the source is to stream on from: everything that ends there or before was queued.
     tail: Option<Lsn>,
@@ -40,13 +45,15 @@ pub(super) struct Batch {
     pub transactions: Vec<Transaction>,
     pub position: Lsn,
     pub bytes: usize,
+    changes: usize,
 }
 
 #[derive(Debug)]
 pub(super) enum Taken {
     Batch(Batch),
-    Part(Part),
-    Abandoned,
+    Spooled(Box<Spooled>),
+    Piece(Piece),
+    TakenBack,
     /// What comes next lies beyond the limit.
     Limit,
     Empty,
@@ -78,7 +85,8 @@ impl Queue {
     pub fn oldest(&self) -> Option<i64> {
         let inner = self.lock();
         let queued = inner.units.iter().find_map(Unit::commit_micros);
-        [inner.in_hand, queued, inner.arriving].into_iter().flatten().min()
+        let in_hand = inner.in_hand.front().copied();
+        [in_hand, queued, inner.arriving].into_iter().flatten().min()
     }
 
     /// Says that a transaction with this commit time is being received, or that none is.
@@ -93,14 +101,15 @@ impl Queue {
         }
     }
 
+    pub fn has_room(&self) -> bool {
+        self.lock().bytes < MOST_BYTES
+    }
+
     pub fn push(&self, unit: Unit) {
         let mut inner = self.lock();
         inner.bytes += unit.bytes();
-        match &unit {
-            Unit::Whole(transaction) => inner.advance(transaction.end, true),
-            Unit::Part(Part { end: Some(end), .. }) => inner.advance(*end, true),
-            Unit::Covered(end) => inner.advance(*end, false),
-            Unit::Part(_) | Unit::Abandoned => {}
+        if let Some(end) = unit.end() {
+            inner.advance(end, !matches!(unit, Unit::Covered(_)));
         }
         inner.append(unit);
         drop(inner);
@@ -122,34 +131,63 @@ impl Queue {
         self.lock().take(limit)
     }
 
-    /// Returns a batch that could not be applied, to be tried again.
+    /// A batch for a second lane: only when at least `least` changes wait.
+    pub fn take_beside(&self, limit: Option<Lsn>, least: usize) -> Option<Batch> {
+        let mut inner = self.lock();
+        let fits = inner.changes >= least
+            && matches!(inner.units.front(), Some(Unit::Whole(t)) if !t.barrier);
+        match fits.then(|| inner.take(limit))? {
+            Taken::Batch(batch) => Some(batch),
+            _ => None,
+        }
+    }
+
+    /// Returns a batch that could not be applied, to be tried again. The newest goes back first.
     pub fn put_back(&self, batch: Batch) {
         let mut inner = self.lock();
-        inner.in_hand = None;
+        inner.in_hand.pop_back();
         inner.units.push_front(Unit::Covered(batch.position));
         for transaction in batch.transactions.into_iter().rev() {
+            inner.changes += transaction.changes.len();
             inner.units.push_front(Unit::Whole(transaction));
         }
     }
 
-    /// What was taken is durable: its memory is free.
+    pub fn put_back_spooled(&self, spooled: Box<Spooled>) {
+        let mut inner = self.lock();
+        inner.in_hand.pop_back();
+        inner.units.push_front(Unit::Spooled(spooled));
+    }
+
+    /// What was taken first is durable: its memory is free.
     pub fn done(&self, bytes: usize) {
         let mut inner = self.lock();
-        inner.bytes = inner.bytes.saturating_sub(bytes);
-        inner.in_hand = None;
+        inner.in_hand.pop_front();
+        inner.free(bytes);
         drop(inner);
         self.emptied.notify_one();
     }
 
-    /// Drops what is durable at `position` already.
+    /// Changes that were passed on are no longer needed.
+    pub fn forget(&self, bytes: usize) {
+        self.lock().free(bytes);
+        self.emptied.notify_one();
+    }
+
+    /// Drops what is durable at `position` already, and pieces of what is in progress: what was
+    /// done of that is gone with its session.
     pub fn discard_through(&self, position: Lsn) {
         let mut inner = self.lock();
-        while let Some(Unit::Whole(transaction)) = inner.units.front()
-            && transaction.end <= position
-        {
-            inner.bytes = inner.bytes.saturating_sub(transaction.bytes);
-            inner.units.pop_front();
+        inner.in_hand.clear();
+        while let Some(front) = inner.units.front() {
+            match front {
+                Unit::Whole(_) | Unit::Spooled(_) if front.end() > Some(position) => break,
+                Unit::Covered(_) => break,
+                _ => drop(inner.pop()),
+            }
         }
+        let bytes = inner.units.iter().map(Unit::bytes).sum();
+        inner.bytes = bytes;
         drop(inner);
         self.emptied.notify_one();
     }
@@ -172,6 +210,18 @@ impl Inner {
         self.units.push_back(unit);
     }
 
+    fn free(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn pop(&mut self) -> Option<Unit> {
+        let unit = self.units.pop_front()?;
+        if let Unit::Whole(transaction) = &unit {
+            self.changes = self.changes.saturating_sub(transaction.changes.len());
+        }
+        Some(unit)
+    }
+
     fn take(&mut self, limit: Option<Lsn>) -> Taken {
         let mut batch = Batch::default();
         loop {
@@ -180,39 +230,33 @@ impl Inner {
                 _ if beyond && batch.is_empty() => return Taken::Limit,
                 Some(Unit::Whole(t)) if !beyond && batch.has_room(t) => {}
                 Some(Unit::Covered(_)) if !beyond => {}
-                Some(Unit::Part(_) | Unit::Abandoned) if batch.is_empty() => {}
+                Some(Unit::Piece(_) | Unit::TakenBack | Unit::Spooled(_)) if batch.is_empty() => {}
                 None if batch.is_empty() => {
                     return if self.closed { Taken::Closed } else { Taken::Empty };
                 }
                 _ => {
-                    self.in_hand = batch.transactions.first().map(|t| t.commit_micros);
+                    self.in_hand.extend(batch.transactions.first().map(|t| t.commit_micros));
                     return Taken::Batch(batch);
                 }
             }
-            match self.units.pop_front() {
+            match self.pop() {
                 Some(Unit::Whole(transaction)) => batch.add(transaction),
                 Some(Unit::Covered(end)) => batch.position = batch.position.max(end),
-                Some(Unit::Part(part)) => {
-                    self.in_hand = Some(part.commit_micros);
-                    return Taken::Part(part);
+                Some(Unit::Spooled(spooled)) => {
+                    self.in_hand.push_back(spooled.commit.commit_micros);
+                    return Taken::Spooled(spooled);
                 }
-                Some(Unit::Abandoned) => return Taken::Abandoned,
+                Some(Unit::Piece(piece)) => return Taken::Piece(piece),
+                Some(Unit::TakenBack) => return Taken::TakenBack,
                 None => {}
             }
         }
     }
 }
 
-/// Of a transaction in parts the end is not known at its beginning; but no record, and so no
-/// limit, lies between the beginning and the end of its commit record.
+/// Pieces are not committed before their end is reached, so they lie beyond no limit.
 fn is_beyond(unit: &Unit, limit: Option<Lsn>) -> bool {
-    let Some(limit) = limit else { return false };
-    match unit {
-        Unit::Whole(transaction) => transaction.end > limit,
-        Unit::Part(part) => part.first && part.commit_lsn >= limit,
-        Unit::Covered(end) => *end > limit,
-        Unit::Abandoned => false,
-    }
+    limit.is_some_and(|limit| unit.end().is_some_and(|end| end > limit))
 }
 
 impl Batch {
@@ -221,16 +265,38 @@ impl Batch {
     }
 
     fn has_room(&self, next: &Transaction) -> bool {
-        let changes: usize = self.transactions.iter().map(|t| t.changes.len()).sum();
-        self.transactions.is_empty()
-            || (self.bytes + next.bytes <= BATCH_BYTES
-                && changes + next.changes.len() <= BATCH_CHANGES)
+        let Some(last) = self.transactions.last() else { return true };
+        !last.barrier
+            && !next.barrier
+            && self.bytes + next.bytes <= BATCH_BYTES
+            && self.changes + next.changes.len() <= BATCH_CHANGES
     }
 
     fn add(&mut self, transaction: Transaction) {
         self.position = transaction.end;
         self.bytes += transaction.bytes;
+        self.changes += transaction.changes.len();
         self.transactions.push(transaction);
+    }
+
+    /// True when it must be applied alone.
+    pub fn is_barrier(&self) -> bool {
+        self.transactions.iter().any(|transaction| transaction.barrier)
+    }
+
+    /// Of the newest transaction.
+    pub fn commit_micros(&self) -> Option<i64> {
+        self.transactions.last().map(|transaction| transaction.commit_micros)
+    }
+
+    pub fn changes(&self) -> Vec<Placed<'_>> {
+        let mut changes = Vec::with_capacity(self.changes);
+        for transaction in &self.transactions {
+            let (commit_lsn, end) = (transaction.commit_lsn, transaction.end);
+            let each = transaction.changes.iter();
+            changes.extend(each.map(|change| Placed { change, commit_lsn, end }));
+        }
+        changes
     }
 }
 
@@ -240,7 +306,14 @@ mod tests {
 
     fn whole(end: u64) -> Unit {
         let (commit_lsn, end) = (Lsn(end - 1), Lsn(end));
-        Unit::Whole(Transaction { commit_lsn, end, commit_micros: 0, changes: vec![], bytes: 10 })
+        Unit::Whole(Transaction {
+            commit_lsn,
+            end,
+            commit_micros: 0,
+            changes: vec![],
+            bytes: 10,
+            barrier: false,
+        })
     }
 
     fn ends(taken: Taken) -> (Vec<u64>, u64) {

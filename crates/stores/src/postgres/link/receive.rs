@@ -1,7 +1,7 @@
 //! The receiving side: from the source's stream into the queue.
 
 use super::apply::stop_wished;
-use super::assemble::Assembler;
+use super::assemble::{AssembleError, Assembler, Fed};
 use super::backoff::Backoff;
 use super::failure::{LinkError, Verdict};
 use super::shared::{Shared, Side};
@@ -9,9 +9,10 @@ use super::sql::Sql;
 use super::unit::Unit;
 use super::{observe, resume};
 use crate::postgres::connect::place;
-use crate::postgres::replication::{ChangeReader, ChangeStream, Replication, StatusSender};
+use crate::postgres::replication::{ChangeReader, ChangeStream, Protocol, Replication, StatusSender};
 use mainstay_core::position::Lsn;
-use mainstay_wire::pgoutput::{Message, StatusUpdate, StreamMessage, decode};
+use bytes::Bytes;
+use mainstay_wire::pgoutput::{Decoded, Decoder, Message, StatusUpdate, StreamMessage};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const PUBLICATION: &str = "mainstay";
@@ -46,13 +47,14 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
     let from = may_go_on(shared, &watcher, &slot).await?;
     let connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
-    let starting = connection.start(&slot, from, PUBLICATION);
+    let starting = connection.start(&slot, from, PUBLICATION, Protocol::InProgress);
     let stream = in_time(&place(&spec.source), starting).await??;
     shared.source(Side::Up);
     let mut receiver = Receiver {
         shared,
         place: place(&spec.source),
-        assembler: Assembler::default(),
+        assembler: Assembler::new(spec.spool.clone()),
+        decoder: Decoder::default(),
         heard: Instant::now(),
     };
     let ended = tokio::select! {
@@ -91,10 +93,18 @@ async fn may_go_on(shared: &Shared, watcher: &Sql, slot_name: &str) -> Result<Ls
     Ok(tail)
 }
 
+/// What a message of the stream says.
+enum Heard {
+    /// Perhaps a position, and whether the source wants an answer.
+    Covered { unit: Option<Unit>, reply: bool },
+    Decoded(Decoded, Bytes),
+}
+
 struct Receiver<'a> {
     shared: &'a Shared,
     place: String,
     assembler: Assembler,
+    decoder: Decoder,
     heard: Instant,
 }
 
@@ -116,10 +126,22 @@ impl Receiver<'_> {
                 () = shared.sampled.notified() => self.tell(&mut sender).await?,
                 () = shared.queue.room(), if waiting.is_some() => self.push(waiting.take()),
                 next = reader.next(), if waiting.is_none() => {
-                    let reply;
-                    (waiting, reply) = self.message(&reader, next?)?;
-                    if reply {
-                        self.tell(&mut sender).await?;
+                    let mut next = Some(next?);
+                    // What has arrived is taken at once, without looking around in between.
+                    while let Some(message) = next {
+                        waiting = match self.heard(&reader, message)? {
+                            Heard::Covered { unit, reply } => {
+                                if reply {
+                                    self.tell(&mut sender).await?;
+                                }
+                                unit
+                            }
+                            Heard::Decoded(decoded, raw) => self.feed(decoded, &raw).await?,
+                        };
+                        if waiting.is_some() && shared.queue.has_room() {
+                            self.push(waiting.take());
+                        }
+                        next = if waiting.is_none() { reader.buffered()? } else { None };
                     }
                 }
             }
@@ -157,45 +179,64 @@ impl Receiver<'_> {
         Ok(in_time(&self.place, sender.send(status)).await??)
     }
 
-    /// A unit for the queue, and whether the source wants an answer.
-    fn message(
+    fn heard(
         &mut self,
         reader: &ChangeReader,
         message: StreamMessage,
-    ) -> Result<(Option<Unit>, bool), LinkError> {
+    ) -> Result<Heard, LinkError> {
         self.heard = Instant::now();
         match message {
             StreamMessage::Keepalive { end, clock_micros, reply } => {
                 // Within a transaction it says nothing of that transaction.
                 let end = self.assembler.arriving().is_none().then_some(end);
                 self.shared.heard(clock_micros, end);
-                Ok((end.map(Unit::Covered), reply))
+                Ok(Heard::Covered { unit: end.map(Unit::Covered), reply })
             }
             StreamMessage::XLogData { clock_micros, data, .. } => {
                 self.shared.heard(clock_micros, None);
-                let message = decode(data).map_err(|why| reader.undecoded(why))?;
-                Ok((self.feed(message)?, false))
+                let decoded = self.decoder.decode(data.clone());
+                let decoded = decoded.map_err(|why| reader.undecoded(why))?;
+                Ok(Heard::Decoded(decoded, data))
             }
         }
     }
 
-    fn feed(&mut self, message: Message) -> Result<Option<Unit>, LinkError> {
-        let begins = matches!(message, Message::Begin(_));
-        let unit = self.assembler.feed(message).map_err(|what| LinkError::NotUnderstood {
-            place: self.place.clone(),
-            what: what.to_string(),
-        })?;
+    async fn feed(&mut self, decoded: Decoded, raw: &Bytes) -> Result<Option<Unit>, LinkError> {
+        let begins = matches!(decoded.message, Message::Begin(_));
+        let fed = self.assembler.feed(decoded, raw).map_err(|why| self.not_assembled(why))?;
         if begins {
             self.shared.queue.arriving(self.assembler.arriving());
         }
-        Ok(unit)
+        if let Some(spool) = self.assembler.due() {
+            spool.write().await.map_err(|why| self.not_assembled(why.into()))?;
+        }
+        match fed {
+            Fed::Nothing => Ok(None),
+            Fed::Unit(unit) => Ok(Some(unit)),
+            Fed::Spooled(draft) => {
+                draft.finish().await.map(Some).map_err(|why| self.not_assembled(why.into()))
+            }
+        }
+    }
+
+    fn not_assembled(&self, error: AssembleError) -> LinkError {
+        let place = self.place.clone();
+        match error {
+            AssembleError::NotUnderstood(what) => {
+                LinkError::NotUnderstood { place, what: what.to_string() }
+            }
+            AssembleError::Spool(why) => {
+                let place = self.shared.spec.spool.display().to_string();
+                LinkError::Spool { place, why: why.to_string() }
+            }
+        }
     }
 
     /// What has come of a transaction is forgotten; it comes again, whole.
     fn abandon(&self) {
         self.shared.queue.arriving(None);
-        if self.assembler.parted() {
-            self.shared.queue.push(Unit::Abandoned);
+        if self.assembler.ahead().is_some() {
+            self.shared.queue.push(Unit::TakenBack);
         }
     }
 }

@@ -15,8 +15,30 @@ pub struct LinkSpec {
     pub target: PostgresEndpoint,
     /// Every position is written under this epoch; a target that has seen a newer one refuses.
     pub epoch: Epoch,
+    pub durability: Durability,
+    /// Where transactions that are too large for memory are kept until they are applied.
+    pub spool: PathBuf,
     /// The folder of `pg_dump` and `pg_restore`, for the first copy of the tables' definitions.
     pub tools: PathBuf,
+}
+
+/// When what is applied is on the target's disk. The source is told of nothing that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// With each commit at the target.
+    EachCommit,
+    /// Several times a second, for many commits together: a target that crashes goes on from where
+    /// it was durable.
+    Together,
+}
+
+impl Durability {
+    pub(super) fn setting(self) -> &'static str {
+        match self {
+            Durability::EachCommit => "SET synchronous_commit = on",
+            Durability::Together => "SET synchronous_commit = off",
+        }
+    }
 }
 
 impl LinkSpec {

@@ -217,12 +217,15 @@ mod tests {
             type_id,
             equals: "OPERATOR(pg_catalog.=)".to_owned(),
             always_identity: name == "id",
+            array_type: None,
+            plain: true,
         };
         TargetTable {
             name: "public.t".to_owned(),
             quoted: "\"public\".\"t\"".to_owned(),
             columns: vec![column("id", "integer", 23), column("doc", "json", 114)],
             lookup,
+            merging: super::super::table::Merging::InOrder,
         }
     }
 

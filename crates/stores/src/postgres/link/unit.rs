@@ -1,5 +1,6 @@
 //! What travels from the receiver to the applier.
 
+use super::assemble::Spooled;
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{OldTuple, Relation, Tuple, TypeName};
 use std::sync::Arc;
@@ -27,6 +28,18 @@ pub(super) enum Change {
     Truncate { tables: Vec<Arc<SourceTable>>, cascade: bool, restart_identity: bool },
 }
 
+impl Change {
+    /// None when it concerns more than rows of one table.
+    pub fn table(&self) -> Option<&Arc<SourceTable>> {
+        match self {
+            Change::Insert { table, .. }
+            | Change::Update { table, .. }
+            | Change::Delete { table, .. } => Some(table),
+            Change::Truncate { .. } => None,
+        }
+    }
+}
+
 /// A whole transaction, committed at the source.
 #[derive(Debug)]
 pub(super) struct Transaction {
@@ -36,16 +49,15 @@ pub(super) struct Transaction {
     pub commit_micros: i64,
     pub changes: Vec<Change>,
     pub bytes: usize,
+    /// It changes more than rows, or comes after a table was described anew: it is applied alone.
+    pub barrier: bool,
 }
 
-/// A piece of a transaction too large to be held in memory.
+/// Changes of a transaction in progress.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub commit_lsn: Lsn,
-    pub commit_micros: i64,
+pub(super) struct Piece {
+    pub xid: u32,
     pub first: bool,
-    /// With the last piece.
-    pub end: Option<Lsn>,
     pub changes: Vec<Change>,
     pub bytes: usize,
 }
@@ -53,27 +65,40 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum Unit {
     Whole(Transaction),
-    Part(Part),
+    Spooled(Box<Spooled>),
+    /// To be applied ahead of the commit, if that can be done; the same comes as `Spooled` once
+    /// it is committed.
+    Piece(Piece),
+    /// What came in pieces did not happen, or comes again.
+    TakenBack,
     /// Nothing that ends at or before this position is still to come.
     Covered(Lsn),
-    /// The rest of a transaction in parts will not come; it comes again from its beginning.
-    Abandoned,
 }
 
 impl Unit {
     pub fn bytes(&self) -> usize {
         match self {
             Unit::Whole(transaction) => transaction.bytes,
-            Unit::Part(part) => part.bytes,
-            Unit::Covered(_) | Unit::Abandoned => 0,
+            Unit::Piece(piece) => piece.bytes,
+            Unit::Spooled(_) | Unit::Covered(_) | Unit::TakenBack => 0,
         }
     }
 
     pub fn commit_micros(&self) -> Option<i64> {
         match self {
             Unit::Whole(transaction) => Some(transaction.commit_micros),
-            Unit::Part(part) => Some(part.commit_micros),
-            Unit::Covered(_) | Unit::Abandoned => None,
+            Unit::Spooled(spooled) => Some(spooled.commit.commit_micros),
+            Unit::Piece(_) | Unit::Covered(_) | Unit::TakenBack => None,
+        }
+    }
+
+    /// Where the transaction ends.
+    pub fn end(&self) -> Option<Lsn> {
+        match self {
+            Unit::Whole(transaction) => Some(transaction.end),
+            Unit::Spooled(spooled) => Some(spooled.commit.end_lsn),
+            Unit::Covered(end) => Some(*end),
+            Unit::Piece(_) | Unit::TakenBack => None,
         }
     }
 }

@@ -111,7 +111,8 @@ impl FrameReader {
         Ok(Some(length + 1))
     }
 
-    fn buffered(&mut self) -> Result<Option<Frame>, ReplicationError> {
+    /// The next message that has come whole.
+    pub(super) fn buffered(&mut self) -> Result<Option<Frame>, ReplicationError> {
         let Some(length) = self.length()? else { return Ok(None) };
         if self.buffer.len() < length {
             return Ok(None);
