@@ -142,7 +142,7 @@ impl Applier<'_> {
                 self.persist(true).await?;
                 return Ok(End::Stopped);
             }
-            match self.shared.queue.take(now.limit.map(|limit| limit.at)) {
+            match self.shared.queue.take(self.limit(now)) {
                 Taken::Batch(batch) if batch.transactions.is_empty() => {
                     self.cover(batch.position);
                     self.shared.queue.done(0);
@@ -175,6 +175,12 @@ impl Applier<'_> {
                 Taken::Empty => self.idle(now, false, wish).await?,
             }
         }
+    }
+
+    /// How far loads may be taken: what is to be applied exactly is not merged with what follows.
+    fn limit(&self, now: Wish) -> Option<Lsn> {
+        let exactly = Some(self.exactly_until).filter(|until| *until > self.covered);
+        [now.limit.map(|limit| limit.at), exactly].into_iter().flatten().min()
     }
 
     /// The only one under way.
@@ -290,7 +296,10 @@ impl Applier<'_> {
         let exactly = position <= self.exactly_until;
         self.put_back(load);
         self.ahead.take_back().await;
-        if lane.is_lost() || !error.depends_on_manner(guarded) || (exactly && !guarded) {
+        if lane.is_lost() {
+            return Err(lane.lost());
+        }
+        if !error.depends_on_manner(guarded) || (exactly && !guarded) {
             return Err(error);
         }
         tracing::debug!(link = %self.shared.spec.name(), %error, "applying change by change");

@@ -56,10 +56,11 @@ fn keys(table: &TargetTable, key: &[usize], set: &[&TargetColumn]) -> (String, S
     let names = (0..set.len()).map(|n| format!("s{n}"));
     let names: Vec<_> = names.chain((0..key.len()).map(|n| format!("k{n}"))).collect();
     let all = set.iter().chain(&key).enumerate();
-    let arrays: Vec<_> =
-        all.map(|(n, column)| format!("${}::{}", n + 1, array_type(column))).collect();
-    let source =
-        format!("pg_catalog.unnest({}) AS u({})", arrays.join(", "), names.join(", "));
+    let array = |(n, column): (usize, &&TargetColumn)| {
+        format!("pg_catalog.unnest(${}::{})", n + 1, array_type(column))
+    };
+    let arrays: Vec<_> = all.map(array).collect();
+    let source = format!("ROWS FROM ({}) AS u({})", arrays.join(", "), names.join(", "));
     let equal = |(n, column): (usize, &&TargetColumn)| {
         format!("t.{} {} {}", column.quoted, column.equals, value(column, &format!("k{n}")))
     };
