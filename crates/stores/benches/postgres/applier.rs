@@ -1,0 +1,155 @@
+//! Who applies the source's changes at the target: PostgreSQL itself, or Mainstay's link.
+
+use super::mainstay::Mainstay;
+use super::native::Native;
+use super::process::cpu_seconds;
+use super::world::{self, Servers};
+use super::{Outcome, progress};
+use std::fmt;
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+pub enum Applier {
+    Native(Native),
+    Mainstay(Mainstay),
+}
+
+/// What a run used, from the start of applying.
+#[derive(Default, Clone, Copy)]
+pub struct Usage {
+    /// CPU seconds of the source's walsender.
+    pub walsender: f64,
+    /// CPU seconds of the target's processes that apply.
+    pub apply: f64,
+    /// CPU seconds of the link's own process, and the most memory that it had, in MB.
+    pub link: Option<(f64, f64)>,
+}
+
+/// One timed run.
+pub struct Run {
+    pub seconds: f64,
+    pub usage: Usage,
+}
+
+impl Applier {
+    /// Both appliers of one source database, with all of its data, at rest.
+    pub async fn pair(servers: &Servers, database: &str) -> Outcome<[Applier; 2]> {
+        Ok([Self::native(servers, database).await?, Self::mainstay(servers, database).await?])
+    }
+
+    pub async fn native(servers: &Servers, database: &str) -> Outcome<Applier> {
+        progress(&format!("first copy of {database} by native"));
+        let mut native = Native::create(servers, database, &format!("{database}_native"))?;
+        native.subscribe(servers, "").await?;
+        native.halt(servers).await?;
+        Ok(Applier::Native(native))
+    }
+
+    pub async fn mainstay(servers: &Servers, database: &str) -> Outcome<Applier> {
+        progress(&format!("first copy of {database} by mainstay"));
+        let mut mainstay =
+            Mainstay::create(servers, database, &format!("{database}_mainstay")).await?;
+        mainstay.go(servers, true).await?;
+        mainstay.copied(servers).await?;
+        mainstay.halt().await?;
+        Ok(Applier::Mainstay(mainstay))
+    }
+
+    /// Begins to apply.
+    pub async fn go(&mut self, servers: &Servers, durable: bool) -> Outcome<()> {
+        match self {
+            Applier::Native(native) => native.go(servers, durable).await,
+            Applier::Mainstay(mainstay) => mainstay.go(servers, durable).await,
+        }
+    }
+
+    pub async fn halt(&mut self, servers: &Servers) -> Outcome<()> {
+        match self {
+            Applier::Native(native) => native.halt(servers).await,
+            Applier::Mainstay(mainstay) => mainstay.halt().await,
+        }
+    }
+
+    pub fn target(&self) -> &str {
+        match self {
+            Applier::Native(native) => native.target(),
+            Applier::Mainstay(mainstay) => mainstay.target(),
+        }
+    }
+
+    /// Waits until a mark is visible; an applier that ended instead is an error at once.
+    pub async fn seen(&mut self, target: &Client, mark: u64, pause: Duration) -> Outcome<Instant> {
+        match self {
+            Applier::Native(_) => world::seen(target, mark, pause).await,
+            Applier::Mainstay(mainstay) => {
+                tokio::select! {
+                    seen = world::seen(target, mark, pause) => seen,
+                    ended = mainstay.ended() => Err(ended),
+                }
+            }
+        }
+    }
+
+    /// Applies until `mark` is visible at the target, and stands still again.
+    pub async fn apply(&mut self, servers: &Servers, durable: bool, mark: u64) -> Outcome<Run> {
+        let target = servers.target.client(self.target()).await;
+        let start = Instant::now();
+        self.go(servers, durable).await?;
+        let seen = self.seen(&target, mark, Duration::from_millis(5)).await?;
+        let usage = self.usage(servers).await?;
+        self.halt(servers).await?;
+        Ok(Run { seconds: (seen - start).as_secs_f64(), usage })
+    }
+
+    /// What the running applier used so far.
+    pub async fn usage(&self, servers: &Servers) -> Outcome<Usage> {
+        let (slot, appliers) = match self {
+            Applier::Native(native) => (native.slot(), native.appliers()),
+            Applier::Mainstay(mainstay) => (mainstay.slot(), mainstay.appliers()),
+        };
+        let sender =
+            format!("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{slot}'");
+        let walsender = processes(&servers.source.client("postgres").await, &sender).await?;
+        let apply = processes(&servers.target.client(self.target()).await, &appliers).await?;
+        let link = match self {
+            Applier::Native(_) => None,
+            Applier::Mainstay(mainstay) => Some(mainstay.usage()?),
+        };
+        Ok(Usage { walsender, apply, link })
+    }
+}
+
+/// The CPU seconds of the processes whose ids a query gives.
+async fn processes(client: &Client, sql: &str) -> Outcome<f64> {
+    let rows = client.query(sql, &[]).await?;
+    let pids = rows.iter().filter_map(|row| row.get::<_, Option<i32>>(0));
+    let seconds = pids.map(|pid| cpu_seconds(pid.cast_unsigned())).collect::<Outcome<Vec<_>>>()?;
+    if seconds.is_empty() {
+        Err(format!("no process: {sql}").into())
+    } else {
+        Ok(seconds.iter().sum())
+    }
+}
+
+impl fmt::Display for Applier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Applier::Native(_) => "native",
+            Applier::Mainstay(_) => "mainstay",
+        })
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "CPU of walsender {:.2} s, of the applying sessions {:.2} s",
+            self.walsender, self.apply
+        )?;
+        match self.link {
+            None => Ok(()),
+            Some((cpu, memory)) => write!(f, ", of the link {cpu:.2} s; its memory {memory:.0} MB"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The first copy of a database, with keys and indexes, from an empty target until it is all there.
+
+use super::arguments::Sizes;
+use super::mainstay::Mainstay;
+use super::native::Native;
+use super::report::Report;
+use super::rivals;
+use super::world::{self, Servers, number, psql};
+use super::{Outcome, backlog, progress};
+use std::time::Instant;
+
+pub const NAME: &str = "copy";
+pub const DATABASE: &str = "copy";
+const TABLES: &[&str] =
+    &["pgbench_accounts", "pgbench_tellers", "pgbench_branches", "pgbench_history"];
+
+pub async fn run(servers: &Servers, sizes: &Sizes, report: &mut Report) -> Outcome<()> {
+    progress("making the database that is copied");
+    servers.create_source(DATABASE, "")?;
+    backlog::pgbench_tables(servers, DATABASE, sizes.copy_scale)?;
+    let heap = heap(servers).await? as f64 / 1e6;
+    let speed = |seconds: f64| heap / seconds;
+    report.note(format!(
+        "initial copy: {heap:.0} MB of heap, primary keys, 2 jobs where jobs are a choice"
+    ));
+    let native = speed(native(servers).await?);
+    let mainstay = speed(mainstay(servers).await?);
+    for durable in [true, false] {
+        // One COPY is one commit: the setting does not show, and is measured once.
+        report.rate("initial copy, keys and indexes", durable, [native, mainstay], "MB/s")?;
+    }
+    settle(servers).await?;
+    match rivals::dump_and_restore(servers).await {
+        Ok(seconds) => {
+            let figures = [speed(seconds), mainstay];
+            report.rate("initial copy, against pg_dump and pg_restore", true, figures, "MB/s")?;
+        }
+        Err(why) => {
+            report.note(format!("initial copy: no figure of pg_dump and pg_restore: {why}"))
+        }
+    }
+    settle(servers).await?;
+    match rivals::pgcopydb(servers).await {
+        Ok(seconds) => {
+            let figures = [speed(seconds), mainstay];
+            report.rate("initial copy, against pgcopydb", true, figures, "MB/s")?;
+        }
+        Err(why) => report.note(format!("initial copy: no figure of pgcopydb: {why}")),
+    }
+    Ok(())
+}
+
+async fn heap(servers: &Servers) -> Outcome<u64> {
+    let sql = "SELECT sum(pg_relation_size(oid)) FROM pg_class \
+               WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    number(&servers.source.client(DATABASE).await, sql).await
+}
+
+/// Every run begins with clean buffers at both servers.
+async fn settle(servers: &Servers) -> Outcome<()> {
+    psql(&servers.source, "postgres", "CHECKPOINT")?;
+    psql(&servers.target, "postgres", "CHECKPOINT")
+}
+
+/// Fails unless the copy is equal, and has the primary keys.
+pub async fn complete(servers: &Servers, target: &str) -> Outcome<()> {
+    world::check(servers, DATABASE, target, TABLES).await?;
+    let keys = "SELECT count(*) FROM pg_index WHERE indisvalid AND indisprimary \
+                AND indrelid::regclass::text LIKE 'pgbench_%'";
+    match number(&servers.target.client(target).await, keys).await? {
+        3 => Ok(()),
+        other => Err(format!("{target} has {other} primary keys").into()),
+    }
+}
+
+/// The tables with their keys are there before the clock starts.
+async fn native(servers: &Servers) -> Outcome<f64> {
+    let mut native = Native::create(servers, DATABASE, "copy_native")?;
+    settle(servers).await?;
+    let start = Instant::now();
+    native.subscribe(servers, ", binary = true").await?;
+    let seconds = start.elapsed().as_secs_f64();
+    progress(&format!("native copied in {seconds:.2} s"));
+    complete(servers, "copy_native").await?;
+    native.halt(servers).await?;
+    native.remove(servers)?;
+    Ok(seconds)
+}
+
+async fn mainstay(servers: &Servers) -> Outcome<f64> {
+    let mut mainstay = Mainstay::create(servers, DATABASE, "copy_mainstay").await?;
+    settle(servers).await?;
+    let start = Instant::now();
+    mainstay.go(servers, true).await?;
+    mainstay.copied(servers).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (cpu, memory) = mainstay.usage()?;
+    progress(&format!("mainstay copied in {seconds:.2} s, {cpu:.2} s of CPU, {memory:.0} MB"));
+    complete(servers, "copy_mainstay").await?;
+    mainstay.remove(servers).await?;
+    Ok(seconds)
+}
