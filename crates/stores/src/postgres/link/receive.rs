@@ -56,6 +56,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
         assembler: Assembler::new(spec.spool.clone()),
         decoder: Decoder::default(),
         heard: Instant::now(),
+        clock_micros: 0,
     };
     let ended = tokio::select! {
         Err(error) = receiver.run(stream) => error,
@@ -106,6 +107,41 @@ struct Receiver<'a> {
     assembler: Assembler,
     decoder: Decoder,
     heard: Instant,
+    /// The source's clock in its newest message.
+    clock_micros: i64,
+}
+
+/// A source that has much to send sends each change by itself. Woken for each of them, receiver
+/// and source would spend more time on that than on the changes: while there is much, changes are
+/// let come together for a millisecond.
+#[derive(Default)]
+struct Pace {
+    since: Option<Instant>,
+    wakes: u32,
+    much: bool,
+}
+
+impl Pace {
+    const SPAN: Duration = Duration::from_millis(1);
+    /// Within that span.
+    const WAKES: u32 = 8;
+    /// At one wake.
+    const MESSAGES: u32 = 32;
+
+    fn woken(&mut self, messages: u32) {
+        match self.since {
+            Some(since) if since.elapsed() < Self::SPAN => self.wakes += 1,
+            _ => (self.since, self.wakes) = (Some(Instant::now()), 1),
+        }
+        self.much = messages >= Self::MESSAGES || self.wakes >= Self::WAKES;
+    }
+
+    async fn wait_for<T>(&self, next: impl Future<Output = T>) -> T {
+        if self.much {
+            tokio::time::sleep(Self::SPAN).await;
+        }
+        next.await
+    }
 }
 
 impl Receiver<'_> {
@@ -115,6 +151,7 @@ impl Receiver<'_> {
         let mut wish = shared.wish.subscribe();
         let mut due = tokio::time::interval(STATUS);
         let mut waiting: Option<Unit> = None;
+        let mut pace = Pace::default();
         loop {
             tokio::select! {
                 _ = due.tick() => {
@@ -125,26 +162,40 @@ impl Receiver<'_> {
                 Ok(()) = wish.changed() => self.tell(&mut sender).await?,
                 () = shared.sampled.notified() => self.tell(&mut sender).await?,
                 () = shared.queue.room(), if waiting.is_some() => self.push(waiting.take()),
-                next = reader.next(), if waiting.is_none() => {
+                next = pace.wait_for(reader.next()), if waiting.is_none() => {
                     let mut next = Some(next?);
+                    let mut messages = 0;
                     // What has arrived is taken at once, without looking around in between.
                     while let Some(message) = next {
-                        waiting = match self.heard(&reader, message)? {
-                            Heard::Covered { unit, reply } => {
-                                if reply {
-                                    self.tell(&mut sender).await?;
-                                }
-                                unit
-                            }
-                            Heard::Decoded(decoded, raw) => self.feed(decoded, &raw).await?,
-                        };
+                        let heard = self.heard(&reader, message)?;
+                        waiting = self.message(&mut sender, heard).await?;
+                        messages += 1;
                         if waiting.is_some() && shared.queue.has_room() {
                             self.push(waiting.take());
                         }
                         next = if waiting.is_none() { reader.buffered()? } else { None };
                     }
+                    pace.woken(messages);
+                    self.shared.heard(self.clock_micros, None);
                 }
             }
+        }
+    }
+
+    /// What a message completes.
+    async fn message(
+        &mut self,
+        sender: &mut StatusSender,
+        heard: Heard,
+    ) -> Result<Option<Unit>, LinkError> {
+        match heard {
+            Heard::Covered { unit, reply } => {
+                if reply {
+                    self.tell(sender).await?;
+                }
+                Ok(unit)
+            }
+            Heard::Decoded(decoded, raw) => self.feed(decoded, &raw).await,
         }
     }
 
@@ -189,11 +240,12 @@ impl Receiver<'_> {
             StreamMessage::Keepalive { end, clock_micros, reply } => {
                 // Within a transaction it says nothing of that transaction.
                 let end = self.assembler.arriving().is_none().then_some(end);
+                self.clock_micros = clock_micros;
                 self.shared.heard(clock_micros, end);
                 Ok(Heard::Covered { unit: end.map(Unit::Covered), reply })
             }
             StreamMessage::XLogData { clock_micros, data, .. } => {
-                self.shared.heard(clock_micros, None);
+                self.clock_micros = clock_micros;
                 let decoded = self.decoder.decode(data.clone());
                 let decoded = decoded.map_err(|why| reader.undecoded(why))?;
                 Ok(Heard::Decoded(decoded, data))
