@@ -5,9 +5,11 @@ use super::super::unit::Change;
 use bytes::Bytes;
 use mainstay_wire::pgoutput::{OldTuple, Value};
 use std::borrow::Cow;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 /// The changes have to be applied one by one, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,21 +75,22 @@ fn key<'a>(columns: &[usize], row: &'a [Value]) -> Result<Key<'a>> {
 
 /// A number for a row's key, the same for equal keys of a table in one run of the program.
 pub(in super::super) fn key_hash(table: u32, columns: &[usize], row: &[Value]) -> Result<u64> {
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    Ok(hasher.hash_one((table, key(columns, row)?)))
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+    Ok(HASHER.hash_one((table, key(columns, row)?)))
 }
 
 /// The net of changes of one table, given in the source's order.
 pub(in super::super) fn net<'a>(
     table: &TargetTable,
-    changes: impl Iterator<Item = &'a Change>,
+    changes: impl Iterator<Item = &'a Change> + Clone,
 ) -> Result<Net<'a>> {
-    match &table.lookup {
-        Lookup::Key(columns) => Merger::new(table, columns).merge(changes),
-        Lookup::WholeRow | Lookup::Nothing => inserts_only(changes),
+    match (inserts_only(changes.clone()), &table.lookup) {
+        (Err(NotMergeable), Lookup::Key(columns)) => Merger::new(table, columns).merge(changes),
+        (inserts, _) => inserts,
     }
 }
 
+/// New rows alone have nothing to be merged with.
 fn inserts_only<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<Net<'a>> {
     let insert = |change: &'a Change| match change {
         Change::Insert { new, .. } => Ok(Cow::Borrowed(new.as_slice())),
@@ -99,13 +102,13 @@ fn inserts_only<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<Net<'a>
 struct Merger<'a, 't> {
     table: &'t TargetTable,
     columns: &'t [usize],
-    index: HashMap<Key<'a>, usize>,
+    index: HashMap<Key<'a>, usize, RandomState>,
     rows: Vec<Row<'a>>,
 }
 
 impl<'a, 't> Merger<'a, 't> {
     fn new(table: &'t TargetTable, columns: &'t [usize]) -> Self {
-        Self { table, columns, index: HashMap::new(), rows: Vec::new() }
+        Self { table, columns, index: HashMap::default(), rows: Vec::new() }
     }
 
     fn merge(mut self, changes: impl Iterator<Item = &'a Change>) -> Result<Net<'a>> {

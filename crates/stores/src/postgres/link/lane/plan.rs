@@ -3,6 +3,7 @@
 use super::super::bulk::{Net, key_hash, net};
 use super::super::table::{Lookup, Merging, TargetTable};
 use super::super::unit::{Change, SourceTable};
+use foldhash::fast::RandomState;
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::Value;
 use std::collections::{HashMap, HashSet};
@@ -127,7 +128,7 @@ pub(in super::super) struct Touched {
     tables: HashSet<u32>,
     /// Tables of which it is not known which rows.
     whole: HashSet<u32>,
-    rows: HashSet<u64>,
+    rows: HashSet<u64, RandomState>,
 }
 
 impl Touched {
