@@ -109,6 +109,20 @@ pub enum LinkError {
     )]
     PutRightCrossed { place: String, table: String, position: Lsn, what: &'static str },
 
+    #[error(
+        "{place}: the database has {count} large objects, and logical replication does not carry \
+         them; move them into bytea columns (`UPDATE ... SET data = lo_get(reference)`), remove \
+         them with `SELECT lo_unlink(oid) FROM pg_largeobject_metadata`, then start the link again"
+    )]
+    LargeObjects { place: String, count: i64 },
+
+    #[error(
+        "{place} is PostgreSQL {server}, and pg_dump in {folder} is of PostgreSQL {tools}, which \
+         cannot read it; install the client programs of PostgreSQL {server} or newer at the \
+         receiving site, then start its agent again"
+    )]
+    OldTools { place: String, folder: String, tools: i32, server: i32 },
+
     #[error("the tables could not be made at {place}: {why}; mend that, then start the link again")]
     Schema { place: String, why: String },
 }
@@ -164,6 +178,8 @@ impl LinkError {
             LinkError::Refused { .. } => Stop("MS-PG-209"),
             LinkError::NotUnderstood { .. } => Stop("MS-PG-210"),
             LinkError::PutRightCrossed { .. } => Stop("MS-PG-211"),
+            LinkError::LargeObjects { .. } => Stop("MS-PG-213"),
+            LinkError::OldTools { .. } => Stop("MS-PG-218"),
             LinkError::Schema { why, .. } if tells_of_loss(why) => Retry,
             LinkError::Schema { .. } => Stop("MS-PG-212"),
         }

@@ -35,6 +35,7 @@ mod table;
 mod target;
 mod unit;
 
+pub use copy::CopyPlan;
 pub use failure::{LinkError, Verdict};
-pub use handle::{Link, Paused, WaitError, start};
+pub use handle::{Link, Paused, WaitError, start, start_with};
 pub use spec::{LinkSpec, slot_name};

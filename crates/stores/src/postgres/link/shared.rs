@@ -1,6 +1,7 @@
 //! What the parts of one link and its handle share.
 
 use super::LinkSpec;
+use super::copy::CopyPlan;
 use super::failure::{LinkError, Verdict};
 use super::lag::LagMeter;
 use super::queue::Queue;
@@ -44,6 +45,7 @@ pub(super) enum Side {
 
 pub(super) struct Shared {
     pub spec: LinkSpec,
+    pub plan: CopyPlan,
     pub queue: Queue,
     pub wish: watch::Sender<Wish>,
     pub progress: watch::Sender<Progress>,
@@ -80,9 +82,10 @@ struct Inner {
 }
 
 impl Shared {
-    pub fn new(spec: LinkSpec) -> Self {
+    pub fn new(spec: LinkSpec, plan: CopyPlan) -> Self {
         Self {
             spec,
+            plan,
             queue: Queue::default(),
             wish: watch::Sender::default(),
             progress: watch::Sender::default(),

@@ -27,7 +27,9 @@ const MOVE: &str = "UPDATE mainstay.link SET position = $4::text::pg_lsn, \
                     WHERE name = $1 AND epoch = $2 AND position = $3::text::pg_lsn";
 const LOCK: &str = "SELECT 1 FROM mainstay.link WHERE name = $1 AND epoch = $2 \
                     AND position = $3::text::pg_lsn FOR UPDATE";
-const CLEAR: &str = "DELETE FROM mainstay.put_right WHERE link = $1 AND until <= $2::text::pg_lsn";
+const CLEAR: &str = "WITH copied AS (DELETE FROM mainstay.copied \
+                                     WHERE link = $1 AND at <= $2::text::pg_lsn) \
+                     DELETE FROM mainstay.put_right WHERE link = $1 AND until <= $2::text::pg_lsn";
 
 pub(super) struct Target<'a> {
     spec: &'a LinkSpec,
@@ -275,12 +277,25 @@ impl<'a> Target<'a> {
         commit_lsn: Lsn,
     ) -> Result<(), LinkError> {
         let mut quoted = Vec::new();
+        let mut left_out = false;
         for source in tables {
-            if self.skip.truncate(source, commit_lsn) == Rule::Crosses {
-                return Err(self.crosses(source, commit_lsn, "the table was truncated"));
+            match self.skip.truncate(source, commit_lsn) {
+                Rule::Apply => {}
+                Rule::LeaveOut => {
+                    left_out = true;
+                    continue;
+                }
+                Rule::Crosses => {
+                    return Err(self.crosses(source, commit_lsn, "the table was truncated"));
+                }
             }
             quoted.push(self.table(source).await?.quoted.clone());
         }
+        if quoted.is_empty() {
+            return Ok(());
+        }
+        // A cascade could reach a table that is left out.
+        let cascade = cascade && !left_out;
         let restart = if restart_identity { " RESTART IDENTITY" } else { "" };
         let cascade = if cascade { " CASCADE" } else { "" };
         let text = format!("TRUNCATE ONLY {}{restart}{cascade}", quoted.join(", ONLY "));
