@@ -196,6 +196,13 @@ fn tells_of_loss(complaint: &str) -> bool {
         "could not send data to server",
         "no connection to the server",
     ];
+    // It is gone with the connection that held it.
+    if complaint.contains("could not import the requested snapshot")
+        || complaint.contains("invalid snapshot identifier")
+        || (complaint.contains("snapshot \"") && complaint.contains("does not exist"))
+    {
+        return true;
+    }
     let refused = ["authentication failed", "does not exist", "no pg_hba.conf entry"];
     WORDS.iter().any(|words| complaint.contains(words))
         && !refused.iter().any(|words| complaint.contains(words))
@@ -264,6 +271,8 @@ mod tests {
         let schema = |why: &str| LinkError::Schema { place: "p".to_owned(), why: why.to_owned() };
         let lost = schema("pg_dump failed: server closed the connection unexpectedly");
         assert_eq!(lost.verdict(), Verdict::Retry);
+        let gone = schema("pg_dump failed: ERROR:  snapshot \"00000086-00000003-1\" does not exist");
+        assert_eq!(gone.verdict(), Verdict::Retry);
         let failed = schema("pg_restore failed: ERROR: role \"bank\" does not exist");
         assert_eq!(failed.verdict(), Verdict::Stop("MS-PG-212"));
     }

@@ -27,6 +27,7 @@ use mainstay_core::position::Lsn;
 pub use plan::CopyPlan;
 use progress::{Extent, Progress};
 use record::Begun;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tables::SourceTable;
 
@@ -92,8 +93,23 @@ async fn as_of(shared: &Shared, snapshot: &str) -> Result<Vec<SourceTable>, Link
         "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}",
         quote_literal(snapshot)
     );
-    source.batch("read the slot's snapshot", &begin).await?;
+    source.batch("read the slot's snapshot", &begin).await.map_err(snapshot_gone)?;
     tables::published(&source).await
+}
+
+/// A snapshot is gone with the connection that holds it, and the next attempt takes another one.
+fn snapshot_gone(error: LinkError) -> LinkError {
+    match error {
+        LinkError::Sql { place, doing, why, sqlstate: Some(code) } if no_snapshot(&code) => {
+            LinkError::Sql { place, doing, why, sqlstate: None }
+        }
+        other => other,
+    }
+}
+
+/// undefined_object since PostgreSQL 16, invalid_parameter_value before.
+fn no_snapshot(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42704" | "22023")
 }
 
 /// A copy that can go on, with a snapshot of its own; or why it must begin anew.
@@ -141,7 +157,7 @@ impl Attempt {
         let tables = self.begun.tables.len();
         tracing::info!(link = %spec.name(), tables, waiting = waiting.len(), "rows are copied");
         let pieces = plan::pieces(&waiting, &shared.plan);
-        empty(target, &waiting).await?;
+        empty(target, &pieces).await?;
         rows::copy(shared, &progress, pieces, &self.snapshot.snapshot, at).await?;
         drop(self.slots);
         tracing::info!(link = %spec.name(), keys = keys.len(), "keys and indexes are made");
@@ -176,15 +192,17 @@ impl Attempt {
     }
 }
 
-/// Some ranges of a table that is not recorded may have come already.
-async fn empty(target: &Sql, waiting: &[Arc<SourceTable>]) -> Result<(), LinkError> {
-    let names: Vec<_> =
-        waiting.iter().filter(|t| t.may_split).map(|table| table.quoted.as_str()).collect();
+/// Some ranges of a table that is not recorded may have come already. A table that is copied in
+/// one piece is emptied in the same transaction.
+async fn empty(target: &Sql, pieces: &VecDeque<plan::Piece>) -> Result<(), LinkError> {
+    let split = pieces.iter().filter(|piece| piece.range.is_some());
+    let names: BTreeSet<_> = split.map(|piece| piece.table.quoted.as_str()).collect();
     if names.is_empty() {
         return Ok(());
     }
+    let names: Vec<_> = names.into_iter().collect();
     let truncate = format!("TRUNCATE ONLY {}", names.join(", ONLY "));
-    target.batch("empty the tables that are still to be copied", &truncate).await
+    target.batch("empty the tables that are copied in ranges", &truncate).await
 }
 
 /// A slot without a position at the target holds what somebody may need; only one that a copy of

@@ -64,10 +64,21 @@ async fn open(work: &Work<'_>) -> Result<(CopySession, CopySession), LinkError> 
          SET LOCAL jit = off; SET LOCAL row_security = off",
         quote_literal(work.snapshot)
     );
-    source.run(&begin).await?;
+    source.run(&begin).await.map_err(|error| without_snapshot(work, error))?;
     let mut target = CopySession::open(&spec.target, &spec.apply_session()).await?;
     target.run(TARGET).await?;
     Ok((source, target))
+}
+
+/// As for the list of tables: the next attempt takes another snapshot.
+fn without_snapshot(work: &Work<'_>, error: ReplicationError) -> LinkError {
+    let (place, doing) = (place(&work.shared.spec.source), "read the slot's snapshot".to_owned());
+    match error {
+        ReplicationError::Refused { why, sqlstate, .. } => {
+            super::snapshot_gone(LinkError::Sql { place, doing, why, sqlstate: Some(sqlstate) })
+        }
+        other => other.into(),
+    }
 }
 
 /// One piece in one transaction of the target. A table that is copied in one piece is recorded in
