@@ -141,7 +141,7 @@ fn one_link(link: &LinkView, rpo_s: f64) -> String {
     }
 }
 
-/// `first copy, 3 of 7 tables, 12345 rows, 1.0 of 4.5 GB, 40 s left`
+/// `first copy, 3 of 7 tables, 12345 rows, 1024 MB of 5120 MB, 10 min left`
 fn first_copy(phase: &LinkPhase) -> String {
     let LinkPhase::Copying {
         tables_done,

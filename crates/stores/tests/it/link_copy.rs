@@ -108,9 +108,7 @@ async fn large_objects_are_refused_before_the_copy_and_stop_the_stream(servers: 
     link.stop().await;
 }
 
-async fn client_programs_older_than_the_source_are_told_before_anything_is_made(
-    servers: &Servers,
-) {
+async fn client_programs_older_than_the_source_are_told_before_anything_is_made(servers: &Servers) {
     use std::os::unix::fs::PermissionsExt;
     let world = servers.world("tools", "CREATE TABLE t (id int PRIMARY KEY)").await;
     let folder = tempfile::tempdir().unwrap();

@@ -115,7 +115,8 @@ async fn heal(world: &World, load: Load) {
     println!("{done} transactions were made meanwhile");
     assert!(done > 0);
     world.assert_equal();
-    let kept = "SELECT (SELECT count(*) FROM mainstay.copy) + (SELECT count(*) FROM mainstay.unmade)";
+    let kept =
+        "SELECT (SELECT count(*) FROM mainstay.copy) + (SELECT count(*) FROM mainstay.unmade)";
     assert_eq!(world.target.text(&format!("SELECT ({kept})::text")).await, "0");
     assert_eq!(world.slots().await, "1");
 }
@@ -141,13 +142,13 @@ async fn a_first_copy_whose_link_is_dropped_at_random_moments_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_copy_whose_connections_are_cut_at_random_moments_goes_on() {
-    let world = World::start(SCHEMA).await;
+    let world = World::start(&format!("{SCHEMA}{SLOW}")).await;
     let load = Load::start(&world).await;
     let link = start(&world);
     let (mut known, mut cut) = (BTreeMap::new(), 0);
-    for round in 0..12 {
-        // The moment of the cut is what is tried.
-        tokio::time::sleep(random_millis(300)).await;
+    for round in 0..10 {
+        // The moment of the cut is what is tried; later ones let the copy come further.
+        tokio::time::sleep(random_millis(100 + round * 50)).await;
         let kill = format!(
             "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE {OURS}"
         );
@@ -156,8 +157,9 @@ async fn a_first_copy_whose_connections_are_cut_at_random_moments_goes_on() {
         assert_kept(&world, &mut known).await;
     }
     println!("{cut} sessions were cut; copied before the end: {known:?}");
-    assert!(cut >= 10);
+    assert!(cut >= 5, "{cut} sessions were cut");
     streaming(&link).await;
+    assert_kept(&world, &mut known).await;
     link.stop().await;
     heal(&world, load).await;
 }
@@ -201,7 +203,8 @@ async fn a_first_copy_goes_on_when_either_server_was_killed() {
 async fn a_first_copy_whose_tables_were_changed_meanwhile_begins_anew() {
     let world = World::start(&format!("{SCHEMA}{SLOW}")).await;
     world.source.run("CREATE TYPE mood AS ENUM ('calm'); CREATE SCHEMA more").await;
-    let more = "CREATE TABLE more.t (m public.mood PRIMARY KEY); INSERT INTO more.t VALUES ('calm')";
+    let more =
+        "CREATE TABLE more.t (m public.mood PRIMARY KEY); INSERT INTO more.t VALUES ('calm')";
     world.source.run(more).await;
     let link = world.link();
     wait_for("a table is copied", LONG, async || !recorded(&world).await.is_empty()).await;

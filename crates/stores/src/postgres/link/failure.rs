@@ -271,7 +271,8 @@ mod tests {
         let schema = |why: &str| LinkError::Schema { place: "p".to_owned(), why: why.to_owned() };
         let lost = schema("pg_dump failed: server closed the connection unexpectedly");
         assert_eq!(lost.verdict(), Verdict::Retry);
-        let gone = schema("pg_dump failed: ERROR:  snapshot \"00000086-00000003-1\" does not exist");
+        let gone =
+            schema("pg_dump failed: ERROR:  snapshot \"00000086-00000003-1\" does not exist");
         assert_eq!(gone.verdict(), Verdict::Retry);
         let failed = schema("pg_restore failed: ERROR: role \"bank\" does not exist");
         assert_eq!(failed.verdict(), Verdict::Stop("MS-PG-212"));
