@@ -219,3 +219,70 @@ async fn a_first_copy_whose_tables_were_changed_meanwhile_begins_anew() {
     world.assert_equal();
     assert_eq!(world.slots().await, "1");
 }
+
+/// An older snapshot sees a table that was rewritten as an empty one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_rewritten_since_the_snapshot_is_read_from_a_newer_one() {
+    let world = World::start(&format!("{SCHEMA}{SLOW}")).await;
+    let plan = CopyPlan { workers: 1, ..CopyPlan::default() };
+    let link = link::start_with(world.spec(), plan);
+    // The largest table comes first, and lasts.
+    wait_for("the large table is copied", LONG, async || {
+        let copying = "SELECT count(*)::text FROM pg_stat_progress_copy WHERE \
+                       relid = to_regclass('public.large') AND tuples_processed > 0";
+        world.target.text(copying).await == "1"
+    })
+    .await;
+    world.source.run("ALTER TABLE parent ALTER v TYPE text USING v || '?'").await;
+    assert!(!recorded(&world).await.contains_key("public.parent"), "it waits for the large one");
+    streaming(&link).await;
+    world.source.run(WORK).await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    assert_ne!(world.target.text("SELECT count(*)::text FROM parent").await, "0");
+    world.assert_equal();
+}
+
+/// What a resumed copy leaves behind, made by hand: `t` is as of a later position than the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn until_all_tables_are_as_of_one_instant_the_link_has_no_position_to_show() {
+    let tables = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)";
+    let world = World::start(tables).await;
+    let link = world.streaming().await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    world.source.run("INSERT INTO u VALUES (3)").await;
+    world
+        .source
+        .run("INSERT INTO t SELECT generate_series(1, 9); DELETE FROM t WHERE id < 3")
+        .await;
+    world.source.run("TRUNCATE t; INSERT INTO t VALUES (3), (4); INSERT INTO u VALUES (4)").await;
+    let (at, name) = (world.source_end().await, world.spec().name());
+    let copied = format!(
+        "INSERT INTO t VALUES (3), (4);
+         INSERT INTO mainstay.copied VALUES ('{name}', 'public.t', 1, '', '{at}', 2, 8192);
+         INSERT INTO mainstay.unmade VALUES ('{name}', 0, 'late', '',
+             'ALTER TABLE public.u ADD FOREIGN KEY (id) REFERENCES public.t')"
+    );
+    world.target.run(&copied).await;
+    let locker = world.target.server.client(&world.name).await;
+    locker.batch_execute("BEGIN; LOCK TABLE public.u").await.unwrap();
+    let link = world.link();
+    wait_for("the applier waits", LONG, async || {
+        world.target.text("SELECT count(*)::text FROM pg_locks WHERE NOT granted").await == "1"
+    })
+    .await;
+    let status = link.status();
+    assert_eq!((status.phase.name(), status.applied), ("copying", None), "{:?}", link.status());
+    let left = "SELECT count(*)::text FROM mainstay.unmade";
+    assert_eq!(world.target.text(left).await, "1");
+    world.source.run("ALTER TABLE u ADD FOREIGN KEY (id) REFERENCES t").await;
+    world.source.run("INSERT INTO t VALUES (5); DELETE FROM u WHERE id = 3").await;
+    drop(locker);
+    streaming(&link).await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    assert_eq!(world.target.text(left).await, "0");
+    assert_eq!(world.target.text("SELECT count(*)::text FROM mainstay.copied").await, "0");
+    world.assert_equal();
+}

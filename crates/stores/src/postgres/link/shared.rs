@@ -130,7 +130,9 @@ impl Shared {
         };
         LinkStatus {
             phase,
-            applied: inner.applied.map(Position::Postgres),
+            // A target whose tables are not as of one instant is at no position of the source's,
+            // also while the source is gone: nobody may go on from it.
+            applied: inner.applied.filter(|_| inner.copying.is_none()).map(Position::Postgres),
             received: inner.received.max(inner.applied).map(Position::Postgres),
             source_end: inner.source_end.map(Position::Postgres),
             lag,

@@ -41,6 +41,12 @@ impl CopySession {
         self.0.simple_query(sql).await.map(|_| ())
     }
 
+    /// The first column of the first row of an answer, as text.
+    pub async fn value(&mut self, sql: &str) -> Result<Option<String>> {
+        let rows = self.0.simple_query(sql).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+
     async fn begin_copy(&mut self, sql: &str) -> Result<()> {
         self.0.send(sql).await?;
         loop {

@@ -260,5 +260,6 @@ pub(super) async fn complete(
         resume::end_older_sessions(target, &shared.spec).await?;
         steps::make_late(shared).await?;
     }
+    record::forget_passed(target, &link, position).await?;
     Ok(None)
 }

@@ -168,6 +168,18 @@ pub(super) fn forget(link: &str) -> String {
     )
 }
 
+/// Once the position has passed them, nothing is skipped for their sake.
+pub(super) async fn forget_passed(
+    target: &Sql,
+    link: &str,
+    position: Lsn,
+) -> Result<(), LinkError> {
+    const FORGET: &str = "DELETE FROM mainstay.copied WHERE link = $1 AND at <= $2::text::pg_lsn";
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+        [&link, &position.to_string()];
+    target.execute("clear mainstay.copied", FORGET, &parameters).await.map(|_| ())
+}
+
 /// Tables that are as of a later instant than the target's position.
 pub(super) struct Ahead {
     /// The position at which all tables will be as of one instant.

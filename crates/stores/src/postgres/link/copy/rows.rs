@@ -10,7 +10,7 @@ use crate::postgres::connect::place;
 use crate::postgres::replication::copy::{CopyError, CopySession, pump};
 use crate::postgres::replication::{ReplicationError, quote_literal};
 use mainstay_core::position::Lsn;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -28,6 +28,8 @@ struct Work<'a> {
     waiting: Mutex<VecDeque<Piece>>,
     /// Of tables of which some ranges are there: rows and bytes.
     parts: Mutex<HashMap<String, (u64, u64)>>,
+    /// Tables that were rewritten at the source since the snapshot.
+    rewritten: Mutex<BTreeSet<String>>,
 }
 
 pub(super) async fn copy(
@@ -38,10 +40,20 @@ pub(super) async fn copy(
     at: Lsn,
 ) -> Result<(), LinkError> {
     let workers = pieces.len().min(shared.plan.workers);
-    let (waiting, parts) = (Mutex::new(pieces), Mutex::default());
-    let work = Work { shared, progress, snapshot, at, waiting, parts };
+    let (waiting, parts, rewritten) = (Mutex::new(pieces), Mutex::default(), Mutex::default());
+    let work = Work { shared, progress, snapshot, at, waiting, parts, rewritten };
     let running = (0..workers).map(|_| worker(&work));
-    futures::future::try_join_all(running).await.map(|_| ())
+    futures::future::try_join_all(running).await?;
+    let rewritten = work.rewritten.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match rewritten.first() {
+        None => Ok(()),
+        Some(table) => Err(LinkError::Sql {
+            place: place(&shared.spec.source),
+            doing: format!("copy {table}"),
+            why: "it was rewritten since the snapshot; a newer snapshot is taken".to_owned(),
+            sqlstate: None,
+        }),
+    }
 }
 
 async fn worker(work: &Work<'_>) -> Result<(), LinkError> {
@@ -93,6 +105,7 @@ async fn copy_piece(
     let link = work.shared.spec.name();
     let empty = if piece.range.is_none() { empty_first(&piece.table) } else { String::new() };
     target.run(&format!("BEGIN; {empty}")).await.map_err(CopyError::Target)?;
+    source.run("SAVEPOINT piece").await.map_err(CopyError::Source)?;
     let (sent, shown) = (AtomicU64::new(0), AtomicU64::new(0));
     let moved = |bytes| {
         sent.fetch_add(bytes, Ordering::Relaxed);
@@ -100,6 +113,10 @@ async fn copy_piece(
     };
     let rows = pump((source, &out), (target, &into), moved).await?;
     let bytes = sent.into_inner();
+    if !is_unchanged(source, &piece.table).await.map_err(CopyError::Source)? {
+        work.give_up(&piece.table.name);
+        return target.run("ROLLBACK").await.map_err(CopyError::Target);
+    }
     let record = match &piece.range {
         None => record::copied(&link, &piece.table.name, work.at, rows, piece.size),
         Some(_) => String::new(),
@@ -115,7 +132,7 @@ async fn copy_piece(
         Some(range) => {
             let (rows, size) = work.add(name, rows, piece.size);
             let last = range.left.fetch_sub(1, Ordering::AcqRel) == 1;
-            if last {
+            if last && !work.is_given_up(name) {
                 let record = record::copied(&link, name, work.at, rows, size);
                 target.run(&record).await.map_err(CopyError::Target)?;
             }
@@ -136,7 +153,34 @@ fn show(work: &Work<'_>, piece: &Piece, bytes: u64, shown: &AtomicU64) {
     work.progress.moved(more);
 }
 
+/// After a table was rewritten (by ALTER TABLE or TRUNCATE) an older snapshot sees it empty
+/// (PostgreSQL manual, "MVCC Caveats"): its file is then not the one that the snapshot knows. Asked
+/// behind the COPY, whose lock keeps the table as it is; then the lock is given back, so that
+/// nobody at the source waits for the end of the whole copy.
+async fn is_unchanged(
+    source: &mut CopySession,
+    table: &SourceTable,
+) -> Result<bool, ReplicationError> {
+    let same = format!(
+        "SELECT relfilenode = pg_catalog.pg_relation_filenode(oid) \
+         FROM pg_catalog.pg_class WHERE oid = {}",
+        table.oid
+    );
+    let same = source.value(&same).await?;
+    source.run("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece").await?;
+    Ok(same.as_deref() == Some("t"))
+}
+
 impl Work<'_> {
+    fn give_up(&self, table: &str) {
+        let mut rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        rewritten.insert(table.to_owned());
+    }
+
+    fn is_given_up(&self, table: &str) -> bool {
+        self.rewritten.lock().unwrap_or_else(PoisonError::into_inner).contains(table)
+    }
+
     fn add(&self, table: &str, rows: u64, size: u64) -> (u64, u64) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let part = parts.entry(table.to_owned()).or_default();
@@ -180,7 +224,10 @@ fn failed(work: &Work<'_>, table: &SourceTable, error: CopyError) -> LinkError {
     };
     let ReplicationError::Refused { why, sqlstate, .. } = error else { return error.into() };
     let (place, doing) = (place(endpoint), format!("copy {}", table.name));
-    let error = LinkError::Sql { place, doing, why, sqlstate: Some(sqlstate) };
+    // undefined_table, undefined_column: the next attempt sees what has become of them.
+    let gone = from_source && matches!(sqlstate.as_str(), "42P01" | "42703" | "3F000");
+    let sqlstate = (!gone).then_some(sqlstate);
+    let error = LinkError::Sql { place, doing, why, sqlstate };
     match (error.verdict(), error) {
         (Verdict::Stop(_), LinkError::Sql { place, why, .. }) if !from_source => {
             LinkError::Refused { place, table: table.name.clone(), why }

@@ -58,7 +58,7 @@ pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkErro
                                 ORDER BY b.attnum)
                          FROM pg_attribute b
                          WHERE b.attrelid = c.oid AND b.attnum > 0 AND NOT b.attisdropped), ''),
-               pg_table_size(c.oid), pg_relation_size(c.oid),
+               coalesce(pg_table_size(c.oid), 0), coalesce(pg_relation_size(c.oid), 0),
                current_setting('block_size')::int8
         FROM pg_publication_tables p
         JOIN pg_namespace n ON n.nspname = p.schemaname
