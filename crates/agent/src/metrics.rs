@@ -2,7 +2,7 @@
 
 use crate::application::Applications;
 use crate::context::Context;
-use mainstay_core::Lag;
+use mainstay_core::{Lag, LinkPhase};
 use std::fmt::Write;
 
 /// One family after the other, as the format asks (Prometheus, "Text-based exposition format").
@@ -38,6 +38,20 @@ pub fn render(context: &Context, applications: &Applications) -> String {
                 &labels,
                 link.status.transactions,
             );
+            if let LinkPhase::Copying { bytes, total_bytes, .. } = link.status.phase {
+                families.gauge(
+                    "mainstay_link_copied_bytes",
+                    "Bytes of the source's tables that the first copy has brought.",
+                    &labels,
+                    bytes,
+                );
+                families.gauge(
+                    "mainstay_link_copy_bytes",
+                    "Bytes of the source's tables that the first copy brings in all.",
+                    &labels,
+                    total_bytes,
+                );
+            }
         }
     }
     families.text()

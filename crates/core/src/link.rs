@@ -61,14 +61,26 @@ impl fmt::Display for Lag {
 pub enum LinkPhase {
     /// Not yet connected for the first time.
     Starting,
-    /// The first copy. `rows` and `bytes` count what is durable at the target.
+    /// The first copy: rows, then keys, then the changes since an earlier attempt at it.
     Copying {
         tables_done: u32,
         tables: u32,
-        /// Named apart from the rows of `LinkStatus`, beside which it stands in JSON.
+        /// At the target. Named apart from the rows of `LinkStatus`, beside which it stands in
+        /// JSON.
         #[serde(rename = "rows_copied")]
         rows: u64,
+        /// Of the source's tables, as they are stored there: copied, and in all.
         bytes: u64,
+        #[serde(default)]
+        total_bytes: u64,
+        /// Keys and indexes, which are made when the rows are there.
+        #[serde(default)]
+        keys_done: u32,
+        #[serde(default)]
+        keys: u32,
+        /// Until the rows are there; none while that is not known.
+        #[serde(default)]
+        seconds_left: Option<u64>,
     },
     /// Changes flow.
     Streaming,

@@ -128,9 +128,8 @@ fn one_link(link: &LinkView, rpo_s: f64) -> String {
     match &link.status.phase {
         LinkPhase::Streaming => format!("{head}: {}", lag(link, rpo_s)),
         LinkPhase::Starting => format!("{head}: {}", styled(CARE, "starting")),
-        LinkPhase::Copying { tables_done, tables, rows, .. } => {
-            let progress = format!("first copy, {tables_done} of {tables} tables, {rows} rows");
-            format!("{head}: {}", styled(CARE, progress))
+        phase @ LinkPhase::Copying { .. } => {
+            format!("{head}: {}", styled(CARE, first_copy(phase)))
         }
         LinkPhase::Disconnected { reason } => {
             let text = format!("disconnected from {}, lag unknown: {reason}", link.from);
@@ -140,6 +139,33 @@ fn one_link(link: &LinkView, rpo_s: f64) -> String {
             format!("{head}: {}", styled(BAD, format!("stopped, {code}: {reason}")))
         }
     }
+}
+
+/// `first copy, 3 of 7 tables, 12345 rows, 1024 MB of 5120 MB, 10 min left`
+fn first_copy(phase: &LinkPhase) -> String {
+    let LinkPhase::Copying {
+        tables_done,
+        tables,
+        rows,
+        bytes,
+        total_bytes,
+        keys_done,
+        keys,
+        seconds_left,
+    } = phase
+    else {
+        return String::new();
+    };
+    let mut text = format!("first copy, {tables_done} of {tables} tables, {rows} rows");
+    if bytes < total_bytes {
+        text += &format!(", {} MB of {} MB", bytes >> 20, total_bytes >> 20);
+    } else if keys_done < keys {
+        text += &format!(", {keys_done} of {keys} keys");
+    }
+    if let Some(left) = seconds_left {
+        text += &format!(", {} left", seconds(*left as f64));
+    }
+    text
 }
 
 fn lag(link: &LinkView, rpo_s: f64) -> String {

@@ -48,8 +48,16 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
     });
     told_in_five_lines("behind", |status| {
         let late = Lag::Known(Duration::from_secs(95));
-        let copying =
-            LinkPhase::Copying { tables_done: 3, tables: 7, rows: 12_345, bytes: 1 << 20 };
+        let copying = LinkPhase::Copying {
+            tables_done: 3,
+            tables: 7,
+            rows: 12_345,
+            bytes: 1 << 30,
+            total_bytes: 5 << 30,
+            keys_done: 0,
+            keys: 9,
+            seconds_left: Some(600),
+        };
         status.applications[0].links =
             vec![link(LinkPhase::Streaming, late), link(copying, Lag::Unknown)];
     });
@@ -211,7 +219,16 @@ fn a_link_of_every_phase_reads_back_as_it_was_written() {
     let reason = "why".to_owned();
     let phases = [
         LinkPhase::Starting,
-        LinkPhase::Copying { tables_done: 1, tables: 2, rows: 3, bytes: 4 },
+        LinkPhase::Copying {
+            tables_done: 1,
+            tables: 2,
+            rows: 3,
+            bytes: 4,
+            total_bytes: 5,
+            keys_done: 6,
+            keys: 7,
+            seconds_left: Some(8),
+        },
         LinkPhase::Streaming,
         LinkPhase::Disconnected { reason: reason.clone() },
         LinkPhase::Stopped { code: "MS-PG-001".to_owned(), reason },

@@ -1,6 +1,7 @@
 //! A connection in replication mode: create a slot with an exported snapshot, and stream from it
 //! (PostgreSQL manual, "Streaming Replication Protocol"). `tokio-postgres` has no such mode.
 
+pub mod copy;
 mod frames;
 mod login;
 
@@ -97,7 +98,8 @@ pub struct Replication {
 
 impl Replication {
     pub async fn connect(endpoint: &PostgresEndpoint, what: &str) -> Result<Self> {
-        match tokio::time::timeout(connect::CONNECT_TIMEOUT, login::open(endpoint, what)).await {
+        let opening = login::open(endpoint, what, login::Mode::Replication);
+        match tokio::time::timeout(connect::CONNECT_TIMEOUT, opening).await {
             Ok(outcome) => outcome,
             Err(_) => Err(connect::no_answer(endpoint).into()),
         }
@@ -116,7 +118,8 @@ impl Replication {
                 }
                 Frame::Ready => return refused.map_or(Ok(rows), Err),
                 Frame::Other | Frame::Warning { .. } => {}
-                Frame::CopyBoth | Frame::CopyData(_) | Frame::CopyDone => {
+                Frame::Complete { .. } => {}
+                Frame::CopyBoth | Frame::CopyBegins | Frame::CopyData(_) | Frame::CopyDone => {
                     return Err(self.protocol("it began to stream in answer to a query"));
                 }
             }
@@ -161,7 +164,7 @@ impl Replication {
                 Frame::Error { why, sqlstate } => {
                     return Err(self.refusal("to stream", why, sqlstate));
                 }
-                Frame::Other | Frame::Warning { .. } => {}
+                Frame::Other | Frame::Complete { .. } | Frame::Warning { .. } => {}
                 _ => return Err(self.protocol("it did not begin to stream")),
             }
         }
@@ -233,8 +236,8 @@ impl ChangeReader {
             Frame::Warning { why, sqlstate } if sqlstate == NOT_IN_STATE => {
                 Err(ReplicationError::LeftOut { place: place(), why })
             }
-            Frame::Warning { .. } | Frame::Other => Ok(None),
-            Frame::CopyBoth | Frame::DataRow(_) => {
+            Frame::Warning { .. } | Frame::Complete { .. } | Frame::Other => Ok(None),
+            Frame::CopyBoth | Frame::CopyBegins | Frame::DataRow(_) => {
                 let why = "something other than changes in the stream".to_owned();
                 Err(ReplicationError::Protocol { place: place(), why })
             }

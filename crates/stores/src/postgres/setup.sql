@@ -22,6 +22,36 @@ CREATE TABLE IF NOT EXISTS mainstay.link (
     commit_micros bigint
 );
 
+-- A first copy under way: `start` is where the link's slot streams from; `made` when the tables'
+-- definitions came from the source, too.
+CREATE TABLE IF NOT EXISTS mainstay.copy (
+    link text PRIMARY KEY,
+    start pg_lsn NOT NULL,
+    made boolean NOT NULL
+);
+-- Its tables. Rows of a table are there as of `at`, all of them, or null: it is still to be copied.
+-- The link skips changes to them that are older. `shape` is what its columns were.
+CREATE TABLE IF NOT EXISTS mainstay.copied (
+    link text NOT NULL,
+    table_name text NOT NULL,
+    source_oid oid NOT NULL,
+    shape text NOT NULL,
+    at pg_lsn,
+    rows bigint,
+    bytes bigint,
+    PRIMARY KEY (link, table_name)
+);
+-- Statements that are run when the rows are there: of kind `key` for one table, of kind `late` for
+-- several. Each is deleted in the transaction that runs it.
+CREATE TABLE IF NOT EXISTS mainstay.unmade (
+    link text NOT NULL,
+    number int NOT NULL,
+    kind text NOT NULL,
+    table_name text NOT NULL,
+    statement text NOT NULL,
+    PRIMARY KEY (link, number)
+);
+
 -- Rows that were taken from the active site as of `until`: the link skips older changes to them.
 -- `key` is the array of the values, as text, of `columns`: those that tell the table's rows apart.
 -- It can be longer than an index entry may be, hence the digest.

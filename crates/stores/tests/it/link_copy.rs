@@ -2,6 +2,7 @@
 
 use crate::link_world::{Servers, World, stopped, streaming};
 use mainstay_core::LinkPhase;
+use mainstay_stores::postgres::link::{self, LinkSpec};
 use mainstay_testkit::{wait_for, wait_for_value};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ async fn a_database_under_load_is_copied_and_streamed_without_a_gap() {
     let mut status = link.watch();
     streaming_or(&mut status, |rows, bytes| copied = (rows, bytes)).await;
     let seconds = start.elapsed().as_secs_f64();
+    assert!(copied.0 >= 300_000 && copied.1 > 30_000_000, "{copied:?}");
     println!("copied {copied:?} (rows, bytes) within {seconds:.2} s, definitions included");
     end(load).await;
 
@@ -61,7 +63,10 @@ async fn streaming_or(
 ) {
     loop {
         match status.borrow_and_update().phase.clone() {
-            LinkPhase::Copying { rows, bytes, .. } => copying(rows, bytes),
+            LinkPhase::Copying { rows, bytes, total_bytes, keys_done, keys, .. } => {
+                assert!(bytes <= total_bytes && keys_done <= keys);
+                copying(rows, bytes);
+            }
             LinkPhase::Streaming => return,
             LinkPhase::Stopped { code, reason } => panic!("{code}: {reason}"),
             _ => {}
@@ -80,7 +85,81 @@ async fn a_first_copy_begins_where_it_may_and_ends_what_it_began() {
         a_slot_that_somebody_may_need_is_never_replaced_by_a_new_copy(&servers),
         a_target_without_mainstays_tables_is_left_as_it_is(&servers),
         sequences_are_told_to_the_target_within_two_seconds(&servers),
+        large_objects_are_refused_before_the_copy_and_stop_the_stream(&servers),
+        client_programs_older_than_the_source_are_told_before_anything_is_made(&servers),
+        what_belongs_to_tables_is_made_when_their_rows_are_there(&servers),
     );
+}
+
+async fn large_objects_are_refused_before_the_copy_and_stop_the_stream(servers: &Servers) {
+    let world = servers.world("objects", "CREATE TABLE t (id int PRIMARY KEY)").await;
+    world.source.run("SELECT lo_create(4711)").await;
+    let link = world.link();
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-213", "{reason}");
+    assert!(reason.contains("1 large object") && reason.contains("lo_unlink"), "{reason}");
+    link.stop().await;
+    assert_eq!(world.slots().await, "0");
+    world.source.run("SELECT lo_unlink(4711)").await;
+    let link = world.streaming().await;
+    world.source.run("SELECT lo_create(4712)").await;
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-213", "{reason}");
+    link.stop().await;
+}
+
+async fn client_programs_older_than_the_source_are_told_before_anything_is_made(servers: &Servers) {
+    use std::os::unix::fs::PermissionsExt;
+    let world = servers.world("tools", "CREATE TABLE t (id int PRIMARY KEY)").await;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("pg_dump");
+    std::fs::write(&program, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.4'\n").unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let link = link::start(LinkSpec { tools: folder.path().to_owned(), ..world.spec() });
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-218", "{reason}");
+    link.stop().await;
+    let tables = "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(world.target.text(tables).await, "0");
+}
+
+/// By `pg_dump` of both sides, and the keys are there before the link streams.
+async fn what_belongs_to_tables_is_made_when_their_rows_are_there(servers: &Servers) {
+    let schema = r#"
+        CREATE SCHEMA "my schema"; CREATE DOMAIN "my schema".short AS text CHECK (length(VALUE) < 9);
+        CREATE TABLE "my schema"."a ""table""" (id int PRIMARY KEY, d "my schema".short UNIQUE,
+            p point, EXCLUDE USING gist (p WITH ~=));
+        CREATE INDEX "an index ON it" ON "my schema"."a ""table""" (lower(d), (id + 1)) WHERE id > 1;
+        COMMENT ON INDEX "my schema"."an index ON it" IS 'one; -- two \ three''s';
+        CREATE TABLE parted (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+        CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+        CREATE TABLE parted_2 PARTITION OF parted DEFAULT; CREATE INDEX ON parted (day);
+        CREATE TABLE child (id int REFERENCES "my schema"."a ""table""", a int, b int,
+            day date, FOREIGN KEY (a, day) REFERENCES parted (id, day));
+        COMMENT ON CONSTRAINT child_id_fkey ON child IS 'it leads there';
+        ALTER TABLE child REPLICA IDENTITY FULL;"#;
+    let more = r#"
+        CREATE STATISTICS of_child ON a, b FROM child;
+        CREATE VIEW shown AS SELECT id FROM child; CREATE MATERIALIZED VIEW kept AS
+            SELECT count(*) AS n FROM child; CREATE UNIQUE INDEX ON kept (n);
+        CREATE RULE r AS ON DELETE TO shown DO INSTEAD (SELECT 1; DELETE FROM child WHERE id = OLD.id);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'it fires'; END$$;
+        INSERT INTO "my schema"."a ""table""" SELECT i, 'd' || i, point(i, i)
+            FROM generate_series(1, 50) i;
+        INSERT INTO parted SELECT i, date '2026-01-01' + i FROM generate_series(1, 50) i;
+        INSERT INTO child SELECT i, i, i, date '2026-01-01' + i FROM generate_series(1, 50) i;
+        REFRESH MATERIALIZED VIEW kept;
+        CREATE TRIGGER t BEFORE INSERT ON child FOR EACH ROW WHEN (NEW.a < 0) EXECUTE FUNCTION f();
+        ALTER TABLE child ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON child USING (id > 0);"#;
+    let world = servers.world("belongs", schema).await;
+    world.source.run(more).await;
+    let link = world.streaming().await;
+    world.source.run("UPDATE child SET b = 7 WHERE id = 7; DELETE FROM child WHERE id = 8").await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    world.assert_equal();
+    assert_eq!(world.target.text("SELECT n::text FROM kept").await, "50");
 }
 
 async fn a_target_that_has_rows_is_refused_before_anything_is_touched(servers: &Servers) {

@@ -13,6 +13,8 @@ mod link_changes;
 #[cfg(test)]
 mod link_copy;
 #[cfg(test)]
+mod link_copy_faults;
+#[cfg(test)]
 mod link_faults;
 #[cfg(test)]
 mod link_position;

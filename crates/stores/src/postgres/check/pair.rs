@@ -15,11 +15,12 @@ fn between(first: &Seen, other: &Seen) -> Vec<Finding> {
     let mut found = Vec::new();
     let (a, b) = (&first.facts, &other.facts);
     if a.major != b.major {
-        found.push(Finding::error(
+        found.push(Finding::warning(
             "MS-PG-312",
             &other.place,
             format!("PostgreSQL {} here, {} at {}", b.version, a.version, first.place),
-            "Upgrade the older one: both sites need the same major version.",
+            "Upgrade the older one: a switch changes what the application runs on, and what only \
+             the newer one knows cannot be replicated to the older.",
         ));
     }
     if a.encoding != b.encoding {

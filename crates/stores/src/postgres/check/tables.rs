@@ -89,8 +89,8 @@ async fn large_objects(place: &str, session: &Session) -> Result<Vec<Finding>, F
     let sql = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata";
     let count: i64 = session.row(DOING, sql, &[]).await?.get(0);
     let what = format!("the database has {count} large objects, which cannot be replicated");
-    let advice = "Move them to a bytea column, then remove them: SELECT lo_unlink(oid) FROM \
-                  pg_largeobject_metadata;";
+    let advice = "Move them to a bytea column: UPDATE ... SET data = lo_get(reference); then remove \
+                  them: SELECT lo_unlink(oid) FROM pg_largeobject_metadata;";
     Ok((count > 0).then(|| Finding::error("MS-PG-311", place, what, advice)).into_iter().collect())
 }
 

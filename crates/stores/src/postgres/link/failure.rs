@@ -112,6 +112,20 @@ pub enum LinkError {
     #[error("{place}: a transaction too large for memory cannot be kept on disk: {why}")]
     Spool { place: String, why: String },
 
+    #[error(
+        "{place}: the database has {count} large objects, and logical replication does not carry \
+         them; move them into bytea columns (`UPDATE ... SET data = lo_get(reference)`), remove \
+         them with `SELECT lo_unlink(oid) FROM pg_largeobject_metadata`, then start the link again"
+    )]
+    LargeObjects { place: String, count: i64 },
+
+    #[error(
+        "{place} is PostgreSQL {server}, and pg_dump in {folder} is of PostgreSQL {tools}, which \
+         cannot read it; install the client programs of PostgreSQL {server} or newer at the \
+         receiving site, then start its agent again"
+    )]
+    OldTools { place: String, folder: String, tools: i32, server: i32 },
+
     #[error("the tables could not be made at {place}: {why}; mend that, then start the link again")]
     Schema { place: String, why: String },
 }
@@ -185,6 +199,8 @@ impl LinkError {
             LinkError::Refused { .. } => Stop("MS-PG-209"),
             LinkError::NotUnderstood { .. } => Stop("MS-PG-210"),
             LinkError::PutRightCrossed { .. } => Stop("MS-PG-211"),
+            LinkError::LargeObjects { .. } => Stop("MS-PG-213"),
+            LinkError::OldTools { .. } => Stop("MS-PG-218"),
             LinkError::Schema { why, .. } if tells_of_loss(why) => Retry,
             LinkError::Schema { .. } => Stop("MS-PG-212"),
         }
@@ -201,6 +217,13 @@ fn tells_of_loss(complaint: &str) -> bool {
         "could not send data to server",
         "no connection to the server",
     ];
+    // It is gone with the connection that held it.
+    if complaint.contains("could not import the requested snapshot")
+        || complaint.contains("invalid snapshot identifier")
+        || (complaint.contains("snapshot \"") && complaint.contains("does not exist"))
+    {
+        return true;
+    }
     let refused = ["authentication failed", "does not exist", "no pg_hba.conf entry"];
     WORDS.iter().any(|words| complaint.contains(words))
         && !refused.iter().any(|words| complaint.contains(words))
@@ -269,6 +292,9 @@ mod tests {
         let schema = |why: &str| LinkError::Schema { place: "p".to_owned(), why: why.to_owned() };
         let lost = schema("pg_dump failed: server closed the connection unexpectedly");
         assert_eq!(lost.verdict(), Verdict::Retry);
+        let gone =
+            schema("pg_dump failed: ERROR:  snapshot \"00000086-00000003-1\" does not exist");
+        assert_eq!(gone.verdict(), Verdict::Retry);
         let failed = schema("pg_restore failed: ERROR: role \"bank\" does not exist");
         assert_eq!(failed.verdict(), Verdict::Stop("MS-PG-212"));
     }

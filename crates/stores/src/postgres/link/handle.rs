@@ -1,5 +1,6 @@
 //! What the holder of a link can see and ask for.
 
+use super::copy::CopyPlan;
 use super::shared::{Limit, Progress, Shared};
 use super::sql::Sql;
 use super::{LinkSpec, resume, run};
@@ -56,7 +57,12 @@ pub struct Link {
 
 /// Starts the link in a task of its own. It connects, and connects again, by itself.
 pub fn start(spec: LinkSpec) -> Link {
-    let shared = Arc::new(Shared::new(spec));
+    start_with(spec, CopyPlan::default())
+}
+
+/// As `start`, for a machine that the default plan of the first copy does not suit.
+pub fn start_with(spec: LinkSpec, plan: CopyPlan) -> Link {
+    let shared = Arc::new(Shared::new(spec, plan));
     let task = tokio::spawn(run::run(Arc::clone(&shared)));
     Link { shared, pausing: Arc::new(Semaphore::new(1)), pauses: AtomicU64::new(0), task }
 }

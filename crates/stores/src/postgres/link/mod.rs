@@ -41,6 +41,7 @@ mod statement;
 mod table;
 mod unit;
 
+pub use copy::CopyPlan;
 pub use failure::{LinkError, Verdict};
-pub use handle::{Link, Paused, WaitError, start};
+pub use handle::{Link, Paused, WaitError, start, start_with};
 pub use spec::{Durability, LinkSpec, slot_name};

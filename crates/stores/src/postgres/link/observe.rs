@@ -30,7 +30,9 @@ pub(super) async fn observe(shared: &Shared, watcher: Sql) -> LinkError {
                 watcher = Some(sql);
                 continue;
             }
-            Err(error @ LinkError::Publication { .. }) => return error,
+            Err(error @ (LinkError::Publication { .. } | LinkError::LargeObjects { .. })) => {
+                return error;
+            }
             Err(error) => {
                 tracing::debug!(link = %shared.spec.name(), %error, "cannot look at the source");
                 watcher = None;
@@ -55,6 +57,20 @@ pub(super) async fn publication(sql: &Sql) -> Result<(), LinkError> {
     }
 }
 
+/// Logical decoding does not see them, so that they would be missing at the target.
+pub(super) async fn large_objects(sql: &Sql) -> Result<(), LinkError> {
+    const ANY: &str = "SELECT FROM pg_largeobject_metadata LIMIT 1";
+    const COUNT: &str = "SELECT count(*) FROM pg_largeobject_metadata";
+    if sql.rows("look for large objects", ANY, &[]).await?.is_empty() {
+        return Ok(());
+    }
+    let rows = sql.rows("count the large objects", COUNT, &[]).await?;
+    match rows.first().map_or(0, |row| row.get(0)) {
+        0 => Ok(()),
+        count => Err(LinkError::LargeObjects { place: sql.place().to_owned(), count }),
+    }
+}
+
 struct Heartbeat {
     end: Lsn,
     moved: Instant,
@@ -70,6 +86,7 @@ async fn look(shared: &Shared, sql: &Sql, heartbeat: &mut Heartbeat) -> Result<(
     let end = resume::parse_lsn(sql, row.get(1))?;
     shared.sample(end, row.get(0));
     publication(sql).await?;
+    large_objects(sql).await?;
     let values = sequences::read(sql).await?;
     *shared.sequences.lock().unwrap_or_else(PoisonError::into_inner) = Some(values);
     if end != heartbeat.end {

@@ -36,10 +36,24 @@ async fn live(shared: &Shared) -> Result<(), LinkError> {
         let Some(position) = begin_or_stop(shared).await? else { return Ok(()) };
         shared.queue.reset(position.at);
         shared.positioned(position.at, position.commit_micros);
-        if stream(shared).await? == Flow::Stopped {
+        let streamed = tokio::select! {
+            streamed = stream(shared) => streamed?,
+            () = reached(shared, position.together) => Flow::BeginAgain,
+        };
+        if streamed == Flow::Stopped {
             return Ok(());
         }
     }
+}
+
+/// Ready when the tables that a resumed copy brought are all as of one instant: then the link
+/// begins again there, and what waited for that is made while nothing is applied.
+async fn reached(shared: &Shared, together: Option<Lsn>) {
+    let Some(together) = together else { return std::future::pending().await };
+    let mut progress = shared.progress.subscribe();
+    let reached = progress.wait_for(|p| p.applied.is_some_and(|applied| applied >= together));
+    // The sender lives as long as `shared`.
+    drop(reached.await);
 }
 
 #[derive(PartialEq, Eq)]
@@ -74,6 +88,8 @@ async fn stream(shared: &Shared) -> Result<Flow, LinkError> {
 struct Begin {
     at: Lsn,
     commit_micros: Option<i64>,
+    /// Until this position is applied the first copy goes on: its tables are not as of one instant.
+    together: Option<Lsn>,
 }
 
 /// None when the link was told to stop first.
@@ -89,7 +105,9 @@ async fn begin_at_last(shared: &Shared) -> Result<Begin, LinkError> {
     let mut backoff = Backoff::default();
     loop {
         let begun = begin(shared).await;
-        shared.copying(None);
+        if !matches!(&begun, Ok(Begin { together: Some(_), .. })) {
+            shared.copying(None);
+        }
         let error = match begun {
             Ok(begin) => return Ok(begin),
             Err(error) => error,
@@ -111,7 +129,10 @@ async fn begin(shared: &Shared) -> Result<Begin, LinkError> {
     let spec = &shared.spec;
     let target = Sql::open(&spec.target, &spec.apply_session()).await?;
     match resume::claim(&target, spec).await? {
-        AtTarget::Position { at, commit_micros } => Ok(Begin { at, commit_micros }),
+        AtTarget::Position { at, commit_micros } => {
+            let together = copy::complete(shared, &target, at).await?;
+            Ok(Begin { at, commit_micros, together })
+        }
         AtTarget::Copying => first_copy(shared, &target, true).await,
         AtTarget::Nothing => first_copy(shared, &target, false).await,
     }
@@ -121,5 +142,6 @@ async fn first_copy(shared: &Shared, target: &Sql, again: bool) -> Result<Begin,
     resume::end_older_sessions(target, &shared.spec).await?;
     let at = copy::copy(shared, target, again).await?;
     shared.source(Side::Starting);
-    Ok(Begin { at, commit_micros: None })
+    let together = copy::complete(shared, target, at).await?;
+    Ok(Begin { at, commit_micros: None, together })
 }

@@ -1,6 +1,7 @@
 //! What the parts of one link and its handle share.
 
 use super::LinkSpec;
+use super::copy::CopyPlan;
 use super::failure::{LinkError, Verdict};
 use super::lag::LagMeter;
 use super::queue::Queue;
@@ -44,6 +45,7 @@ pub(super) enum Side {
 
 pub(super) struct Shared {
     pub spec: LinkSpec,
+    pub plan: CopyPlan,
     pub queue: Queue,
     pub wish: watch::Sender<Wish>,
     pub progress: watch::Sender<Progress>,
@@ -80,9 +82,10 @@ struct Inner {
 }
 
 impl Shared {
-    pub fn new(spec: LinkSpec) -> Self {
+    pub fn new(spec: LinkSpec, plan: CopyPlan) -> Self {
         Self {
             spec,
+            plan,
             queue: Queue::default(),
             wish: watch::Sender::default(),
             progress: watch::Sender::default(),
@@ -127,7 +130,9 @@ impl Shared {
         };
         LinkStatus {
             phase,
-            applied: inner.applied.map(Position::Postgres),
+            // A target whose tables are not as of one instant is at no position of the source's,
+            // also while the source is gone: nobody may go on from it.
+            applied: inner.applied.filter(|_| inner.copying.is_none()).map(Position::Postgres),
             received: inner.received.max(inner.applied).map(Position::Postgres),
             source_end: inner.source_end.map(Position::Postgres),
             lag,

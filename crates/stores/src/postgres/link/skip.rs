@@ -1,7 +1,12 @@
-//! Rows that were taken from the source's snapshot already (`mainstay.put_right`): older changes
-//! to them are skipped until the link has passed that snapshot.
+//! Rows that were taken from a newer snapshot of the source (`mainstay.put_right`), and whole
+//! tables that a resumed first copy took from one (`mainstay.copied`): older changes to them are
+//! skipped until the link has passed that snapshot.
+//!
+//! Invariant: a transaction whose commit record begins before a snapshot's position is in that
+//! snapshot, and no other one is.
 
 use super::failure::LinkError;
+use super::resume;
 use super::sql::Sql;
 use super::unit::SourceTable;
 use mainstay_core::position::Lsn;
@@ -24,6 +29,8 @@ pub(super) enum Rule {
 pub(super) struct SkipSet {
     until: Lsn,
     tables: HashMap<String, Named>,
+    /// Tables whose rows are all as of a position.
+    copied: HashMap<String, Lsn>,
 }
 
 /// The named rows of a table. Under replica identity full the history marks every column, so the
@@ -51,7 +58,30 @@ impl SkipSet {
             let until: Lsn = row.get::<_, &str>(3).parse().map_err(|_| damaged())?;
             set.add(row.get(0), row.get(1), key, until).ok_or_else(damaged)?;
         }
+        set.load_copied(sql, link, position).await?;
         Ok(set)
+    }
+
+    async fn load_copied(&mut self, sql: &Sql, link: &str, position: Lsn) -> Result<(), LinkError> {
+        const COPIED: &str = "SELECT table_name, at::text FROM mainstay.copied \
+                              WHERE link = $1 AND at > $2::text::pg_lsn";
+        let rows =
+            sql.rows("read mainstay.copied", COPIED, &[&link, &position.to_string()]).await?;
+        for row in rows {
+            let at = resume::parse_lsn(sql, row.get(1))?;
+            self.add_copied(row.get(0), at);
+        }
+        Ok(())
+    }
+
+    fn add_copied(&mut self, table: String, at: Lsn) {
+        self.until = self.until.max(at);
+        self.copied.insert(table, at);
+    }
+
+    /// The change is in the table's rows already.
+    fn is_copied(&self, table: &SourceTable, commit_lsn: Lsn) -> bool {
+        !self.copied.is_empty() && self.copied.get(&table.name()).is_some_and(|at| commit_lsn < *at)
     }
 
     /// None when the table's rows are named by other columns already.
@@ -67,11 +97,12 @@ impl SkipSet {
 
     /// The position from which on nothing is skipped, while something is.
     pub fn until(&self) -> Option<Lsn> {
-        (!self.tables.is_empty()).then_some(self.until)
+        (!self.tables.is_empty() || !self.copied.is_empty()).then_some(self.until)
     }
 
     pub fn clear(&mut self) {
         self.tables.clear();
+        self.copied.clear();
     }
 
     /// What is named of `table` for a transaction whose commit record begins at `commit_lsn`:
@@ -84,11 +115,17 @@ impl SkipSet {
     }
 
     pub fn insert(&self, table: &SourceTable, commit_lsn: Lsn, new: &[Value]) -> Rule {
+        if self.is_copied(table, commit_lsn) {
+            return Rule::LeaveOut;
+        }
         let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
         named.rule(table, Row { values: new, key_only: false })
     }
 
     pub fn delete(&self, table: &SourceTable, commit_lsn: Lsn, old: &OldTuple) -> Rule {
+        if self.is_copied(table, commit_lsn) {
+            return Rule::LeaveOut;
+        }
         let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
         named.rule(table, Row::old(old))
     }
@@ -100,6 +137,9 @@ impl SkipSet {
         old: Option<&OldTuple>,
         new: &[Value],
     ) -> Rule {
+        if self.is_copied(table, commit_lsn) {
+            return Rule::LeaveOut;
+        }
         let Some(named) = self.named(table, commit_lsn) else { return Rule::Apply };
         let is = Row { values: new, key_only: false };
         let was = old.map_or(is, Row::old);
@@ -115,6 +155,9 @@ impl SkipSet {
 
     /// A truncate would take rows away that were put right as of a later time.
     pub fn truncate(&self, table: &SourceTable, commit_lsn: Lsn) -> Rule {
+        if self.is_copied(table, commit_lsn) {
+            return Rule::LeaveOut;
+        }
         self.named(table, commit_lsn).map_or(Rule::Apply, |_| Rule::Crosses)
     }
 }
@@ -196,6 +239,23 @@ mod tests {
         assert_eq!(set.insert(&table, Lsn(99), &row("1")), Rule::LeaveOut);
         assert_eq!(set.insert(&table, Lsn(100), &row("1")), Rule::Apply);
         assert_eq!(set.insert(&table, Lsn(99), &row("2")), Rule::Apply);
+    }
+
+    #[test]
+    fn changes_to_a_table_that_was_copied_as_of_a_later_position_are_left_out() {
+        let (mut set, table) = (SkipSet::default(), table());
+        set.add_copied("public.t".into(), Lsn(100));
+        set.add_copied("public.u".into(), Lsn(200));
+        assert_eq!(set.until(), Some(Lsn(200)));
+        let old = OldTuple::Key(row("1"));
+        assert_eq!(set.insert(&table, Lsn(99), &row("1")), Rule::LeaveOut);
+        assert_eq!(set.update(&table, Lsn(99), None, &row("1")), Rule::LeaveOut);
+        assert_eq!(set.delete(&table, Lsn(99), &old), Rule::LeaveOut);
+        assert_eq!(set.truncate(&table, Lsn(99)), Rule::LeaveOut);
+        assert_eq!(set.delete(&table, Lsn(100), &old), Rule::Apply);
+        assert_eq!(set.truncate(&table, Lsn(100)), Rule::Apply);
+        set.clear();
+        assert_eq!((set.until(), set.truncate(&table, Lsn(9))), (None, Rule::Apply));
     }
 
     #[test]

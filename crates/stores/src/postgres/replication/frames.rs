@@ -29,6 +29,12 @@ pub(super) enum Frame {
     CopyBoth,
     CopyData(Bytes),
     CopyDone,
+    /// A COPY in one direction begins.
+    CopyBegins,
+    /// A statement ended; `rows` for those that count them.
+    Complete {
+        rows: Option<u64>,
+    },
     DataRow(TextRow),
     Error {
         why: String,
@@ -41,6 +47,13 @@ pub(super) enum Frame {
     },
     /// Notices, parameters, row descriptions.
     Other,
+}
+
+/// What a source that copies has sent.
+pub(super) enum CopyOut {
+    More,
+    Done,
+    Error { why: String, sqlstate: String },
 }
 
 pub(super) struct FrameReader {
@@ -85,6 +98,39 @@ impl FrameReader {
                 Err(error) => return Err(self.protocol(&error)),
             }
         }
+    }
+
+    /// Appends the data of all messages that have come to `piece`, after waiting for at least one.
+    pub(super) async fn copy_out(
+        &mut self,
+        piece: &mut BytesMut,
+    ) -> Result<CopyOut, ReplicationError> {
+        let before = piece.len();
+        loop {
+            while let Some(length) = self.copy_data()? {
+                piece.extend_from_slice(&self.buffer[HEADER..length]);
+                self.buffer.advance(length);
+            }
+            if piece.len() > before {
+                return Ok(CopyOut::More);
+            }
+            match self.buffered()? {
+                Some(Frame::CopyDone) => return Ok(CopyOut::Done),
+                Some(Frame::Error { why, sqlstate }) => {
+                    return Ok(CopyOut::Error { why, sqlstate });
+                }
+                Some(_) => {}
+                None => self.fill().await?,
+            }
+        }
+    }
+
+    /// Length of a message of data that has come whole.
+    fn copy_data(&self) -> Result<Option<usize>, ReplicationError> {
+        if self.buffer.first() != Some(&COPY_DATA) {
+            return Ok(None);
+        }
+        Ok(self.length()?.filter(|length| self.buffer.len() >= *length))
     }
 
     async fn fill(&mut self) -> Result<(), ReplicationError> {
@@ -139,6 +185,11 @@ impl FrameReader {
         let bad = |e: std::io::Error| self.protocol(&e);
         Ok(match message {
             Message::CopyDone => Frame::CopyDone,
+            Message::CopyInResponse(_) | Message::CopyOutResponse(_) => Frame::CopyBegins,
+            Message::CommandComplete(body) => {
+                let tag = body.tag().map_err(bad)?;
+                Frame::Complete { rows: tag.rsplit(' ').next().and_then(|n| n.parse().ok()) }
+            }
             Message::ReadyForQuery(_) => Frame::Ready,
             Message::DataRow(body) => Frame::DataRow(text_row(&body).map_err(bad)?),
             Message::ErrorResponse(body) => {

@@ -20,11 +20,22 @@ use tokio_postgres::fallible_iterator::FallibleIterator;
 
 type Result<T> = std::result::Result<T, ReplicationError>;
 
-pub(super) async fn open(endpoint: &PostgresEndpoint, what: &str) -> Result<Replication> {
+/// What the session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Replication,
+    Ordinary,
+}
+
+pub(super) async fn open(
+    endpoint: &PostgresEndpoint,
+    what: &str,
+    mode: Mode,
+) -> Result<Replication> {
     let socket = socket(endpoint).await?;
     let (reader, writer) = split(&place(endpoint), socket);
     let mut login = Login { endpoint, reader, writer };
-    login.start_up(what).await?;
+    login.start_up(what, mode).await?;
     login.authenticate().await?;
     Ok(Replication { place: place(endpoint), reader: login.reader, writer: login.writer })
 }
@@ -99,12 +110,11 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    async fn start_up(&mut self, what: &str) -> Result<()> {
+    async fn start_up(&mut self, what: &str, mode: Mode) -> Result<()> {
         let application = format!("mainstay {what}");
         let mut parameters = vec![
             ("user", self.endpoint.user.as_str()),
             ("database", self.endpoint.database.as_str()),
-            ("replication", "database"),
             ("client_encoding", "UTF8"),
             ("application_name", application.as_str()),
             // Names of tables, functions and the like inside values come with their schema.
@@ -112,6 +122,9 @@ impl Login<'_> {
             // A warning of the server's may mean that changes are left out.
             ("client_min_messages", "warning"),
         ];
+        if mode == Mode::Replication {
+            parameters.push(("replication", "database"));
+        }
         parameters.extend(SETTINGS);
         let mut out = BytesMut::new();
         frontend::startup_message(parameters, &mut out).map_err(|e| self.protocol(&e))?;

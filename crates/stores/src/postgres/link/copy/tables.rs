@@ -13,13 +13,24 @@ pub(super) struct SourceTable {
     pub name: String,
     /// As SQL writes it.
     pub quoted: String,
-    /// As SQL writes the list, with its parentheses; empty for a table without columns.
+    /// As SQL writes the list; empty for a table without columns.
     pub columns: String,
     /// Every column's binary form reads the same in another database. Types that are made there
     /// have other numbers there, and some forms contain such numbers.
     pub binary: bool,
     /// It belongs to an extension, which may have filled it.
     pub of_extension: bool,
+    pub oid: u32,
+    /// Its columns in full: equal for two tables between which rows can be copied.
+    pub shape: String,
+    /// Bytes, with what is stored out of line; without indexes.
+    pub size: u64,
+    /// Of the table itself.
+    pub pages: u64,
+    pub page_size: u64,
+    /// The target can empty it without touching others, so it may be copied in several
+    /// transactions, or frozen.
+    pub may_split: bool,
 }
 
 /// A plain table of the target, outside Mainstay's own schema.
@@ -30,7 +41,7 @@ pub(super) struct Present {
     pub of_extension: bool,
 }
 
-/// Largest first, so that no large one is left for the end.
+/// Values of generated columns are computed anew; PostgreSQL 15 names them in a publication.
 pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkError> {
     const LIST: &str = "
         SELECT p.schemaname::text, p.tablename::text,
@@ -40,17 +51,25 @@ pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkErro
                         AND t.typsend <> 0 AND t.typname !~ '^_?reg'
                         AND coalesce(e.typtype, 'b') IN ('b', 'r', 'm')), true),
                EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                       AND d.objid = c.oid AND d.deptype = 'e')
+                       AND d.objid = c.oid AND d.deptype = 'e'),
+               c.oid,
+               coalesce((SELECT string_agg(format('%s %I %s %s', b.attnum, b.attname,
+                                format_type(b.atttypid, b.atttypmod), b.attgenerated), ', '
+                                ORDER BY b.attnum)
+                         FROM pg_attribute b
+                         WHERE b.attrelid = c.oid AND b.attnum > 0 AND NOT b.attisdropped), ''),
+               coalesce(pg_table_size(c.oid), 0), coalesce(pg_relation_size(c.oid), 0),
+               current_setting('block_size')::int8
         FROM pg_publication_tables p
         JOIN pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (p.attnames)
+                                AND a.attgenerated = ''
         LEFT JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
         LEFT JOIN pg_type e ON e.oid = t.typelem
         WHERE p.pubname = $1 AND p.schemaname <> 'mainstay'
-        GROUP BY p.schemaname, p.tablename, c.oid
-        ORDER BY pg_table_size(c.oid) DESC";
+        GROUP BY p.schemaname, p.tablename, c.oid";
     let rows = source.rows("list the published tables", LIST, &[&PUBLICATION]).await?;
     Ok(rows.iter().map(SourceTable::read).collect())
 }
@@ -60,15 +79,37 @@ impl SourceTable {
         let (schema, name): (&str, &str) = (row.get(0), row.get(1));
         let columns: Vec<&str> = row.get(2);
         let columns: Vec<_> = columns.into_iter().map(quote_identifier).collect();
+        let bytes = |column: usize| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+        let page_size = bytes(9).max(1);
         Self {
             name: format!("{schema}.{name}"),
             quoted: format!("{}.{}", quote_identifier(schema), quote_identifier(name)),
-            columns: match columns.is_empty() {
-                true => String::new(),
-                false => format!("({})", columns.join(", ")),
-            },
+            columns: columns.join(", "),
             binary: row.get(3),
             of_extension: row.get(4),
+            oid: row.get(5),
+            shape: row.get(6),
+            size: bytes(7),
+            pages: bytes(8) / page_size,
+            page_size,
+            may_split: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn example(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            quoted: name.to_owned(),
+            columns: "id".to_owned(),
+            binary: true,
+            of_extension: false,
+            oid: 1,
+            shape: String::new(),
+            size: 0,
+            pages: 0,
+            page_size: 8192,
+            may_split: true,
         }
     }
 }
@@ -124,12 +165,23 @@ pub(super) fn must_match(
     }
 }
 
-/// Takes away what a copy of ours that was cut off had brought.
-pub(super) async fn empty(target: &Sql, here: &BTreeSet<Present>) -> Result<(), LinkError> {
-    if here.is_empty() {
-        return Ok(());
+/// A table that a foreign key leads to cannot be emptied alone, and one of an extension is filled
+/// by it.
+pub(super) async fn find_splittable(
+    target: &Sql,
+    tables: &mut [SourceTable],
+) -> Result<(), LinkError> {
+    const REFERENCED: &str = "
+        SELECT DISTINCT n.nspname::text || '.' || c.relname::text
+        FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE k.contype = 'f'";
+    let rows = target.rows("look for foreign keys", REFERENCED, &[]).await?;
+    let referenced: BTreeSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+    for table in tables {
+        table.may_split = !table.of_extension
+            && !table.columns.is_empty()
+            && !referenced.contains(table.name.as_str());
     }
-    let names: Vec<_> = here.iter().map(|table| table.quoted.as_str()).collect();
-    let truncate = format!("TRUNCATE ONLY {} CASCADE", names.join(", ONLY "));
-    target.batch("empty the tables of a copy that was cut off", &truncate).await
+    Ok(())
 }

@@ -44,7 +44,9 @@ const BEGIN_GUARDED: &str = "BEGIN; SET CONSTRAINTS ALL DEFERRED; SET LOCAL lock
 const MOVE: &str = "UPDATE mainstay.link SET position = $4::text::pg_lsn, \
                     commit_micros = coalesce($5, commit_micros) \
                     WHERE name = $1 AND epoch = $2 AND position = $3::text::pg_lsn";
-const CLEAR: &str = "DELETE FROM mainstay.put_right WHERE link = $1 AND until <= $2::text::pg_lsn";
+const CLEAR: &str = "WITH copied AS (DELETE FROM mainstay.copied \
+                                     WHERE link = $1 AND at <= $2::text::pg_lsn) \
+                     DELETE FROM mainstay.put_right WHERE link = $1 AND until <= $2::text::pg_lsn";
 
 /// Fewer changes than this are applied one by one in the source's order.
 const SMALL: usize = 32;

@@ -108,13 +108,13 @@ impl Lane {
         restart_identity: bool,
         commit_lsn: Lsn,
     ) -> Result<(), LinkError> {
-        let mut quoted = Vec::new();
+        let (mut quoted, mut left_out) = (Vec::new(), false);
         for source in tables {
             match self.skip.truncate(source, commit_lsn) {
                 Rule::Crosses => {
                     return Err(self.crosses(source, commit_lsn, "the table was truncated"));
                 }
-                Rule::LeaveOut => {}
+                Rule::LeaveOut => left_out = true,
                 Rule::Apply => quoted.push(self.table(source).await?.quoted.clone()),
             }
         }
@@ -122,7 +122,8 @@ impl Lane {
             return Ok(());
         }
         let restart = if restart_identity { " RESTART IDENTITY" } else { "" };
-        let cascade = if cascade { " CASCADE" } else { "" };
+        // A cascade could reach a table that is left out.
+        let cascade = if cascade && !left_out { " CASCADE" } else { "" };
         let text = format!("TRUNCATE ONLY {}{restart}{cascade}", quoted.join(", ONLY "));
         let client = Arc::clone(self.sql.client());
         let answer = async move { client.batch_execute(&text).await.map(|()| 0) };
