@@ -125,7 +125,7 @@ impl Replication {
     /// Streams the publication's changes committed after `from`, as `pgoutput` protocol 1.
     pub async fn start(mut self, slot: &str, from: Lsn, publication: &str) -> Result<ChangeStream> {
         let command = format!(
-            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {})",
+            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {}, messages 'true')",
             quote_identifier(slot),
             quote_literal(&quote_identifier(publication)),
         );

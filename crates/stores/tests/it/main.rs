@@ -17,6 +17,8 @@ mod link_faults;
 #[cfg(test)]
 mod link_position;
 #[cfg(test)]
+mod link_schema;
+#[cfg(test)]
 mod link_stops;
 #[cfg(test)]
 mod link_transport;

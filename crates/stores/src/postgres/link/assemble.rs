@@ -1,5 +1,6 @@
 //! From the source's messages to whole transactions, or pieces of large ones.
 
+use super::schema::Arrival;
 use super::unit::{Change, Part, SourceTable, Transaction, Unit};
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{Begin, Commit, Message, Relation, TypeName, Value};
@@ -28,6 +29,7 @@ pub(super) struct Assembler {
     tables: HashMap<u32, Arc<SourceTable>>,
     types: HashMap<u32, TypeName>,
     open: Option<Open>,
+    schema: Arrival,
 }
 
 struct Open {
@@ -38,6 +40,11 @@ struct Open {
 }
 
 impl Assembler {
+    /// Schema changes are known by their messages' token.
+    pub fn new(schema: Arrival) -> Self {
+        Self { schema, ..Self::default() }
+    }
+
     /// The commit time of the transaction that is being received.
     pub fn arriving(&self) -> Option<i64> {
         self.open.as_ref().map(|open| open.begin.commit_micros)
@@ -60,7 +67,13 @@ impl Assembler {
             }
             // Where the source had a transaction from, and messages of applications to their own
             // readers, are known and change no row.
-            Message::Origin { .. } | Message::Logical(_) => Ok(None),
+            Message::Origin { .. } => Ok(None),
+            Message::Logical(message) => {
+                match self.schema.message(&message).or_else(not_understood)? {
+                    Some(change) => self.add(Some(Change::Schema(Arc::new(change))), bytes),
+                    None => Ok(None),
+                }
+            }
             change => {
                 let change = self.change(change)?;
                 self.add(change, bytes)
@@ -72,6 +85,7 @@ impl Assembler {
         if self.open.is_some() {
             return not_understood("a transaction inside another one");
         }
+        self.schema.begin();
         self.open = Some(Open { begin, changes: Vec::new(), bytes: 0, parted: false });
         Ok(())
     }
@@ -136,7 +150,7 @@ impl Assembler {
             }
             other => return not_understood(format!("an unexpected message: {other:?}")),
         };
-        Ok(foreign(change))
+        Ok(foreign(change).filter(|_| !self.schema.inside()))
     }
 
     fn add(&mut self, change: Option<Change>, bytes: usize) -> Result<Option<Unit>> {
@@ -162,6 +176,7 @@ fn foreign(change: Change) -> Option<Change> {
             let left = !tables.is_empty();
             left.then_some(Change::Truncate { tables, cascade, restart_identity })
         }
+        Change::Schema(_) => Some(change),
     }
 }
 

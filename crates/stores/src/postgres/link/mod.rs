@@ -25,6 +25,7 @@ mod queue;
 mod receive;
 mod resume;
 mod run;
+mod schema;
 mod sequences;
 mod shared;
 mod skip;
@@ -37,4 +38,5 @@ mod unit;
 
 pub use failure::{LinkError, Verdict};
 pub use handle::{Link, Paused, WaitError, start};
+pub use schema::{SkipError, leave_out};
 pub use spec::{LinkSpec, slot_name};

@@ -222,8 +222,10 @@ impl Batch {
 
     fn has_room(&self, next: &Transaction) -> bool {
         let changes: usize = self.transactions.iter().map(|t| t.changes.len()).sum();
+        let alone = || next.is_alone() || self.transactions.iter().any(Transaction::is_alone);
         self.transactions.is_empty()
-            || (self.bytes + next.bytes <= BATCH_BYTES
+            || (!alone()
+                && self.bytes + next.bytes <= BATCH_BYTES
                 && changes + next.changes.len() <= BATCH_CHANGES)
     }
 

@@ -4,6 +4,7 @@ use super::apply::stop_wished;
 use super::assemble::Assembler;
 use super::backoff::Backoff;
 use super::failure::{LinkError, Verdict};
+use super::schema::{self, Arrival};
 use super::shared::{Shared, Side};
 use super::sql::Sql;
 use super::unit::Unit;
@@ -45,6 +46,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let slot = spec.slot();
     let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
     let from = may_go_on(shared, &watcher, &slot).await?;
+    let schema = Arrival::new(schema::token(&watcher).await?);
     let connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
     let starting = connection.start(&slot, from, PUBLICATION);
     let stream = in_time(&place(&spec.source), starting).await??;
@@ -52,7 +54,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let mut receiver = Receiver {
         shared,
         place: place(&spec.source),
-        assembler: Assembler::default(),
+        assembler: Assembler::new(schema),
         heard: Instant::now(),
     };
     let ended = tokio::select! {

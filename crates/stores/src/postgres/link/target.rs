@@ -4,6 +4,7 @@ use super::LinkSpec;
 use super::failure::LinkError;
 use super::pipeline::{Expect, Pipeline, explain, refused};
 use super::resume::{self, AtTarget};
+use super::schema;
 use super::skip::{Rule, SkipSet};
 use super::sql::Sql;
 use super::statement::{self, Planned, Shape, Unplannable};
@@ -183,6 +184,7 @@ impl<'a> Target<'a> {
                 (table, self.skip.update(table, commit_lsn, old.as_ref(), new))
             }
             Change::Delete { table, old } => (table, self.skip.delete(table, commit_lsn, old)),
+            Change::Schema(change) => return self.schema(change).await,
             Change::Truncate { tables, cascade, restart_identity } => {
                 return self.truncate(tables, *cascade, *restart_identity, commit_lsn).await;
             }
@@ -194,6 +196,15 @@ impl<'a> Target<'a> {
             }
             Rule::Apply => self.row(Arc::clone(table), change, end).await,
         }
+    }
+
+    /// What was worked out for the tables as they were is forgotten.
+    async fn schema(&mut self, change: &schema::SchemaChange) -> Result<(), LinkError> {
+        self.settle().await?;
+        schema::apply(&self.sql, self.spec, change).await?;
+        self.tables.clear();
+        self.statements = 0;
+        Ok(())
     }
 
     fn crosses(&self, table: &SourceTable, position: Lsn, what: &'static str) -> LinkError {
@@ -295,6 +306,6 @@ fn plan(table: &TargetTable, change: &Change) -> Result<Planned, Unplannable> {
         Change::Insert { new, .. } => statement::insert(new),
         Change::Update { old, new, .. } => statement::update(table, old.as_ref(), new),
         Change::Delete { old, .. } => statement::delete(table, old),
-        Change::Truncate { .. } => Err(Unplannable::NoIdentity),
+        Change::Truncate { .. } | Change::Schema(_) => Err(Unplannable::NoIdentity),
     }
 }

@@ -1,5 +1,6 @@
 //! What travels from the receiver to the applier.
 
+use super::schema::SchemaChange;
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{OldTuple, Relation, Tuple, TypeName};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) enum Change {
     Update { table: Arc<SourceTable>, old: Option<OldTuple>, new: Tuple },
     Delete { table: Arc<SourceTable>, old: OldTuple },
     Truncate { tables: Vec<Arc<SourceTable>>, cascade: bool, restart_identity: bool },
+    Schema(Arc<SchemaChange>),
 }
 
 /// A whole transaction, committed at the source.
@@ -48,6 +50,14 @@ pub(super) struct Part {
     pub end: Option<Lsn>,
     pub changes: Vec<Change>,
     pub bytes: usize,
+}
+
+impl Transaction {
+    /// Whether it shares its target transaction with no other: what a schema change makes, such as
+    /// a value of an enum, may be used only after the commit.
+    pub fn is_alone(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Schema(_)))
+    }
 }
 
 #[derive(Debug)]
