@@ -13,7 +13,7 @@ const SCHEMA: &str = "
 /// Each is one string that a client sends.
 const STEPS: &[&str] = &[
     // Columns.
-    "ALTER TABLE t ADD COLUMN a int; INSERT INTO t (id, a) VALUES (101, 1)",
+    "ALTER TABLE t ADD COLUMN a int; INSERT INTO t (id, v, a) VALUES (101, 'q', 1)",
     "ALTER TABLE t ADD b text NOT NULL DEFAULT 'b', ADD c numeric DEFAULT 1.5 CHECK (c > 0)",
     "ALTER TABLE t RENAME COLUMN a TO renamed; UPDATE t SET renamed = 7 WHERE id = 3",
     "ALTER TABLE t DROP COLUMN b; UPDATE t SET v = 'w' WHERE id = 4",
@@ -43,7 +43,7 @@ const STEPS: &[&str] = &[
     "INSERT INTO shop.item (name) VALUES ('a'), ('b')",
     "SET search_path = shop, public; CREATE TABLE sale (id bigint GENERATED ALWAYS AS IDENTITY \
      PRIMARY KEY, item int REFERENCES item, at timestamptz DEFAULT now()); \
-     INSERT INTO sale (item) VALUES (1); RESET search_path",
+     INSERT INTO sale (item) VALUES (1); SET search_path = public",
     "CREATE INDEX ON shop.sale (item) WHERE item > 0; CREATE UNIQUE INDEX named ON t (lower(v), id)",
     "CREATE INDEX CONCURRENTLY slow ON t (v)",
     "REINDEX INDEX CONCURRENTLY slow",
@@ -55,7 +55,7 @@ const STEPS: &[&str] = &[
     "SET ROLE bank; CREATE TABLE owned (id int PRIMARY KEY); INSERT INTO owned VALUES (1); RESET ROLE",
     "ALTER TABLE typed OWNER TO bank; ALTER TABLE typed RENAME TO typed2; UPDATE typed2 SET e = 4",
     "ALTER TABLE owned SET SCHEMA shop; INSERT INTO shop.owned VALUES (2)",
-    "ALTER TABLE t REPLICA IDENTITY FULL; UPDATE t SET id = 1000 WHERE id = 10",
+    "ALTER TABLE moods REPLICA IDENTITY FULL; UPDATE moods SET id = 30 WHERE id = 3",
     "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, v); UPDATE t SET v = 'k' WHERE id = 9",
     // Functions, triggers, rules, policies, sequences, statistics, views.
     "CREATE FUNCTION f(i int) RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT i; SELECT i + 1; END",

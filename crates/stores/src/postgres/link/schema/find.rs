@@ -31,9 +31,6 @@ pub(super) fn statement(told: &Told) -> Result<Statement, Unknown> {
 fn sent(told: &Told) -> Result<Statement, Unknown> {
     let query = told.query.as_deref().ok_or(Unknown::NoText)?;
     let all = split(told, query)?;
-    let takes_back = |statement: &Statement| {
-        matches!(statement.word(0).as_str(), "ROLLBACK" | "ABORT" | "RESET" | "DISCARD")
-    };
     let doubtful = all.iter().any(takes_back);
     let mut such: Vec<_> = all.into_iter().filter(|one| one.is(&told.tag)).collect();
     match (such.len(), doubtful) {
@@ -42,6 +39,14 @@ fn sent(told: &Told) -> Result<Statement, Unknown> {
         (_, true) => Err(Unknown::Several),
         (many, false) if (1..=many).contains(&told.nth) => Ok(such.swap_remove(told.nth - 1)),
         _ => Err(Unknown::NotThere),
+    }
+}
+
+fn takes_back(statement: &Statement) -> bool {
+    match statement.word(0).as_str() {
+        "ROLLBACK" | "ABORT" | "DISCARD" => true,
+        "SET" | "RESET" => matches!(statement.word(1).as_str(), "ALL" | "MAINSTAY"),
+        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::lexer::Kind;
 use super::statement::Statement;
+use crate::postgres::replication::quote_literal;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
@@ -40,13 +41,28 @@ fn without_word(statement: &Statement, word: &str) -> String {
     }
 }
 
-/// The word ends the command, and so does FINALIZE, of what was interrupted and not made here.
+/// The word ends the command, and so does FINALIZE, of what was interrupted and not made here. A
+/// partition that is detached concurrently keeps its bounds as a constraint, unless it has one.
 fn detach(statement: &Statement) -> String {
     let last = statement.tokens.len() - 1;
-    match statement.word(last).as_str() {
-        "CONCURRENTLY" | "FINALIZE" => statement.without(last..last + 1),
-        _ => statement.sql.clone(),
+    let name = statement.find(&["PARTITION"], 2).map_or(last, |place| place + 1);
+    if !matches!(statement.word(last).as_str(), "CONCURRENTLY" | "FINALIZE") || name >= last {
+        return statement.sql.clone();
     }
+    let (first, end) = (statement.tokens[name].at.start, statement.tokens[last - 1].at.end);
+    let partition = &statement.sql[first..end];
+    let body = format!(
+        "DECLARE bounds text := pg_catalog.pg_get_partition_constraintdef({named}::regclass); \
+         BEGIN {detach}; \
+         IF bounds IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint \
+             WHERE conrelid = {named}::regclass AND contype = 'c' \
+               AND pg_catalog.pg_get_constraintdef(oid) = 'CHECK (' || bounds || ')') \
+         THEN EXECUTE pg_catalog.concat({add}, bounds, ')'); END IF; END",
+        named = quote_literal(partition),
+        detach = statement.without(last..last + 1),
+        add = quote_literal(&format!("ALTER TABLE {partition} ADD CHECK (")),
+    );
+    format!("DO {}", quote_literal(&body))
 }
 
 /// The table without its rows: they come by the stream, as they were.
@@ -129,8 +145,13 @@ mod tests {
         let drop = planned("DROP INDEX", "DROP INDEX concurrently IF EXISTS i");
         assert_eq!(drop, run("DROP INDEX IF EXISTS i"));
         let detach = "ALTER TABLE t DETACH PARTITION p";
-        for last in ["", " CONCURRENTLY", " FINALIZE"] {
-            assert_eq!(planned("ALTER TABLE", &format!("{detach}{last}")), run(detach));
+        assert_eq!(planned("ALTER TABLE", detach), run(detach));
+        for last in ["CONCURRENTLY", "FINALIZE"] {
+            let Plan::Run(text) = planned("ALTER TABLE", &format!("{detach} {last}")) else {
+                panic!("it is made in another form")
+            };
+            assert!(text.contains(&format!("BEGIN {detach};")), "{text}");
+            assert!(text.contains("ALTER TABLE p ADD CHECK ("), "{text}");
         }
     }
 
