@@ -117,9 +117,8 @@ const STEPS: &[&str] = &[
 ];
 
 async fn travels(source: u32, target: u32) {
-    let start = |major| move || {
-        Arc::new(Postgres::start(Options::default().fsync(false).major(major)))
-    };
+    let start =
+        |major| move || Arc::new(Postgres::start(Options::default().fsync(false).major(major)));
     let east = tokio::task::spawn_blocking(start(source));
     let west = tokio::task::spawn_blocking(start(target));
     let (east, west) = (east.await.unwrap(), west.await.unwrap());

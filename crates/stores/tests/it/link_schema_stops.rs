@@ -25,7 +25,11 @@ const CASES: &[Case] = &[
     case("random", "ALTER TABLE t ADD u uuid DEFAULT gen_random_uuid()", "its own value"),
     case("serial", "ALTER TABLE t ADD n bigserial", "its own value of the new column n"),
     case("identity", "ALTER TABLE t ADD n int GENERATED ALWAYS AS IDENTITY", "its own value"),
-    case("clock", "ALTER TABLE t ADD u int, ADD c timestamptz DEFAULT clock_timestamp()", "column c"),
+    case(
+        "clock",
+        "ALTER TABLE t ADD u int, ADD c timestamptz DEFAULT clock_timestamp()",
+        "column c",
+    ),
     case("usingnow", "ALTER TABLE t ALTER v TYPE timestamptz USING now()", "anew with now"),
     case("usingrandom", "ALTER TABLE t ALTER v TYPE float USING random()", "anew with random"),
     case(
@@ -132,7 +136,10 @@ async fn one_position_leaves_out_one_change(servers: &Servers) {
     let world = servers.world("one", SCHEMA).await;
     let link = world.streaming().await;
     world.target.run("CREATE TABLE x (a int); CREATE TABLE y (a int)").await;
-    world.source.run("CREATE TABLE x (a int); CREATE TABLE y (a int); CREATE TABLE z (a int)").await;
+    world
+        .source
+        .run("CREATE TABLE x (a int); CREATE TABLE y (a int); CREATE TABLE z (a int)")
+        .await;
     let (_, first) = stopped(&link).await;
     link.stop().await;
     link::leave_out(&world.spec(), position(&first), "it is there").await.unwrap();
@@ -230,7 +237,10 @@ async fn what_the_link_makes_is_not_told_on(servers: &Servers) {
     for (side, name) in [(&world.source, "told_east"), (&world.target, "told_west")] {
         side.run(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")).await;
     }
-    world.source.run("CREATE TABLE a (id int PRIMARY KEY); ALTER TABLE a ADD b int; DROP TABLE a").await;
+    world
+        .source
+        .run("CREATE TABLE a (id int PRIMARY KEY); ALTER TABLE a ADD b int; DROP TABLE a")
+        .await;
     world.caught_up(&link).await;
     link.stop().await;
     assert_eq!(world.source.text(&TOLD.replace("NAME", "told_east")).await, "3");
@@ -253,4 +263,3 @@ async fn a_database_prepared_before_learns_to_tell(servers: &Servers) {
     link.stop().await;
     world.assert_equal();
 }
-

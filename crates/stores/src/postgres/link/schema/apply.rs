@@ -102,10 +102,7 @@ mod tests {
     fn people_see_a_statement_without_its_secrets() {
         let sql = "CREATE USER MAPPING FOR a SERVER b\n OPTIONS (user 'c', password 'hush')";
         let text = shown_of(sql);
-        assert_eq!(
-            text,
-            "CREATE USER MAPPING FOR a SERVER b OPTIONS (user '...', password '...')"
-        );
+        assert_eq!(text, "CREATE USER MAPPING FOR a SERVER b OPTIONS (user '...', password '...')");
         assert_eq!(shown_of("ALTER TYPE a ADD VALUE 'b'"), "ALTER TYPE a ADD VALUE 'b'");
         let long = shown_of(&format!("CREATE VIEW v AS SELECT {}", "a, ".repeat(500)));
         assert!(long.ends_with("...") && long.chars().count() == SHOWN + 3);

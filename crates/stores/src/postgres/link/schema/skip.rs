@@ -50,8 +50,7 @@ pub async fn leave_out(spec: &LinkSpec, at: Lsn, reason: &str) -> Result<(), Ski
 
 /// Whether a person decided so.
 pub(super) async fn is_left_out(sql: &Sql, link: &str, at: Lsn) -> Result<bool, LinkError> {
-    const FIND: &str =
-        "SELECT FROM mainstay.schema_skip WHERE link = $1 AND at = $2::text::pg_lsn";
+    const FIND: &str = "SELECT FROM mainstay.schema_skip WHERE link = $1 AND at = $2::text::pg_lsn";
     let found = sql.rows("read mainstay.schema_skip", FIND, &[&link, &at.to_string()]).await?;
     Ok(!found.is_empty())
 }

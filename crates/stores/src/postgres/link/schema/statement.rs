@@ -94,8 +94,16 @@ impl Statement {
 
     fn leads_with(&self, tag: &str) -> bool {
         const QUALITIES: [&str; 10] = [
-            "OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "UNLOGGED", "UNIQUE",
-            "RECURSIVE", "TRUSTED",
+            "OR",
+            "REPLACE",
+            "TEMP",
+            "TEMPORARY",
+            "LOCAL",
+            "GLOBAL",
+            "UNLOGGED",
+            "UNIQUE",
+            "RECURSIVE",
+            "TRUSTED",
         ];
         let mut words = (0..self.tokens.len()).map(|place| self.word(place)).enumerate().filter(
             |(place, word)| {
@@ -213,7 +221,10 @@ mod tests {
             ("COMMENT ON TABLE a IS 'b'", "COMMENT"),
             ("ALTER TABLE ONLY a ADD b int", "ALTER TABLE"),
             ("CREATE OPERATOR + (LEFTARG = int)", "CREATE OPERATOR"),
-            ("CREATE OPERATOR CLASS c FOR TYPE int USING btree AS STORAGE int", "CREATE OPERATOR CLASS"),
+            (
+                "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS STORAGE int",
+                "CREATE OPERATOR CLASS",
+            ),
         ] {
             assert!(one(sql).is(tag), "{sql}");
         }

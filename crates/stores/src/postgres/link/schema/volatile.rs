@@ -10,8 +10,16 @@ use std::collections::BTreeMap;
 
 /// They tell the time without being functions, or are stable though the time goes on.
 const OF_THE_TIME: [&str; 10] = [
-    "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "NOW",
-    "TRANSACTION_TIMESTAMP", "STATEMENT_TIMESTAMP", "AGE", "PG_CURRENT_XACT_ID",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "NOW",
+    "TRANSACTION_TIMESTAMP",
+    "STATEMENT_TIMESTAMP",
+    "AGE",
+    "PG_CURRENT_XACT_ID",
 ];
 
 /// Why the rows of a table whose column got another type would differ.
@@ -43,9 +51,7 @@ pub(super) async fn retyping(
 fn words(statement: &Statement) -> Vec<String> {
     let named = statement.tokens.iter().filter_map(|token| match token.kind {
         Kind::Word => Some(statement.text(token).to_ascii_lowercase()),
-        Kind::Name => {
-            Some(statement.text(token).trim_matches('"').replace("\"\"", "\""))
-        }
+        Kind::Name => Some(statement.text(token).trim_matches('"').replace("\"\"", "\"")),
         _ => None,
     });
     named.collect()
@@ -73,10 +79,15 @@ async fn columns(sql: &Sql, table: &Defaults) -> Result<BTreeMap<String, i16>, L
 
 /// After the statement: gives the old rows the source's values in new columns, or says why that is
 /// not possible.
-pub(super) async fn fill(sql: &Sql, told: &Told, before: &Before) -> Result<Option<String>, LinkError> {
+pub(super) async fn fill(
+    sql: &Sql,
+    told: &Told,
+    before: &Before,
+) -> Result<Option<String>, LinkError> {
     for (table, had) in told.defaults.iter().zip(&before.0) {
         let now = columns(sql, table).await?;
-        let is_new = |column: &String| now.contains_key(column) && now.get(column) != had.get(column);
+        let is_new =
+            |column: &String| now.contains_key(column) && now.get(column) != had.get(column);
         if let Some(column) = table.unequal.iter().find(|column| is_new(column)) {
             return Ok(Some(format!(
                 "it gave each old row of {}.{} its own value of the new column {column}, and \
