@@ -23,8 +23,8 @@ pub struct Continue {
     #[arg(long, value_name = "POSITION")]
     leave_out: Option<Lsn>,
     /// Why, for the ledger
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    reason: String,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
@@ -34,7 +34,7 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
         application,
         store,
         leave_out: args.leave_out.map(|at| at.to_string()),
-        reason: failure::plain(args.reason)?,
+        reason: failure::plain(args.reason.unwrap_or_default())?,
     };
     let client = context.client_of(Side::Standby).await;
     let continued: Continued = client.post("/v1/link/continue", &request).await?;

@@ -28,7 +28,7 @@ pub(in crate::postgres::link) async fn apply(
         place: sql.place().to_owned(),
         store: format!("{}/{}", spec.application, spec.store),
         at: change.at,
-        statement: statement.map_or_else(|| told.tag.clone(), |one| shown(one)),
+        statement: statement.map_or_else(|| told.tag.clone(), shown),
         why,
     };
     let statement = find::statement(told).map_err(|why| refused(None, why.to_string()))?;
