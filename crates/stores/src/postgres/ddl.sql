@@ -113,8 +113,7 @@ BEGIN
 END
 $$;
 
--- Sessions of Mainstay make Mainstay's own objects and first copies. `replica` sessions make what
--- another site told them.
+-- Sessions of Mainstay make Mainstay's own objects, first copies, and what another site told them.
 CREATE OR REPLACE FUNCTION mainstay.schema_is_ours() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT current_setting('application_name') LIKE 'mainstay %'
@@ -322,6 +321,11 @@ BEGIN
                     'WHEN TAG IN (''CREATE TABLE AS'', ''SELECT INTO'', ''CREATE EXTENSION'', '
                     '''ALTER EXTENSION'')' END,
                 wanted.column3);
+        END IF;
+        -- Also in sessions that load data with session_replication_role = replica.
+        IF EXISTS (SELECT FROM pg_event_trigger
+                   WHERE evtname = wanted.column1 AND evtenabled <> 'A') THEN
+            EXECUTE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', wanted.column1);
         END IF;
     END LOOP;
 END

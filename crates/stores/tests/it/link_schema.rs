@@ -8,7 +8,16 @@ const SCHEMA: &str = "
     CREATE TABLE t (id int PRIMARY KEY, v text);
     INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 100) i;
     CREATE ROLE bank NOLOGIN;
-    GRANT ALL ON SCHEMA public TO bank;";
+    GRANT ALL ON SCHEMA public TO bank;
+    CREATE FUNCTION complete() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    DECLARE made record; BEGIN
+        FOR made IN SELECT * FROM pg_event_trigger_ddl_commands()
+            WHERE object_identity LIKE 'public.auto%' AND object_type = 'table' LOOP
+            EXECUTE format('ALTER TABLE %s ADD COLUMN by_trigger text', made.object_identity);
+        END LOOP;
+    END $$;
+    CREATE EVENT TRIGGER a_complete ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+        EXECUTE FUNCTION complete();";
 
 /// Each is one string that a client sends.
 const STEPS: &[&str] = &[
@@ -84,6 +93,16 @@ const STEPS: &[&str] = &[
     "CREATE TABLE made AS SELECT g AS id, random() AS r FROM generate_series(1, 50) g",
     "SELECT id, r + random() AS r INTO shop.into_table FROM made",
     "CREATE TABLE IF NOT EXISTS made AS SELECT 1 AS id; CREATE TABLE empty AS TABLE made WITH NO DATA",
+    // A transaction that is too large to be held in memory.
+    "CREATE TABLE big (id int PRIMARY KEY, v text); \
+     INSERT INTO big SELECT g, repeat(md5(g::text), 40) FROM generate_series(1, 6000) g; \
+     ALTER TABLE big ADD c timestamptz DEFAULT now(); UPDATE big SET c = 'epoch' WHERE id % 2 = 0; \
+     CREATE TABLE big_copy AS SELECT * FROM big; ALTER TABLE big DROP v",
+    "DROP TABLE big, big_copy",
+    // An event trigger of the application makes another change.
+    "CREATE TABLE auto_one (id int PRIMARY KEY); INSERT INTO auto_one VALUES (1, 'x')",
+    "SET session_replication_role = replica; CREATE TABLE loaded (id int PRIMARY KEY); \
+     INSERT INTO loaded VALUES (1); RESET session_replication_role",
     // What does not travel.
     "CREATE TEMP TABLE tmp (id int); CREATE INDEX ON tmp (id); INSERT INTO tmp VALUES (1); \
      COMMENT ON TABLE tmp IS 'x'; ALTER TABLE tmp ADD x timestamptz DEFAULT clock_timestamp(); \
@@ -136,6 +155,15 @@ async fn travels(source: u32, target: u32) {
             assert!(source == target, "after {step}: {unlike:?}");
         }
     }
+    // Each of these is sent by itself, as clients do that prepare what they send.
+    for sql in [
+        "CREATE TABLE alone (id int PRIMARY KEY)",
+        "INSERT INTO alone VALUES (1)",
+        "ALTER TABLE alone ADD at timestamptz DEFAULT now()",
+    ] {
+        world.source.client.execute(sql, &[]).await.unwrap();
+    }
+    world.caught_up(&link).await;
     let newest = mainstay_testkit::postgres_folder();
     let (source, target) = (east.dump_by(&newest, "bank"), west.dump_by(&newest, "bank"));
     let header = |dump: &str| {

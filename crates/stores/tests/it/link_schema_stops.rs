@@ -53,6 +53,7 @@ const CASES: &[Case] = &[
         "BEGIN; SAVEPOINT s; CREATE TABLE a (); ROLLBACK TO s; CREATE TABLE b (); COMMIT",
         "not known which",
     ),
+    case("session", "ALTER TABLE other OWNER TO SESSION_USER", "SESSION_USER"),
     case("mixed", "CREATE TEMP TABLE tmp (); DROP TABLE tmp, other", "at once"),
     Case {
         at_target: "CREATE TABLE x (a int)",

@@ -214,7 +214,7 @@ impl Open {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use mainstay_wire::pgoutput::{Column, Identity};
+    use mainstay_wire::pgoutput::{Column, Identity, LogicalMessage};
 
     fn relation(id: u32, schema: &str) -> Message {
         let column = Column { key: true, name: "id".into(), type_id: 25, type_modifier: -1 };
@@ -246,6 +246,39 @@ mod tests {
             assert!(assembler.feed(message).unwrap().is_none());
         }
         assert!(matches!(assembler.feed(commit()), Ok(Some(Unit::Covered(Lsn(20))))));
+    }
+
+    #[test]
+    fn rows_that_a_schema_change_writes_by_itself_are_left_to_it() {
+        let told = |more: &str| {
+            Message::Logical(LogicalMessage {
+                transactional: true,
+                lsn: Lsn(7),
+                prefix: "mainstay ddl".into(),
+                content: Bytes::from(format!(
+                    r#"{{"version": 1, "token": "t", "tag": "CREATE EXTENSION", "role": "r",
+                        "settings": {{}}, "{more}": true}}"#
+                )),
+            })
+        };
+        let mut assembler = Assembler::new(Arrival::new("t".to_owned()));
+        let stream = [
+            relation(1, "public"),
+            begin(),
+            insert(1, 1),
+            told("opens"),
+            insert(1, 2),
+            insert(1, 3),
+            told("closes"),
+            insert(1, 4),
+        ];
+        for message in stream {
+            assert!(assembler.feed(message).unwrap().is_none());
+        }
+        let Some(Unit::Whole(whole)) = assembler.feed(commit()).unwrap() else { panic!("whole") };
+        let kinds: Vec<_> = whole.changes.iter().map(|c| matches!(c, Change::Schema(_))).collect();
+        assert_eq!(kinds, [false, true, false]);
+        assert!(whole.is_alone());
     }
 
     #[test]

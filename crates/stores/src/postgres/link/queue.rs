@@ -238,7 +238,10 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::SchemaChange;
+    use super::super::unit::Change;
     use super::*;
+    use std::sync::Arc;
 
     fn whole(end: u64) -> Unit {
         let (commit_lsn, end) = (Lsn(end - 1), Lsn(end));
@@ -268,6 +271,22 @@ mod tests {
         assert!(matches!(queue.take(None), Taken::Empty));
         queue.close();
         assert!(matches!(queue.take(None), Taken::Closed));
+    }
+
+    #[test]
+    fn a_transaction_with_a_schema_change_is_a_batch_of_its_own() {
+        let queue = Queue::default();
+        queue.reset(Lsn(0));
+        for end in [10, 20, 30, 40] {
+            let Unit::Whole(mut transaction) = whole(end) else { panic!("it is whole") };
+            if end == 20 {
+                transaction.changes.push(Change::Schema(Arc::new(SchemaChange::example(Lsn(15)))));
+            }
+            queue.push(Unit::Whole(transaction));
+        }
+        assert_eq!(ends(queue.take(None)), (vec![10], 10));
+        assert_eq!(ends(queue.take(None)), (vec![20], 20));
+        assert_eq!(ends(queue.take(None)), (vec![30, 40], 40));
     }
 
     #[test]

@@ -74,6 +74,15 @@ pub(in crate::postgres::link) struct Filled {
     pub value: String,
 }
 
+#[cfg(test)]
+impl SchemaChange {
+    pub fn example(at: Lsn) -> Self {
+        let told = serde_json::json!({"version": VERSION, "token": "token", "tag": "CREATE TABLE",
+            "role": "bank", "settings": {}, "query": "CREATE TABLE a ()", "nth": 1});
+        Self { at, told: serde_json::from_value(told).unwrap() }
+    }
+}
+
 impl Told {
     /// Whether a backslash in a plain constant quotes the next character.
     pub fn backslashes(&self) -> bool {

@@ -18,6 +18,9 @@ pub(super) fn plan(tag: &str, statement: &Statement) -> Plan {
     if statement.tokens.iter().any(|token| token.kind == Kind::Parameter) {
         return Plan::Refuse("its parameters are not known");
     }
+    if names_the_session(statement) {
+        return Plan::Refuse("it names SESSION_USER, and the link has a session of its own");
+    }
     match tag {
         "CREATE TABLE AS" => table_of_query(statement),
         "SELECT INTO" => table_of_select(statement),
@@ -31,6 +34,15 @@ pub(super) fn plan(tag: &str, statement: &Statement) -> Plan {
         }
         _ => Plan::Run(statement.sql.clone()),
     }
+}
+
+/// As a role; as a value it has been worked out at the source.
+fn names_the_session(statement: &Statement) -> bool {
+    const BEFORE_A_ROLE: [&str; 7] = ["TO", "FROM", "FOR", "BY", "ROLE", "USER", "AUTHORIZATION"];
+    (1..statement.tokens.len()).any(|place| {
+        statement.word(place) == "SESSION_USER"
+            && BEFORE_A_ROLE.contains(&statement.word(place - 1).as_str())
+    })
 }
 
 /// The link makes everything in a transaction, where nothing can be done concurrently.
@@ -153,6 +165,14 @@ mod tests {
             assert!(text.contains(&format!("BEGIN {detach};")), "{text}");
             assert!(text.contains("ALTER TABLE p ADD CHECK ("), "{text}");
         }
+    }
+
+    #[test]
+    fn a_role_that_depends_on_the_session_is_refused() {
+        let refused = |tag, sql| matches!(planned(tag, sql), Plan::Refuse(_));
+        assert!(refused("ALTER TABLE", "ALTER TABLE t OWNER TO session_user"));
+        assert!(refused("CREATE SCHEMA", "CREATE SCHEMA AUTHORIZATION SESSION_USER"));
+        assert!(!refused("ALTER TABLE", "ALTER TABLE t ALTER a SET DEFAULT SESSION_USER"));
     }
 
     #[test]
