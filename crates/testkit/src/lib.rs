@@ -12,7 +12,7 @@ mod wait;
 mod watcher;
 
 pub use nix::sys::signal::Signal;
-pub use parts::postgres_folder;
+pub use parts::{postgres_folder, postgres_folder_of};
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
 pub use process::signal;

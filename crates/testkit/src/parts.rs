@@ -5,8 +5,11 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The version that `scripts/parts.sh` pins.
-const POSTGRES: &str = "postgres-18.6.0";
+/// The versions that `scripts/parts.sh` pins, by their major.
+const POSTGRES: &[(u32, &str)] =
+    &[(18, "postgres-18.6.0"), (17, "postgres-17.11.0"), (15, "postgres-15.19.0")];
+/// The major that a test's server has unless it asks for another one.
+const POSTGRES_USUAL: u32 = 18;
 /// Login event triggers, which the fence uses, came with this major version.
 const POSTGRES_OLDEST: u32 = 17;
 
@@ -32,13 +35,35 @@ fn home() -> PathBuf {
 /// # Panics
 /// When there is none, saying what to type.
 pub fn postgres_folder() -> PathBuf {
-    let fetched = cache_root().join(POSTGRES);
+    let fetched = pinned(POSTGRES_USUAL);
     if holds_postgres(&fetched) {
         return fetched;
     }
     installed().unwrap_or_else(|| {
         panic!("no PostgreSQL in {}; please type: make parts", fetched.display())
     })
+}
+
+/// The same for one major: 15, 17 or 18, without any other taking its place.
+///
+/// # Panics
+/// When it is not there, saying what to type.
+pub fn postgres_folder_of(major: u32) -> PathBuf {
+    let fetched = pinned(major);
+    let debian = Path::new("/usr/lib/postgresql").join(major.to_string());
+    let found = [&fetched, &debian].into_iter().find(|folder| holds_postgres(folder));
+    found.cloned().unwrap_or_else(|| {
+        let (fetched, debian) = (fetched.display(), debian.display());
+        panic!("no PostgreSQL {major} in {fetched} or {debian}; please type: make parts")
+    })
+}
+
+fn pinned(major: u32) -> PathBuf {
+    let known = POSTGRES.iter().find(|(number, _)| *number == major);
+    let (_, name) = known.unwrap_or_else(|| {
+        panic!("PostgreSQL {major} is not one that scripts/parts.sh fetches; add it there")
+    });
+    cache_root().join(name)
 }
 
 fn holds_postgres(folder: &Path) -> bool {

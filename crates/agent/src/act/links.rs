@@ -2,9 +2,11 @@
 
 use crate::api::types::ReturnPhase;
 use crate::application::{Application, RunningLink};
+use crate::error::Refused;
 use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, StoreKind};
+use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
 use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
 use std::sync::Arc;
@@ -134,6 +136,67 @@ async fn watch(
             return;
         }
     }
+}
+
+/// The code of a link that was not continued.
+pub const NOT_CONTINUED: &str = "MS-AGENT-015";
+/// A link stopped at a schema change.
+const SCHEMA_CHANGE: &str = "MS-PG-214";
+
+/// Starts a link again that has stopped, without the schema change that a person has left out.
+pub async fn go_on(
+    application: &Arc<Application>,
+    store: &StoreName,
+    leave_out: Option<&str>,
+    reason: &str,
+) -> Result<(), Refused> {
+    let refused = |what: String, advice: &str| Refused::new(NOT_CONTINUED, what, advice);
+    let mut links = application.links.lock().await;
+    let running = links.get(store).ok_or_else(|| {
+        refused(
+            format!("no link of {store} runs at {}", application.here()),
+            "see `mainstay status`",
+        )
+    })?;
+    let LinkPhase::Stopped { code, reason: stopped } = running.link.status().phase else {
+        let what = format!("the link of {store} has not stopped");
+        return Err(refused(what, "see `mainstay status`"));
+    };
+    if let Some(at) = leave_out {
+        let named = at.parse::<Lsn>().map(|at| (at, stopped.contains(&format!(" at {at} "))));
+        let Ok((at, true)) = named else {
+            let what = format!("the link of {store} did not stop at a schema change at {at}");
+            return Err(refused(what, "copy the command from `mainstay status`"));
+        };
+        if code != SCHEMA_CHANGE {
+            let what = format!("the link of {store} stopped for another reason: {code}");
+            return Err(refused(what, "see `mainstay status`"));
+        }
+        leave_out_at(application, running.link.spec(), at, reason).await?;
+    }
+    let Some(RunningLink { link, epoch, from }) = links.remove(store) else { return Ok(()) };
+    link.stop().await;
+    if let Some(running) = begin(application, store, epoch, &from) {
+        links.insert(store.clone(), running);
+    }
+    Ok(())
+}
+
+/// In the ledger before it is done: nobody may find the sites unlike without finding why.
+async fn leave_out_at(
+    application: &Application,
+    spec: &LinkSpec,
+    at: Lsn,
+    reason: &str,
+) -> Result<(), Refused> {
+    let body = serde_json::json!({"store": spec.store, "at": at.to_string(), "reason": reason});
+    application.enter("schema-change-left-out", body).await.map_err(|why| {
+        let advice = "nothing is left out that cannot be recorded";
+        Refused::new(NOT_CONTINUED, why.to_string(), advice)
+    })?;
+    link::leave_out(spec, at, reason)
+        .await
+        .map_err(|why| Refused::new(why.code(), why.to_string(), "see `mainstay status`"))
 }
 
 pub async fn stop_all(application: &Application) {

@@ -2,7 +2,8 @@
 
 pub mod agent;
 pub mod comparison;
-pub mod moves;
+pub mod links;
+mod moves;
 pub mod peers;
 pub mod people;
 pub mod plan;

@@ -6,7 +6,8 @@ use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{
-    CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, SalvageSummary,
+    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
+    SalvageSummary,
 };
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
@@ -44,6 +45,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
         .route("/v1/peer/compare", post(compare))
+        .route("/v1/peer/link/continue", post(go_on))
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
@@ -215,6 +217,13 @@ async fn compare(
     Json(request): Json<CompareRequest>,
 ) -> Reply<serde_json::Value> {
     reply(super::comparison::here(&agent, &request)).await
+}
+
+async fn go_on(
+    State(agent): State<Agent>,
+    Json(request): Json<ContinueRequest>,
+) -> Reply<Continued> {
+    reply(super::links::here(&agent, &request)).await
 }
 
 async fn plan(State(agent): State<Agent>, Json(query): Json<PlanQuery>) -> Reply<Plan> {

@@ -6,8 +6,8 @@ use super::moves::begin;
 use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
-    CompareRequest, Execution, ExecutionKind, MoveRequest, Plan, ReplayRequest, ReplaySummary,
-    SalvageSummary, Status,
+    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
+    ReplayRequest, ReplaySummary, SalvageSummary, Status,
 };
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
@@ -30,6 +30,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/compare", post(compare))
+        .route("/v1/link/continue", post(go_on))
         .route("/v1/salvage", get(salvage))
         .route("/v1/salvage/replay", post(replay))
         .route("/v1/salvage/{id}", get(salvage_lines))
@@ -103,6 +104,13 @@ async fn compare(
     Json(request): Json<CompareRequest>,
 ) -> Reply<serde_json::Value> {
     reply(super::comparison::at_standby(&agent, &request)).await
+}
+
+async fn go_on(
+    State(agent): State<Agent>,
+    Json(request): Json<ContinueRequest>,
+) -> Reply<Continued> {
+    reply(super::links::at_receiver(&agent, &request)).await
 }
 
 fn unreadable(why: AgentError) -> Refused {

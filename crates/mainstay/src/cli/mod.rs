@@ -12,6 +12,7 @@ mod gate;
 mod help_all;
 mod lab;
 mod ledger;
+mod link;
 mod moves;
 mod output;
 mod plan;
@@ -85,6 +86,9 @@ pub enum Command {
     Executions(executions::Args),
     /// Compare the data of two sites and name the position at which it was equal
     Compare(compare::Args),
+    /// A link that has stopped
+    #[command(subcommand)]
+    Link(link::Command),
     /// What a lost site had accepted and the other never received
     #[command(subcommand)]
     Salvage(salvage::Command),

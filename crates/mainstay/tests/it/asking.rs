@@ -162,6 +162,21 @@ fn salvage_is_listed_shown_exported_and_replayed() {
 }
 
 #[test]
+fn a_stopped_link_goes_on_and_a_schema_change_is_left_out_by_its_position() {
+    let continued = |left_out: Option<&str>| json!({"application": "bank", "store": "db", "site": "west", "left_out": left_out});
+    let agent = FakeAgent::new().answers("POST /v1/link/continue", &continued(None));
+    compare("link/continue.txt", &agent.shows(&["link", "continue"]));
+    let agent = FakeAgent::new().answers("POST /v1/link/continue", &continued(Some("0/16B3748")));
+    let left_out = ["link", "continue", "bank/db", "--leave-out", "0/16b3748", "--reason", "made"];
+    compare("link/left-out.txt", &agent.shows(&left_out));
+    assert_eq!(
+        agent.asked("POST /v1/link/continue"),
+        [r#"{"application":"bank","store":"db","leave_out":"0/16B3748","reason":"made"}"#]
+    );
+    compare("link/no-store.txt", &agent.shows(&["link", "continue", "bank/"]));
+}
+
+#[test]
 fn a_comparison_names_its_position_and_fails_when_the_sites_differ() {
     let table = |differences: u64| {
         let differing =

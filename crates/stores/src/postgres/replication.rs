@@ -74,7 +74,7 @@ impl Protocol {
     fn options(self) -> &'static str {
         match self {
             Protocol::Committed => "proto_version '1'",
-            Protocol::InProgress => "proto_version '2', streaming 'on'",
+            Protocol::InProgress => "proto_version '2', streaming 'on', messages 'true'",
         }
     }
 }

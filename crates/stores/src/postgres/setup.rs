@@ -13,16 +13,17 @@ const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mainstay set
 /// triggers").
 pub(crate) const LOGIN_TRIGGER_SINCE: i32 = 17;
 
-/// Makes the schema `mainstay` with its tables, the publication, and where the server knows them
-/// the login trigger. May be run again at any time, also under load: it locks no table of the
+/// Makes the schema `mainstay` with its tables, the publication, the event triggers that capture
+/// schema changes, and where the server knows them the login trigger. May be run again at any time, also under load: it locks no table of the
 /// application, and until the first `fence` or `open` it refuses nobody.
 pub async fn prepare(endpoint: &PostgresEndpoint) -> Result<(), Fault> {
     let session = Session::open(endpoint, "setup").await?;
     let login =
         if major(&session).await? >= LOGIN_TRIGGER_SINCE { include_str!("login.sql") } else { "" };
     let sql = format!(
-        "BEGIN; SET LOCAL client_min_messages = warning; {ALONE}\n{}\n{login}\nCOMMIT;",
+        "BEGIN; SET LOCAL client_min_messages = warning; {ALONE}\n{}\n{login}\n{}\nCOMMIT;",
         include_str!("setup.sql"),
+        include_str!("ddl.sql"),
     );
     session.batch(DOING, &sql).await?;
     check_publication(&session).await

@@ -19,6 +19,12 @@ mod link_faults;
 #[cfg(test)]
 mod link_position;
 #[cfg(test)]
+mod link_schema;
+#[cfg(test)]
+mod link_schema_load;
+#[cfg(test)]
+mod link_schema_stops;
+#[cfg(test)]
 mod link_stops;
 #[cfg(test)]
 mod link_transport;

@@ -1,7 +1,7 @@
-use super::{Postgres, folder};
+use super::folder;
+use std::process::Command;
 
-pub(super) fn dump(postgres: &Postgres, database: &str) -> String {
-    let mut pg_dump = postgres.bin("pg_dump");
+pub(super) fn dump(mut pg_dump: Command, database: &str) -> String {
     pg_dump.args(["--exclude-schema=mainstay", "--no-publications", "--no-subscriptions"]);
     let text = folder::run(pg_dump.args(["--dbname", database]));
     let text = String::from_utf8(text).expect("the database's encoding is UTF-8");

@@ -7,7 +7,6 @@ mod server;
 
 pub use options::Options;
 
-use crate::parts::postgres_folder;
 use crate::port::free_port;
 use folder::Folder;
 use mainstay_core::Secret;
@@ -37,7 +36,7 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is missing (saying what to type) or does not start (with its log).
     pub fn start(options: Options) -> Self {
-        let installation = postgres_folder();
+        let installation = options.installation();
         let folder = Folder::create(&installation);
         let mut postgres = Self { options, installation, port: free_port(), server: None, folder };
         postgres.start_again();
@@ -111,7 +110,11 @@ impl Postgres {
     /// One of PostgreSQL's own client programs (`psql`, `pg_dump`, `pgbench`, ...), told by the
     /// environment to reach this server as the superuser.
     pub fn bin(&self, tool: &str) -> Command {
-        let mut command = folder::program(&self.installation, tool);
+        self.program(&self.installation, tool)
+    }
+
+    fn program(&self, installation: &Path, tool: &str) -> Command {
+        let mut command = folder::program(installation, tool);
         command
             .env("PGHOST", self.socket_folder())
             .env("PGPORT", self.port.to_string())
@@ -124,7 +127,13 @@ impl Postgres {
     /// table's rows sorted, without schema `mainstay`, publications and the state of sequences
     /// (which a link keeps ahead rather than equal).
     pub fn dump(&self, database: &str) -> String {
-        dump::dump(self, database)
+        dump::dump(self.bin("pg_dump"), database)
+    }
+
+    /// The same by the `pg_dump` of another installation, which is at least as new as this server:
+    /// dumps of servers of unequal majors are equal only when one `pg_dump` wrote both.
+    pub fn dump_by(&self, installation: &Path, database: &str) -> String {
+        dump::dump(self.program(installation, "pg_dump"), database)
     }
 
     /// "Immediate" shutdown: no checkpoint; the next start recovers from the write-ahead log.

@@ -1,13 +1,15 @@
 use super::folder::{self, Folder};
+use crate::parts::{postgres_folder, postgres_folder_of};
 use crate::user::run_as_server;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How a test's server differs from the usual one.
 #[derive(Debug, Clone)]
 pub struct Options {
     settings: BTreeMap<String, String>,
+    major: Option<u32>,
 }
 
 impl Default for Options {
@@ -24,7 +26,10 @@ impl Default for Options {
             ("shared_buffers", "64MB"),
             ("log_min_messages", "warning"),
         ];
-        Self { settings: usual.map(|(name, value)| (name.into(), value.into())).into() }
+        Self {
+            settings: usual.map(|(name, value)| (name.into(), value.into())).into(),
+            major: None,
+        }
     }
 }
 
@@ -41,6 +46,17 @@ impl Options {
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.into(), value.into());
         self
+    }
+
+    /// A server of this major version: 15, 17 or 18, which is the usual one.
+    #[must_use]
+    pub fn major(mut self, major: u32) -> Self {
+        self.major = Some(major);
+        self
+    }
+
+    pub(super) fn installation(&self) -> PathBuf {
+        self.major.map_or_else(postgres_folder, postgres_folder_of)
     }
 
     pub(super) fn server(&self, folder: &Folder, installation: &Path, port: u16) -> Command {

@@ -27,6 +27,17 @@ async fn a_server_is_durable_and_decodes_logically() {
 }
 
 #[tokio::test]
+async fn a_server_has_the_major_version_that_was_asked_for() {
+    for major in [15, 17, 18] {
+        let postgres = Postgres::start(Options::default().fsync(false).major(major));
+        let client = postgres.client("postgres").await;
+        let row = client.query_one("SELECT current_setting('server_version')", &[]).await;
+        let version: String = row.expect("it has one").get(0);
+        assert!(version.starts_with(&format!("{major}.")), "{version}");
+    }
+}
+
+#[tokio::test]
 async fn committed_work_survives_a_kill_on_the_same_port() {
     let mut postgres = with_rows(Options::default(), 1000).await;
     let port = postgres.port();

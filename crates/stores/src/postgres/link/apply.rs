@@ -248,6 +248,9 @@ impl Applier<'_> {
 
     fn succeeded(&mut self, lane: Lane, load: Load, changes: u64) {
         self.lanes.push(lane);
+        if load.may_change_tables() {
+            self.lanes.iter_mut().for_each(Lane::forget);
+        }
         self.landed(load.position(), load.commit_micros());
         let (transactions, bytes) = match load {
             Load::Batch(batch) => (batch.transactions.len() as u64, batch.bytes),

@@ -2,6 +2,7 @@
 //! and pieces of one transaction that is still in progress.
 
 use super::described::{Described, NotUnderstood, Replaced, Result, not_understood};
+use super::schema::Arrival;
 use super::spool::{Spool, SpoolWriter};
 use super::unit::{Change, Piece, Transaction, Unit};
 use bytes::Bytes;
@@ -108,11 +109,11 @@ impl Draft {
 }
 
 impl Assembler {
-    /// `folder`: where spools go.
-    pub fn new(folder: PathBuf) -> Self {
+    /// `folder`: where spools go. Schema changes are known by their messages' token.
+    pub fn new(folder: PathBuf, schema: Arrival) -> Self {
         Self {
             folder,
-            described: Described::default(),
+            described: Described::new(schema),
             open: None,
             streams: HashMap::new(),
             current: None,
@@ -172,9 +173,14 @@ impl Assembler {
                 }
             }
             Message::Type(name) => self.described.name_type(name),
-            // Where the source had a transaction from, and messages of applications to their own
-            // readers, are known and change no row.
-            Message::Origin { .. } | Message::Logical(_) => {}
+            // Where the source had a transaction from is known, and changes no row.
+            Message::Origin { .. } => {}
+            Message::Logical(message) => {
+                let change = self.described.message(&message)?;
+                if change.is_some() {
+                    self.add(change, bytes)?;
+                }
+            }
             change => {
                 let change = self.described.change(change)?;
                 self.add(change, bytes)?;
@@ -197,6 +203,7 @@ impl Assembler {
         if self.open.is_some() {
             return not_understood("a transaction inside another one");
         }
+        self.described.begin();
         let barrier = std::mem::take(&mut self.replaced);
         self.open = Some(Open {
             begin,
@@ -258,7 +265,7 @@ impl Assembler {
             spool.push(0, raw);
             let stream = Stream {
                 spool,
-                described: Described::default(),
+                described: self.described.empty(),
                 rolled_back: HashSet::new(),
                 piece: Vec::new(),
                 bytes: 0,
@@ -295,7 +302,8 @@ impl Assembler {
                 stream.described.name_type(name);
                 return Ok(Fed::Nothing);
             }
-            Message::Origin { .. } | Message::Logical(_) => return Ok(Fed::Nothing),
+            Message::Origin { .. } => return Ok(Fed::Nothing),
+            Message::Logical(message) => stream.described.message(&message)?,
             change => stream.described.change(change)?,
         };
         let (Some(change), true) = (change, self.ahead == Some(xid)) else {
@@ -337,12 +345,13 @@ impl Assembler {
         if self.ahead == Some(xid) {
             self.ahead = None;
         }
+        let described = stream.described.empty();
         // The source does not describe again what it has described within this transaction.
         self.replaced |= self.described.merge(stream.described);
         Ok(Fed::Spooled(Draft {
             commit,
             spool: stream.spool,
-            described: Described::default(),
+            described,
             streamed: Some(Streamed { xid, rolled_back: stream.rolled_back }),
         }))
     }
@@ -372,6 +381,7 @@ impl Open {
         for replaced in self.replaced.iter().rev() {
             described.undo(replaced);
         }
+        described.begin();
         for message in std::mem::take(&mut self.messages) {
             spool.push(0, &message);
         }
@@ -394,5 +404,171 @@ impl Open {
             bytes: self.bytes,
             barrier: self.barrier,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replay::Replay;
+    use super::*;
+    use mainstay_core::position::Lsn;
+    use mainstay_wire::pgoutput::{
+        Column, Identity, LogicalMessage, Relation, StreamCommit, Value,
+    };
+
+    fn assembler() -> Assembler {
+        Assembler::new(std::env::temp_dir(), Arrival::new("t".to_owned()))
+    }
+
+    fn relation(id: u32, schema: &str) -> Message {
+        let column = Column { key: true, name: "id".into(), type_id: 25, type_modifier: -1 };
+        Message::Relation(Relation {
+            id,
+            schema: schema.into(),
+            name: "t".into(),
+            identity: Identity::Default,
+            columns: vec![column],
+        })
+    }
+
+    fn begin() -> Message {
+        Message::Begin(Begin { commit_lsn: Lsn(10), commit_micros: 5, xid: 1 })
+    }
+
+    const COMMIT: Commit = Commit { commit_lsn: Lsn(10), end_lsn: Lsn(20), commit_micros: 5 };
+
+    fn insert(relation: u32, size: usize) -> Message {
+        Message::Insert { relation, new: vec![Value::Text(Bytes::from(vec![b'x'; size]))] }
+    }
+
+    fn feed(assembler: &mut Assembler, message: Message) -> Fed {
+        within(assembler, None, message)
+    }
+
+    /// Without the bytes that the message was decoded from: a spool of these cannot be read.
+    fn within(assembler: &mut Assembler, subtransaction: Option<u32>, message: Message) -> Fed {
+        assembler.feed(Decoded { subtransaction, message }, &Bytes::new()).unwrap()
+    }
+
+    fn refused(assembler: &mut Assembler, message: Message) -> bool {
+        assembler.feed(Decoded { subtransaction: None, message }, &Bytes::new()).is_err()
+    }
+
+    #[test]
+    fn a_transaction_of_our_own_tables_only_covers() {
+        let mut assembler = assembler();
+        for message in [relation(1, "mainstay"), begin(), insert(1, 1)] {
+            assert!(matches!(feed(&mut assembler, message), Fed::Nothing));
+        }
+        let fed = feed(&mut assembler, Message::Commit(COMMIT));
+        assert!(matches!(fed, Fed::Unit(Unit::Covered(Lsn(20)))));
+    }
+
+    #[tokio::test]
+    async fn a_large_transaction_is_spooled_whole() {
+        let mut assembler = assembler();
+        for message in [relation(1, "public"), begin(), insert(1, LARGE), insert(1, 1)] {
+            assert!(matches!(feed(&mut assembler, message), Fed::Nothing));
+        }
+        let Fed::Spooled(draft) = feed(&mut assembler, Message::Commit(COMMIT)) else {
+            panic!("it is spooled")
+        };
+        let Unit::Spooled(spooled) = draft.finish().await.unwrap() else { panic!("a spool") };
+        assert_eq!((spooled.commit, spooled.streamed.is_none()), (COMMIT, true));
+        // The messages without bytes are refused, and so not skipped either.
+        assert!(Replay::of(&spooled).next().await.is_err());
+    }
+
+    #[test]
+    fn the_first_transaction_in_progress_is_passed_on_until_a_part_of_it_is_rolled_back() {
+        let mut assembler = assembler();
+        let piece = |fed: Fed| match fed {
+            Fed::Unit(Unit::Piece(piece)) => Some((piece.xid, piece.first, piece.changes.len())),
+            _ => None,
+        };
+        let block = |assembler: &mut Assembler, xid, first| {
+            feed(assembler, Message::StreamStart { xid, first });
+            within(assembler, Some(xid), relation(1, "public"));
+            within(assembler, Some(xid + 1), insert(1, 1));
+            piece(feed(assembler, Message::StreamStop))
+        };
+        assert_eq!(block(&mut assembler, 7, true), Some((7, true, 1)));
+        assert_eq!(block(&mut assembler, 20, true), None, "one at a time");
+        assert_eq!(block(&mut assembler, 7, false), Some((7, false, 1)));
+        let abort = Message::StreamAbort { xid: 7, subxid: 8 };
+        assert!(matches!(feed(&mut assembler, abort), Fed::Unit(Unit::TakenBack)));
+        assert_eq!(block(&mut assembler, 7, false), None);
+        let end = Message::StreamCommit(StreamCommit { xid: 7, commit: COMMIT });
+        let Fed::Spooled(draft) = feed(&mut assembler, end) else { panic!("it is spooled") };
+        assert_eq!(draft.streamed.unwrap().rolled_back, HashSet::from([8]));
+    }
+
+    #[test]
+    fn a_table_described_anew_makes_the_transaction_a_barrier() {
+        let mut assembler = assembler();
+        let whole = |assembler: &mut Assembler, messages: Vec<Message>| {
+            for message in messages {
+                feed(assembler, message);
+            }
+            match feed(assembler, Message::Commit(COMMIT)) {
+                Fed::Unit(Unit::Whole(whole)) => whole.barrier,
+                _ => panic!("a whole transaction"),
+            }
+        };
+        let first = vec![begin(), relation(1, "public"), insert(1, 1)];
+        assert!(!whole(&mut assembler, first));
+        let same = vec![begin(), relation(1, "public"), insert(1, 1)];
+        assert!(!whole(&mut assembler, same));
+        let other = vec![begin(), relation(1, "elsewhere"), insert(1, 1)];
+        assert!(whole(&mut assembler, other));
+    }
+
+    #[test]
+    fn rows_that_a_schema_change_writes_by_itself_are_left_to_it() {
+        let told = |more: &str| {
+            Message::Logical(LogicalMessage {
+                transactional: true,
+                lsn: Lsn(7),
+                prefix: "mainstay ddl".into(),
+                content: Bytes::from(format!(
+                    r#"{{"version": 1, "token": "t", "tag": "CREATE EXTENSION", "role": "r",
+                        "settings": {{}}, "{more}": true}}"#
+                )),
+            })
+        };
+        let mut assembler = assembler();
+        for message in [
+            relation(1, "public"),
+            begin(),
+            insert(1, 1),
+            told("opens"),
+            insert(1, 2),
+            insert(1, 3),
+            told("closes"),
+            insert(1, 4),
+        ] {
+            assert!(matches!(feed(&mut assembler, message), Fed::Nothing));
+        }
+        let Fed::Unit(Unit::Whole(whole)) = feed(&mut assembler, Message::Commit(COMMIT)) else {
+            panic!("whole")
+        };
+        let kinds: Vec<_> = whole.changes.iter().map(|c| matches!(c, Change::Schema(_))).collect();
+        assert_eq!(kinds, [false, true, false]);
+        assert!(whole.barrier);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        assert!(refused(&mut assembler(), Message::Commit(COMMIT)));
+        let mut assembler = assembler();
+        feed(&mut assembler, relation(1, "public"));
+        assert!(refused(&mut assembler, insert(1, 1)), "outside a transaction");
+        feed(&mut assembler, begin());
+        assert!(refused(&mut assembler, insert(2, 1)), "a table that was not described");
+        let two = Message::Insert { relation: 1, new: vec![Value::Null, Value::Null] };
+        assert!(refused(&mut assembler, two), "other columns");
+        assert!(refused(&mut assembler, begin()), "a transaction inside another one");
+        let end = Message::StreamCommit(StreamCommit { xid: 9, commit: COMMIT });
+        assert!(refused(&mut assembler, end), "the end of what did not begin");
     }
 }

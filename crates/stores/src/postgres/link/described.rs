@@ -1,7 +1,8 @@
 //! What the source has described of its tables, and changes that fit it.
 
+use super::schema::Arrival;
 use super::unit::{Change, SourceTable};
-use mainstay_wire::pgoutput::{Message, Relation, TypeName, Value};
+use mainstay_wire::pgoutput::{LogicalMessage, Message, Relation, TypeName, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub(super) fn not_understood<T>(what: impl Into<String>) -> Result<T> {
 /// Tables and types, as of some place in the stream.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Described {
+    schema: Arrival,
     tables: HashMap<u32, Arc<SourceTable>>,
     types: HashMap<u32, TypeName>,
 }
@@ -33,6 +35,23 @@ pub(super) struct Replaced {
 }
 
 impl Described {
+    /// Schema changes are known by their messages' token.
+    pub fn new(schema: Arrival) -> Self {
+        Self { schema, ..Self::default() }
+    }
+
+    /// Nothing is described; schema changes are known by the same token.
+    pub fn empty(&self) -> Self {
+        let mut schema = self.schema.clone();
+        schema.begin();
+        Self::new(schema)
+    }
+
+    /// A transaction begins.
+    pub fn begin(&mut self) {
+        self.schema.begin();
+    }
+
     pub fn name_type(&mut self, name: TypeName) {
         self.types.insert(name.id, name);
     }
@@ -82,7 +101,13 @@ impl Described {
         Ok(table)
     }
 
-    /// None for a change of Mainstay's own tables.
+    /// A schema change; None for the messages of applications to their own readers.
+    pub fn message(&mut self, message: &LogicalMessage) -> Result<Option<Change>> {
+        let change = self.schema.message(message).or_else(not_understood)?;
+        Ok(change.map(|change| Change::Schema(Arc::new(change))))
+    }
+
+    /// None for a change of Mainstay's own tables, and for rows that a schema change writes itself.
     pub fn change(&self, message: Message) -> Result<Option<Change>> {
         let change = match message {
             Message::Insert { relation, new } => {
@@ -103,7 +128,7 @@ impl Described {
             }
             other => return not_understood(format!("an unexpected message: {other:?}")),
         };
-        Ok(foreign(change))
+        Ok(foreign(change).filter(|_| !self.schema.inside()))
     }
 }
 
@@ -119,5 +144,6 @@ fn foreign(change: Change) -> Option<Change> {
             let left = !tables.is_empty();
             left.then_some(Change::Truncate { tables, cascade, restart_identity })
         }
+        Change::Schema(_) => Some(change),
     }
 }

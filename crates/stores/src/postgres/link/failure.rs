@@ -126,6 +126,13 @@ pub enum LinkError {
     )]
     OldTools { place: String, folder: String, tools: i32, server: i32 },
 
+    #[error(
+        "{place}: the schema change at {at} was not made: {why}; it is: {statement}; mend what is \
+         in its way there and type `mainstay link continue {store}`, or make both sides the same \
+         by hand and type `mainstay link continue {store} --leave-out {at}`"
+    )]
+    SchemaChange { place: String, store: String, at: Lsn, statement: String, why: String },
+
     #[error("the tables could not be made at {place}: {why}; mend that, then start the link again")]
     Schema { place: String, why: String },
 }
@@ -201,6 +208,8 @@ impl LinkError {
             LinkError::PutRightCrossed { .. } => Stop("MS-PG-211"),
             LinkError::LargeObjects { .. } => Stop("MS-PG-213"),
             LinkError::OldTools { .. } => Stop("MS-PG-218"),
+
+            LinkError::SchemaChange { .. } => Stop("MS-PG-214"),
             LinkError::Schema { why, .. } if tells_of_loss(why) => Retry,
             LinkError::Schema { .. } => Stop("MS-PG-212"),
         }
@@ -238,6 +247,11 @@ fn connect_verdict(error: &ConnectError) -> Verdict {
         },
         ConnectError::Tls { .. } | ConnectError::Authority { .. } => Verdict::Stop(error.code()),
     }
+}
+
+/// Whether a statement that PostgreSQL refused with this code may succeed later.
+pub(super) fn heals(code: &str) -> bool {
+    sqlstate_verdict(code) == Verdict::Retry
 }
 
 /// PostgreSQL manual, "PostgreSQL Error Codes".

@@ -342,6 +342,23 @@ mod tests {
     }
 
     #[test]
+    fn a_barrier_is_a_batch_of_its_own_and_has_no_company() {
+        let queue = Queue::default();
+        queue.reset(Lsn(0));
+        for end in [10, 20, 30, 40] {
+            let Unit::Whole(mut transaction) = whole(end) else { panic!("it is whole") };
+            transaction.barrier = end == 20;
+            queue.push(Unit::Whole(transaction));
+        }
+        assert_eq!(ends(queue.take(None)), (vec![10], 10));
+        assert!(queue.take_beside(None, 0).is_none());
+        assert_eq!(ends(queue.take(None)), (vec![20], 20));
+        assert!(queue.take_beside(None, 1).is_none(), "not enough waits");
+        let beside = queue.take_beside(None, 0).unwrap();
+        assert_eq!(ends(Taken::Batch(beside)), (vec![30, 40], 40));
+    }
+
+    #[test]
     fn a_batch_put_back_is_taken_again_in_the_same_order() {
         let queue = Queue::default();
         queue.reset(Lsn(0));

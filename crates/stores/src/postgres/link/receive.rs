@@ -4,6 +4,7 @@ use super::apply::stop_wished;
 use super::assemble::{AssembleError, Assembler, Fed};
 use super::backoff::Backoff;
 use super::failure::{LinkError, Verdict};
+use super::schema::{self, Arrival};
 use super::shared::{Shared, Side};
 use super::sql::Sql;
 use super::unit::Unit;
@@ -46,6 +47,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let slot = spec.slot();
     let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
     let from = may_go_on(shared, &watcher, &slot).await?;
+    let schema = Arrival::new(schema::token(&watcher).await?);
     let connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
     let starting = connection.start(&slot, from, PUBLICATION, Protocol::InProgress);
     let stream = in_time(&place(&spec.source), starting).await??;
@@ -53,7 +55,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let mut receiver = Receiver {
         shared,
         place: place(&spec.source),
-        assembler: Assembler::new(spec.spool.clone()),
+        assembler: Assembler::new(spec.spool.clone(), schema),
         decoder: Decoder::default(),
         heard: Instant::now(),
         clock_micros: 0,

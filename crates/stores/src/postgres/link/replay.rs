@@ -74,9 +74,9 @@ impl Replay {
             }
             Message::StreamStart { .. }
             | Message::Commit(_)
-            | Message::Origin { .. }
-            | Message::Logical(_) => Ok(None),
+            | Message::Origin { .. } => Ok(None),
             _ if self.rolled_back.contains(&subtransaction) => Ok(None),
+            Message::Logical(message) => Ok(self.described.message(&message)?),
             change => Ok(self.described.change(change)?),
         }
     }

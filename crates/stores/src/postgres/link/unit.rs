@@ -1,6 +1,7 @@
 //! What travels from the receiver to the applier.
 
 use super::assemble::Spooled;
+use super::schema::SchemaChange;
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{OldTuple, Relation, Tuple, TypeName};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(super) enum Change {
     Update { table: Arc<SourceTable>, old: Option<OldTuple>, new: Tuple },
     Delete { table: Arc<SourceTable>, old: OldTuple },
     Truncate { tables: Vec<Arc<SourceTable>>, cascade: bool, restart_identity: bool },
+    Schema(Arc<SchemaChange>),
 }
 
 impl Change {
@@ -35,7 +37,7 @@ impl Change {
             Change::Insert { table, .. }
             | Change::Update { table, .. }
             | Change::Delete { table, .. } => Some(table),
-            Change::Truncate { .. } => None,
+            Change::Truncate { .. } | Change::Schema(_) => None,
         }
     }
 }
@@ -50,6 +52,7 @@ pub(super) struct Transaction {
     pub changes: Vec<Change>,
     pub bytes: usize,
     /// It changes more than rows, or comes after a table was described anew: it is applied alone.
+    /// What a schema change makes, such as a value of an enum, may be used only after the commit.
     pub barrier: bool,
 }
 

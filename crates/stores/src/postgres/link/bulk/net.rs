@@ -117,7 +117,7 @@ impl<'a, 't> Merger<'a, 't> {
                 Change::Insert { new, .. } => self.insert(new)?,
                 Change::Update { old, new, .. } => self.update(old.as_ref(), new)?,
                 Change::Delete { old, .. } => self.delete(old.tuple())?,
-                Change::Truncate { .. } => return Err(NotMergeable),
+                Change::Truncate { .. } | Change::Schema(_) => return Err(NotMergeable),
             }
         }
         Ok(collect(self.rows))

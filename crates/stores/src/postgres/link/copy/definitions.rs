@@ -123,7 +123,8 @@ async fn contents(spec: &LinkSpec, archive: &Path) -> Result<String, String> {
 
 /// The archive's list of contents without what Mainstay made: event triggers are of no schema.
 fn without_own(list: &str) -> String {
-    let own = |line: &&str| line.contains("EVENT TRIGGER") && line.contains(" mainstay_");
+    let named = |line: &str| line.contains(" mainstay_") || line.contains(" _mainstay_");
+    let own = |line: &&str| line.contains("EVENT TRIGGER") && named(line);
     let kept: Vec<_> = list.lines().filter(|line| !own(line)).collect();
     kept.join("\n") + "\n"
 }
@@ -228,10 +229,11 @@ mod tests {
     fn our_own_event_trigger_is_left_out_and_nothing_else() {
         let list = "; Archive\n\
                     3; 3466 16400 EVENT TRIGGER - mainstay_refuse_login postgres\n\
+                    6; 3466 16403 EVENT TRIGGER - _mainstay_schema_end postgres\n\
                     4; 3466 16401 EVENT TRIGGER - audit postgres\n\
                     5; 1259 16402 TABLE public mainstay_notes postgres\n";
         let kept = without_own(list);
-        assert!(!kept.contains("mainstay_refuse_login"));
+        assert!(!kept.contains("mainstay_refuse_login") && !kept.contains("_mainstay_schema_end"));
         assert!(kept.contains("audit") && kept.contains("mainstay_notes"));
     }
 }

@@ -100,6 +100,14 @@ impl Load {
         }
     }
 
+    /// It may do more than change rows.
+    pub fn may_change_tables(&self) -> bool {
+        match self {
+            Load::Batch(batch) => batch.is_barrier(),
+            Load::Spooled(_) => true,
+        }
+    }
+
     /// Of its newest transaction.
     pub fn commit_micros(&self) -> Option<i64> {
         match self {

@@ -3,6 +3,7 @@
 use super::super::bulk::{Array, BulkShape, Missing, Net, Update, array, copy_row};
 use super::super::failure::LinkError;
 use super::super::pipeline::{Expect, refused};
+use super::super::schema::{self, SchemaChange};
 use super::super::skip::Rule;
 use super::super::statement::{self, Planned, Unplannable};
 use super::super::table::{Lookup, TargetTable};
@@ -49,7 +50,7 @@ impl Lane {
                 (table, self.skip.update(table, at, old.as_ref(), new), KEY)
             }
             Change::Delete { table, old } => (table, self.skip.delete(table, at, old), KEY),
-            Change::Truncate { .. } => return Ok(Rule::Apply),
+            Change::Truncate { .. } | Change::Schema(_) => return Ok(Rule::Apply),
         };
         match rule {
             Rule::Crosses => Err(self.crosses(table, placed.end, what)),
@@ -71,10 +72,19 @@ impl Lane {
             Change::Insert { table, .. }
             | Change::Update { table, .. }
             | Change::Delete { table, .. } => self.row(table, placed).await,
+            Change::Schema(change) => self.schema(change).await,
             Change::Truncate { tables, cascade, restart_identity } => {
                 self.truncate(tables, *cascade, *restart_identity, placed.commit_lsn).await
             }
         }
+    }
+
+    /// What was worked out for the tables as they were is forgotten.
+    async fn schema(&mut self, change: &SchemaChange) -> Result<(), LinkError> {
+        self.settle().await?;
+        schema::apply(&self.sql, &self.spec, change).await?;
+        self.forget();
+        Ok(())
     }
 
     async fn row(
@@ -244,7 +254,7 @@ fn plan(table: &TargetTable, change: &Change) -> Result<Planned, Unplannable> {
         Change::Insert { new, .. } => statement::insert(new),
         Change::Update { old, new, .. } => statement::update(table, old.as_ref(), new),
         Change::Delete { old, .. } => statement::delete(table, old),
-        Change::Truncate { .. } => Err(Unplannable::NoIdentity),
+        Change::Truncate { .. } | Change::Schema(_) => Err(Unplannable::NoIdentity),
     }
 }
 

@@ -54,6 +54,11 @@ impl Statements {
 }
 
 impl Lane {
+    /// The tables may have become others.
+    pub fn forget(&mut self) {
+        self.statements = Statements::default();
+    }
+
     pub(super) async fn table(
         &mut self,
         source: &Arc<SourceTable>,

@@ -1,0 +1,110 @@
+//! One schema change, made at the target in the transaction that is open there.
+
+use super::message::{SchemaChange, Told};
+use super::plan::{Plan, plan};
+use super::run::run;
+use super::statement::Statement;
+use super::{find, skip, volatile};
+use crate::postgres::link::LinkSpec;
+use crate::postgres::link::failure::{LinkError, heals};
+use crate::postgres::link::sql::Sql;
+
+/// Characters of a statement that people are shown.
+const SHOWN: usize = 300;
+
+/// Makes the change, or leaves it out where a person decided so. Anything else is an error: the
+/// transaction has to be rolled back.
+pub(in crate::postgres::link) async fn apply(
+    sql: &Sql,
+    spec: &LinkSpec,
+    change: &SchemaChange,
+) -> Result<(), LinkError> {
+    if skip::is_left_out(sql, &spec.name(), change.at).await? {
+        tracing::warn!(link = %spec.name(), at = %change.at, "a schema change is left out");
+        return Ok(());
+    }
+    let told = &change.told;
+    let refused = |statement: Option<&Statement>, why: String| LinkError::SchemaChange {
+        place: sql.place().to_owned(),
+        store: format!("{}/{}", spec.application, spec.store),
+        at: change.at,
+        statement: statement.map_or_else(|| told.tag.clone(), shown),
+        why,
+    };
+    let statement = find::statement(told).map_err(|why| refused(None, why.to_string()))?;
+    if let Some(why) = &told.refusal {
+        return Err(refused(Some(&statement), why.clone()));
+    }
+    match plan(&told.tag, &statement) {
+        Plan::Nothing => Ok(()),
+        Plan::Refuse(why) => Err(refused(Some(&statement), why.to_owned())),
+        Plan::Run(text) => match make(sql, told, &statement, &text).await? {
+            None => Ok(()),
+            Some(why) => Err(refused(Some(&statement), why)),
+        },
+    }
+}
+
+/// Why it was not possible, if so.
+async fn make(
+    sql: &Sql,
+    told: &Told,
+    statement: &Statement,
+    text: &str,
+) -> Result<Option<String>, LinkError> {
+    if let Some(why) = volatile::retyping(sql, told, statement).await? {
+        return Ok(Some(why));
+    }
+    let before = volatile::before(sql, told).await?;
+    if let Err(failed) = run(sql, told, text).await {
+        return match &failed.sqlstate {
+            Some(code) if !heals(code) => Ok(Some(failed.why)),
+            _ => Err(LinkError::Sql {
+                place: sql.place().to_owned(),
+                doing: "make a schema change".to_owned(),
+                why: failed.why,
+                sqlstate: failed.sqlstate,
+            }),
+        };
+    }
+    volatile::fill(sql, told, &before).await
+}
+
+/// Shortened, and without constants where one of them could be a secret.
+fn shown(statement: &Statement) -> String {
+    use super::lexer::Kind;
+    const SECRETIVE: [&str; 4] = ["PASSWORD", "OPTIONS", "CONNECTION", "SECRET"];
+    let upper = statement.sql.to_ascii_uppercase();
+    let secretive = SECRETIVE.iter().any(|word| upper.contains(word));
+    let (mut text, mut end) = (String::new(), 0);
+    for token in &statement.tokens {
+        let spaced = end < token.at.start && end > 0;
+        text.push_str(if spaced { " " } else { "" });
+        let hidden = secretive && token.kind == Kind::Text;
+        text.push_str(if hidden { "'...'" } else { statement.text(token) });
+        end = token.at.end;
+    }
+    match text.char_indices().nth(SHOWN) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown_of(sql: &str) -> String {
+        shown(&Statement::split(sql, false).unwrap()[0])
+    }
+
+    #[test]
+    fn people_see_a_statement_without_its_secrets() {
+        let sql = "CREATE USER MAPPING FOR a SERVER b\n OPTIONS (user 'c', password 'hush')";
+        let text = shown_of(sql);
+        assert_eq!(text, "CREATE USER MAPPING FOR a SERVER b OPTIONS (user '...', password '...')");
+        assert_eq!(shown_of("ALTER TYPE a ADD VALUE 'b'"), "ALTER TYPE a ADD VALUE 'b'");
+        let long = shown_of(&format!("CREATE VIEW v AS SELECT {}", "a, ".repeat(500)));
+        assert!(long.ends_with("...") && long.chars().count() == SHOWN + 3);
+    }
+}
