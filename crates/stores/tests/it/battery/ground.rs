@@ -107,7 +107,8 @@ impl Field {
     pub fn dumps(&self) -> (String, String) {
         let by = postgres_folder_of(self.pair.newer());
         let World { name, source, target } = &self.world;
-        (source.server.dump_by(&by, name), target.server.dump_by(&by, name))
+        let dump = |server: &Postgres| unnamed(&server.dump_by(&by, name));
+        (dump(&source.server), dump(&target.server))
     }
 
     /// By `pg_dump` of both sides, sorted: the link has no part in it.
@@ -136,6 +137,16 @@ impl Field {
         let reached = link.drain_to(end, LONG * 4).await;
         reached.unwrap_or_else(|e| panic!("{:?}: {e}: {:?}", self.pair, link.status()));
     }
+}
+
+/// The dump without the names of NOT NULL constraints. PostgreSQL 18 gives them names, which it
+/// finds itself; older ones have none, and `pg_dump` restores not all as they were.
+fn unnamed(dump: &str) -> String {
+    let unnamed = |line: &str| match (line.find(" CONSTRAINT "), line.find(" NOT NULL")) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &line[..from], &line[to..]),
+        _ => line.to_owned(),
+    };
+    dump.lines().map(|line| unnamed(line) + "\n").collect()
 }
 
 /// The first lines that only one side has, with the table that they belong to.

@@ -3,6 +3,7 @@
 mod identity;
 mod keys;
 mod names;
+pub mod own;
 mod shapes;
 mod sides;
 mod types;

@@ -17,24 +17,24 @@ pub const CASES: &[Case] = &[
             CREATE TABLE "case_select"."where" ("from" int PRIMARY KEY, "order" text, "user" "case_select"."table"[], "excluded" int, "new" int, "old" int);
             CREATE TABLE "case_select"."unnest" ("source" int PRIMARY KEY, "target" int, "t" int, "s" int, "k" int, "v" int, "ordinality" int, "ctid_" int, "c1" int);
             CREATE TABLE "case_select"."full row" ("t" text, "where" text); ALTER TABLE "case_select"."full row" REPLICA IDENTITY FULL;
-            CREATE TABLE "case_select"."a_name_of_sixty_three_bytes_which_is_the_longest_that_there_is_x" (
-                "a_column_of_sixty_three_bytes_which_is_the_longest_that_there_is" int PRIMARY KEY,
-                "a_column_of_sixty_three_bytes_which_is_the_longest_that_there_iz" int);"#,
+            CREATE TABLE "case_select"."a_table_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" (
+                "a_column_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" int PRIMARY KEY,
+                "a_column_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy" int);"#,
         work: &[
             r#"INSERT INTO "case_ Odd ""schema"".x"."My ""Table"".y" SELECT i, -i, '"', 'B b', '$2', 'x', 'y', i, i, i FROM generate_series(1, 5) i;
-               INSERT INTO "case_ŞEMA 😀"."tablo ç" VALUES (1, 'a'), (2, NULL); INSERT INTO "case_select"."where" VALUES (1, 'a', '{x,NULL}', 1, 2, 3), (2, NULL, NULL);
+               INSERT INTO "case_ŞEMA 😀"."tablo ç" VALUES (1, 'a'), (2, NULL); INSERT INTO "case_select"."where" VALUES (1, 'a', '{x,NULL}', 1, 2, 3), (2, NULL, NULL, NULL, NULL, NULL);
                INSERT INTO "case_select"."unnest" SELECT i, i, i, i, i, i, i, i, i FROM generate_series(1, 5) i;
                INSERT INTO "case_select"."full row" VALUES ('a', 'b'), ('a', 'b'), (NULL, 'c');
-               INSERT INTO "case_select"."a_name_of_sixty_three_bytes_which_is_the_longest_that_there_is_x" VALUES (1, 1), (2, 2)"#,
+               INSERT INTO "case_select"."a_table_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" VALUES (1, 1), (2, 2)"#,
             r#"UPDATE "case_ Odd ""schema"".x"."My ""Table"".y" SET """" = NULL, "a b" = 'c''d', "$1" = '$1', "é😀" = "é😀" || '''' WHERE "Id" < 3;
                UPDATE "case_ŞEMA 😀"."tablo ç" SET "kolon ö" = 3 WHERE "kolon ö" = 1; UPDATE "case_select"."where" SET "from" = 9, "order" = 'z', "excluded" = 5, "new" = "old", "old" = "new" WHERE "from" = 1;
                UPDATE "case_select"."unnest" SET "target" = 0, "t" = "s" + 1, "ordinality" = 7; UPDATE "case_select"."full row" SET "where" = 'd' WHERE "t" IS NULL;
-               UPDATE "case_select"."a_name_of_sixty_three_bytes_which_is_the_longest_that_there_is_x"
-               SET "a_column_of_sixty_three_bytes_which_is_the_longest_that_there_iz" = 5"#,
+               UPDATE "case_select"."a_table_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+               SET "a_column_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy" = 5"#,
             r#"DELETE FROM "case_ Odd ""schema"".x"."My ""Table"".y" WHERE "Id" = 3; DELETE FROM "case_ŞEMA 😀"."tablo ç" WHERE "kolon ö" = 2;
                DELETE FROM "case_select"."where" WHERE "from" = 2; DELETE FROM "case_select"."unnest" WHERE "source" = 2;
                DELETE FROM "case_select"."full row" WHERE ctid = (SELECT min(ctid) FROM "case_select"."full row");
-               TRUNCATE "case_select"."a_name_of_sixty_three_bytes_which_is_the_longest_that_there_is_x""#,
+               TRUNCATE "case_select"."a_table_of_sixty_three_bytes_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx""#,
         ],
     },
     Case {

@@ -62,7 +62,7 @@ pub const CASES: &[Case] = &[
                 '08:00:2b:01:02:03', '08:00:2b:01:02:03:04:05', B'10101', B'1010', '(1,2)', '{1,2,3}', '[(1,2),(3,4)]', '(3,4),(1,2)', '[(0,0),(1,1)]', '((0,0),(1,1),(1,0))', '<(1,2),3>',
                 '''a b'':1A,2 c:3B ''d''''e'':4', '''a b'' & !c:*A <-> ''d''''e''', '16/B374D848', '10:20:10,14,15', '$.a[*] ? (@ > 1)', 'pg_class', 'int4[]', 'now', '+(int4,int4)', '(1,2)', true),
                (2, 'null', 'null', '', '00000000-0000-0000-0000-000000000000', '::ffff:1.2.3.4', '::/0', '00:00:00:00:00:00', '00:00:00:00:00:00:00:00', B'00000', B'', '(NaN,-Infinity)', '{0,1,-0}', '[(0,0),(0,0)]', '(0,0),(0,0)',
-                '((0,0),(1,1))', '((1,1))', '<(0,0),0>', '', '', '0/0', '1:1:', '$', '-', '-', '-', '0', '(0,0)', false), (3, '1e400', '1e400', 'text only', NULL, '1.2.3.4', '1.2.3.4/32');
+                '((0,0),(1,1))', '((1,1))', '<(0,0),0>', '', '', '0/0', '1:1:', '$', '-', '-', '-', '0', '(0,0)', false), (3, '1e400', '1e400', 'text only', NULL, '1.2.3.4', '1.2.3.4/32', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
                UPDATE other SET js = ARRAY[j, '"{,}\""', NULL], jbs = ARRAY[jb, '"{,}\""'], xs = ARRAY[x], us = ARRAY[u, NULL], ips = ARRAY[ip], pts = ARRAY[pt, '(1,1)'], bxs = ARRAY[bx, bx], tvs = ARRAY[tv], lsns = ARRAY[ls_n], bos = ARRAY[bo, NULL], bis = ARRAY[B'01'], mas = ARRAY[ma], pos = ARRAY[po];
                INSERT INTO other_full SELECT * FROM other; INSERT INTO other_full SELECT * FROM other WHERE id = 1"#,
             r#"UPDATE other SET jb = jsonb_set(jb, '{b}', '"x"') WHERE id = 1; UPDATE other SET j = '{"z":1}', x = '<b/>', tv = tv || 'more', pa = NULL WHERE id = 1; UPDATE other_full SET bo = NOT bo WHERE ctid = (SELECT min(ctid) FROM other_full WHERE id = 1)"#,
@@ -83,7 +83,7 @@ pub const CASES: &[Case] = &[
             CREATE TABLE row_of (id int PRIMARY KEY, whole made_full, wholes made_full[]);",
         work: &[
             r#"INSERT INTO made_types (id, m, ms, p, q, qs, l, sh, mu, pr, prs, gp, gps, ne, nes, em, fr, fm, mr, mrs, tr, tm, ir, im, nr, tsr, dr, irs, ims, ls) VALUES
-               (1, 'cross', '{calm,NULL,"a,b","a\"b","",{},"NULL"}', 1, 2, '{1,NULL}', '{1,2}', 'abc', 'x', '(1,"a,b")', '{"(2,)",NULL,"(,\"\\\"(\")"}', '(1,x)', '{"(2,)"}',
+               (1, 'cross', '{calm,NULL,"a,b","a\"b","","{}","NULL"}', 1, 2, '{1,NULL}', '{1,2}', 'abc', 'x', '(1,"a,b")', '{"(2,)",NULL,"(,\"\\\"(\")"}', '(1,x)', '{"(2,)"}',
                 ROW('(1,"x""y")', ARRAY['(2,"{,}")'::pair, NULL], 'a"b', 'short', '[1,5)', '{"k": "v,\"w"}', 1.10)::nest, ARRAY[ROW(NULL, '{}', 'NULL', '', 'empty', NULL, 'NaN')::nest, NULL], '()',
                 '[-Infinity,1.5)', '{[1,2),[3.5,)}', '[calm,cross]', '{"[calm,cross]",empty}', '["a,b","c\"d"]', '{["a","b"),("c,","d"]}', '[1,5)', '{[1,2),[4,9)}', '(1.0,2.00]', '[-infinity,infinity]', '[2026-01-01,)', '{"[1,2)",empty}', '{"{[1,2)}","{}"}', '{"{1,2}"}'),
                (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'y', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
@@ -102,7 +102,7 @@ pub const CASES: &[Case] = &[
             CREATE TABLE extended_full (h hstore, c citext, l ltree, cu cube); ALTER TABLE extended_full REPLICA IDENTITY FULL; CREATE TABLE by_ltree (k ltree PRIMARY KEY, v int); CREATE TABLE by_hstore (k hstore PRIMARY KEY, v int);
             CREATE TABLE by_cube (k cube PRIMARY KEY, v int);",
         work: &[
-            r#"INSERT INTO extended (id, h, c, l, lq, cu, s, i, q) VALUES (1, 'a=>1, "b c"=>NULL, "q\""=>"\\"', 'MiXed', 'Top.Science', 'Top.*{1,2}.A|B', '(1,2),(3,4)', '1.0 .. 2.50', '978-0-393-04002-9', '1&(2|!3)'), (2, '', '', '', NULL, '(0)', '<5', NULL, NULL), (3, NULL);
+            r#"INSERT INTO extended (id, h, c, l, lq, cu, s, i, q) VALUES (1, 'a=>1, "b c"=>NULL, "q\""=>"\\"', 'MiXed', 'Top.Science', 'Top.*{1,2}.A|B', '(1,2),(3,4)', '1.0 .. 2.50', '978-0-393-04002-9', '1&(2|!3)'), (2, '', '', '', NULL, '(0)', '<5', NULL, NULL); INSERT INTO extended (id) VALUES (3);
                UPDATE extended SET hs = ARRAY[h, NULL], cs = ARRAY[c, 'A,b'], ls = ARRAY[l], cus = ARRAY[cu];
                INSERT INTO extended_full SELECT h, c, l, cu FROM extended; INSERT INTO extended_full VALUES ('a=>1', 'mixed'), ('a=>1', 'MIXED'); INSERT INTO by_ltree VALUES ('a.b', 1), ('a', 2), ('', 3); INSERT INTO by_hstore VALUES ('a=>1,b=>2', 1), ('', 2); INSERT INTO by_cube VALUES ('(1,2)', 1), ('(1,2),(1,2)', 2) ON CONFLICT DO NOTHING"#,
             "UPDATE extended SET h = h || 'z=>9', c = 'mIXED' WHERE id = 1; UPDATE extended_full SET l = 'x' WHERE c::text = 'MIXED'; UPDATE by_ltree SET v = 9 WHERE k = 'a.b'; UPDATE by_ltree SET k = 'a.c' WHERE k = 'a'; UPDATE by_hstore SET v = 9; UPDATE by_cube SET v = 9",
