@@ -107,7 +107,10 @@ impl Field {
     pub fn dumps(&self) -> (String, String) {
         let by = postgres_folder_of(self.pair.newer());
         let World { name, source, target } = &self.world;
-        let dump = |server: &Postgres| unnamed(&server.dump_by(&by, name));
+        let dump = |server: &Postgres| match self.pair.source == self.pair.target {
+            true => unnamed(&server.dump_by(&by, name)),
+            false => server.rows_by(&by, name),
+        };
         (dump(&source.server), dump(&target.server))
     }
 

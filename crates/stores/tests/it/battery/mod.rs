@@ -7,3 +7,4 @@
 mod case;
 mod cases;
 mod ground;
+mod orders;
