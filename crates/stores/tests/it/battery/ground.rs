@@ -100,7 +100,7 @@ impl Field {
 
     /// Ends a link that has applied everything that is committed now.
     pub async fn end(&self, link: Link) {
-        self.world.caught_up(&link).await;
+        self.caught_up(&link).await;
         link.stop().await;
     }
 
@@ -134,8 +134,10 @@ impl Field {
         self.world.source.run(&sql).await;
     }
 
-    /// Waits, for as long as the default patience, until the source's end is reached.
+    /// Waits until everything that is committed now is applied.
     pub async fn caught_up(&self, link: &Link) {
+        // What was committed without waiting for the disk is flushed by this one.
+        self.world.source.run("SELECT pg_logical_emit_message(true, 'test', 'flush')").await;
         let end = self.world.source_end().await;
         let reached = link.drain_to(end, LONG * 4).await;
         reached.unwrap_or_else(|e| panic!("{:?}: {e}: {:?}", self.pair, link.status()));

@@ -8,3 +8,6 @@ mod case;
 mod cases;
 mod ground;
 mod orders;
+mod random;
+mod reader;
+mod seed;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a table is after some changes, and every change that may come next.
 trait Play: Clone {
-    /// The change as SQL on keys `base + 1` and `base + 2`, and what the table is then.
-    fn next(&self, base: u32) -> Vec<(String, Self)>;
+    /// The change as SQL on the keys `@1` and `@2`, and what the table is then.
+    fn next(&self) -> Vec<(String, Self)>;
 }
 
 /// Which of two keys are there. Each table of `SCHEMA` goes the same way.
@@ -20,7 +20,7 @@ const SCHEMA: &str = "
     CREATE TABLE full_key (k int PRIMARY KEY, v int, w int, big text);
     ALTER TABLE full_key REPLICA IDENTITY FULL;
     CREATE TABLE alike (k numeric PRIMARY KEY, v int, w int, big text);
-    CREATE TABLE texts (k text, l text, v int, w int, big text, PRIMARY KEY (l, k));
+    CREATE TABLE texts (k text, l text, v int, w int, big text, PRIMARY KEY (k, l));
     CREATE TABLE later (k int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, v int, w int, big text);
     ALTER TABLE later REPLICA IDENTITY FULL;
     CREATE SEQUENCE step;
@@ -35,17 +35,17 @@ const LARGE: &str = "repeat(md5(nextval('step')::text), 70)";
 const TABLES: [&str; 6] = ["plain", "whole", "full_key", "alike", "texts", "later"];
 
 /// A key as the table writes it: one number is written in several ways, by turns.
-fn written_key(table: &str, key: u32) -> String {
+fn written_key(table: &str, key: usize) -> String {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     match table {
-        "alike" => format!("{key}.{}", "0".repeat(TURN.fetch_add(1, Ordering::Relaxed) % 3)),
-        "texts" => format!("'{key}'"),
-        _ => key.to_string(),
+        "alike" => format!("@{key}.{}", "0".repeat(TURN.fetch_add(1, Ordering::Relaxed) % 3)),
+        "texts" => format!("'@{key}'"),
+        _ => format!("@{key}"),
     }
 }
 
 /// One change of each table.
-fn each(template: &str, key: u32, other: u32) -> String {
+fn each(template: &str, key: usize, other: usize) -> String {
     let one = |table: &&str| {
         template
             .replace("LARGE", LARGE)
@@ -59,10 +59,10 @@ fn each(template: &str, key: u32, other: u32) -> String {
 }
 
 impl Play for Keys {
-    fn next(&self, base: u32) -> Vec<(String, Self)> {
+    fn next(&self) -> Vec<(String, Self)> {
         let mut changes = Vec::new();
         for (i, here) in self.0.into_iter().enumerate() {
-            let (key, other) = (base + 1 + i as u32, base + 2 - i as u32);
+            let (key, other) = (1 + i, 2 - i);
             let with = |there: [bool; 2], sql: &str| (each(sql, key, other), Keys(there));
             let mut toggled = self.0;
             toggled[i] = !here;
@@ -104,10 +104,9 @@ fn each_held(template: &str) -> String {
 }
 
 impl Play for Held {
-    fn next(&self, base: u32) -> Vec<(String, Self)> {
+    fn next(&self) -> Vec<(String, Self)> {
         let mut changes = Vec::new();
         for i in 0..2 {
-            let key = base + 1 + i as u32;
             for value in [None, Some('a'), Some('b')] {
                 let taken = value.is_some() && self.0[1 - i] == Some(value);
                 if taken || self.0[i] == Some(value) {
@@ -115,13 +114,13 @@ impl Play for Held {
                 }
                 let written = value.map_or("NULL".to_owned(), |value| format!("'{value}'"));
                 let sql = match self.0[i] {
-                    None => format!("INSERT INTO TABLE VALUES ({key}, {base}, {written});"),
-                    Some(_) => format!("UPDATE TABLE SET s = {written} WHERE k = {key};"),
+                    None => format!("INSERT INTO TABLE VALUES (@{}, @0, {written});", i + 1),
+                    Some(_) => format!("UPDATE TABLE SET s = {written} WHERE k = @{};", i + 1),
                 };
                 changes.push((each_held(&sql), self.with(i, Some(value))));
             }
             if self.0[i].is_some() {
-                let sql = format!("DELETE FROM TABLE WHERE k = {key};");
+                let sql = format!("DELETE FROM TABLE WHERE k = @{};", i + 1);
                 changes.push((each_held(&sql), self.with(i, None)));
             }
         }
@@ -137,41 +136,35 @@ impl Held {
     }
 }
 
-/// Every order of `length` changes, each as a list of transactions: `cut` says after which
-/// changes a transaction ends.
+/// Every order of `length` changes, each in as many ways as there are cuts: a cut has a bit for
+/// each change after which a transaction ends. Each has keys of its own.
 fn orders<P: Play>(start: &P, length: u32, base: &mut u32, cuts: &[u32]) -> Vec<String> {
+    let mut paths = vec![(Vec::<String>::new(), start.clone())];
+    for _ in 0..length {
+        let longer = |(path, state): &(Vec<String>, P)| {
+            let path = path.clone();
+            let next = state.next().into_iter();
+            next.map(move |(sql, state)| ([path.clone(), vec![sql]].concat(), state))
+                .collect::<Vec<_>>()
+        };
+        paths = paths.iter().flat_map(longer).collect();
+    }
     let mut all = Vec::new();
-    for cut in cuts {
-        let mut paths = vec![Vec::<usize>::new()];
-        for _ in 0..length {
-            paths = paths.iter().flat_map(|path| longer(start, path)).collect();
-        }
-        for path in paths {
-            *base += 10;
-            all.push(written(start, &path, *base, *cut));
-        }
+    for (path, cut) in paths.iter().flat_map(|(path, _)| cuts.iter().map(move |cut| (path, cut))) {
+        *base += 10;
+        let after = |(number, sql): (usize, &String)| match cut >> number & 1 {
+            1 => format!("{sql}COMMIT;BEGIN;"),
+            _ => sql.clone(),
+        };
+        let changes: String = path.iter().enumerate().map(after).collect();
+        all.push(on_keys(&format!("BEGIN;{changes}COMMIT;"), *base));
     }
     all
 }
 
-fn longer<P: Play>(start: &P, path: &[usize]) -> Vec<Vec<usize>> {
-    let state = path.iter().fold(start.clone(), |state, i| state.next(0).swap_remove(*i).1);
-    let count = state.next(0).len();
-    (0..count).map(|i| [path, &[i]].concat()).collect()
-}
-
-fn written<P: Play>(start: &P, path: &[usize], base: u32, cut: u32) -> String {
-    let mut state = start.clone();
-    let mut sql = "BEGIN;".to_owned();
-    for (number, i) in path.iter().enumerate() {
-        let (change, next) = state.next(base).swap_remove(*i);
-        sql += &change;
-        if cut >> number & 1 == 1 {
-            sql += "COMMIT;BEGIN;";
-        }
-        state = next;
-    }
-    sql + "COMMIT;"
+fn on_keys(sql: &str, base: u32) -> String {
+    let key = |n: u32| (base + n).to_string();
+    sql.replace("@0", &key(0)).replace("@1", &key(1)).replace("@2", &key(2))
 }
 
 async fn play(field: &Field, orders: Vec<String>) {
@@ -193,16 +186,15 @@ async fn every_order_of_three_changes_of_two_keys_arrives() {
     let mut all = orders(&nothing, 3, &mut base, &[0b00, 0b01, 0b10, 0b11]);
     let from = base;
     let some = orders(&one, 3, &mut base, &[0b00, 0b01, 0b10, 0b11]);
-    let begin: String = (from / 10 + 1..=base / 10)
-        .map(|n| {
-            each("INSERT INTO TABLE (COLUMNS, big) VALUES (LEADKEY, 0, LARGE);", n * 10 + 1, 0)
-        })
-        .collect();
+    let insert = each("INSERT INTO TABLE (COLUMNS, big) VALUES (LEADKEY, 0, LARGE);", 1, 2);
+    let begin: String =
+        (from / 10 + 1..=base / 10).map(|number| on_keys(&insert, number * 10)).collect();
     all.push(format!("BEGIN;{begin}COMMIT;"));
     all.extend(some);
     all.extend(orders(&Held([None, None]), 4, &mut base, &[0b000, 0b010, 0b111]));
-    println!("{} orders", all.len());
+    let (count, start) = (all.len(), std::time::Instant::now());
     play(&field, all).await;
+    println!("{count} orders, played within {:?}", start.elapsed());
     let start = std::time::Instant::now();
     let link = field.streaming().await;
     field.caught_up(&link).await;
