@@ -6,7 +6,10 @@
 
 mod case;
 mod cases;
+mod child;
 mod ground;
+mod kills;
+mod large;
 mod orders;
 mod random;
 mod reader;
