@@ -4,7 +4,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test soak bench build lint fmt parts clean
 
-# Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed)
+# Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
+# make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
 ARGS ?=
 
 help: ## Show this list

@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
 # What `make soak` does: installs what is missing, builds, and runs the lab again and again.
+#
+#   scripts/soak.sh [RUNS] [FIRST_SEED]   the lab, each run with another seed
+#   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
+#                                         random transactions, ten million rows; each prints its
+#                                         seed, and MAINSTAY_SEED=N in front plays that again
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+
+if [ "${1:-}" = link ]; then
+    shift
+    scripts/parts.sh compiler nextest postgres postgres-15 postgres-17 >&2
+    exec cargo nextest run --profile soak --package mainstay-stores --locked "$@"
+fi
 
 scripts/parts.sh compiler postgres >&2
 cargo build --package mainstay --locked

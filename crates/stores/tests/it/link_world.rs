@@ -24,7 +24,7 @@ impl Side {
         let client = server.create_database(name).await;
         // The user's own schema, which comes first otherwise, has its name: `mainstay`.
         client.batch_execute("SET search_path = public").await.unwrap();
-        client.batch_execute(schema).await.unwrap_or_else(|e| panic!("{schema}: {e:?}"));
+        client.batch_execute(schema).await.unwrap_or_else(|e| panic!("{e:?}: {schema}"));
         let endpoint = server.endpoint(name);
         setup::prepare(&endpoint).await.unwrap();
         Self { server, client, endpoint }
@@ -66,11 +66,17 @@ pub struct World {
 
 /// Killed servers keep what the kernel has of their files, so that no disk is waited for.
 pub async fn server() -> Arc<Postgres> {
-    let start = || Postgres::start(Options::default().fsync(false));
+    server_with(Options::default()).await
+}
+
+pub async fn server_with(options: Options) -> Arc<Postgres> {
+    let start = || Postgres::start(options.fsync(false));
     let server = Arc::new(tokio::task::spawn_blocking(start).await.unwrap());
     // Each login costs thousands of rounds otherwise, and tests make many.
-    let password = "SET scram_iterations = 1; ALTER ROLE mainstay PASSWORD \
-                    'a password of tests only'";
+    // PostgreSQL 15 does not know the setting.
+    let password = "SELECT set_config(name, '1', false) FROM pg_settings \
+                    WHERE name = 'scram_iterations'; \
+                    ALTER ROLE mainstay PASSWORD 'a password of tests only'";
     server.client("postgres").await.batch_execute(password).await.unwrap();
     server
 }
@@ -108,6 +114,21 @@ impl World {
         let source = Side::create(Arc::clone(east), name, schema).await;
         let target = Side::create(Arc::clone(west), name, "").await;
         Self { name: name.to_owned(), source, target }
+    }
+
+    /// The same source, and a target that is prepared and has no table, as before the first copy.
+    pub async fn with_empty_target(self) -> Self {
+        let Self { name, source, target } = self;
+        let server = target.server;
+        drop(target.client);
+        let admin = server.client("postgres").await;
+        let anew = format!("DROP DATABASE {name} WITH (FORCE)");
+        admin.batch_execute(&anew).await.unwrap();
+        let slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                     WHERE database = current_database()";
+        source.run(slots).await;
+        let target = Side::create(server, &name, "").await;
+        Self { name, source, target }
     }
 
     pub fn spec(&self) -> LinkSpec {

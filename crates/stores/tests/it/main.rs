@@ -3,6 +3,8 @@
 //! `cfg(test)` tells the lints that helpers of tests are tests too.
 
 #[cfg(test)]
+mod battery;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod compare;

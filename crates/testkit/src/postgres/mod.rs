@@ -136,6 +136,13 @@ impl Postgres {
         dump::dump(self.program(installation, "pg_dump"), database)
     }
 
+    /// The same without definitions: unequal majors write the text of a view each in its own way.
+    pub fn rows_by(&self, installation: &Path, database: &str) -> String {
+        let mut pg_dump = self.program(installation, "pg_dump");
+        pg_dump.arg("--data-only");
+        dump::dump(pg_dump, database)
+    }
+
     /// "Immediate" shutdown: no checkpoint; the next start recovers from the write-ahead log.
     pub fn stop_immediate(&mut self) {
         self.server.take().into_iter().for_each(Server::stop_immediate);

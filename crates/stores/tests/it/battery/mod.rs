@@ -1,0 +1,16 @@
+//! The link's battery: everything that PostgreSQL can do, on real servers of each major and
+//! between unequal ones, judged by one `pg_dump` of both sides.
+//!
+//! What chance decides is drawn from a seed, which each run prints: `MAINSTAY_SEED=7` plays it
+//! again. The long forms, which `make soak` runs, are named `…::soak_…`.
+
+mod case;
+mod cases;
+mod child;
+mod ground;
+mod kills;
+mod large;
+mod orders;
+mod random;
+mod reader;
+mod seed;
