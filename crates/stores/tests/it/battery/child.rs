@@ -5,7 +5,7 @@
 use super::ground::Field;
 use mainstay_core::estate::{PostgresEndpoint, PostgresTls};
 use mainstay_core::{ApplicationName, Epoch, Secret, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, LinkSpec};
+use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -43,6 +43,8 @@ fn spec(told: &str) -> LinkSpec {
         source: endpoint(source),
         target: endpoint(target),
         epoch: Epoch::new(1),
+        durability: Durability::EachCommit,
+        spool: std::env::temp_dir(),
         tools: PathBuf::from(tools),
     }
 }
