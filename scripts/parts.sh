@@ -7,6 +7,7 @@
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
 #   scripts/parts.sh all         all of these
 #   scripts/parts.sh wrk         makes sure that the load generator of `make bench` is there
+#   scripts/parts.sh pgcopydb    makes sure that the copier that `make bench-postgres` compares with is there
 #   scripts/parts.sh root        prints the cache's folder
 #
 # The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
@@ -168,6 +169,10 @@ wrk() {
     type -P wrk >/dev/null || apt_install wrk
 }
 
+pgcopydb() {
+    type -P pgcopydb >/dev/null || apt_install pgcopydb
+}
+
 fetch_nextest() {
     local sha work
     sha=${NEXTEST_SHA256[$(uname -m)]:-}
@@ -198,13 +203,13 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | wrk) "$part" ;;
+        rust | compiler | nextest | postgres | wrk | pgcopydb) "$part" ;;
         all)
             rust
             compiler
             nextest
             postgres
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, wrk, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, all, wrk, pgcopydb, root" ;;
     esac
 done

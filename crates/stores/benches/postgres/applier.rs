@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 pub enum Applier {
     Native(Native),
-    Mainstay(Mainstay),
+    Mainstay(Box<Mainstay>),
 }
 
 /// What a run used, from the start of applying.
@@ -52,7 +52,7 @@ impl Applier {
         mainstay.go(servers, true).await?;
         mainstay.copied(servers).await?;
         mainstay.halt().await?;
-        Ok(Applier::Mainstay(mainstay))
+        Ok(Applier::Mainstay(Box::new(mainstay)))
     }
 
     /// Begins to apply.
