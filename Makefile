@@ -2,14 +2,18 @@
 # what to type when they may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test soak bench build lint fmt parts clean
+.PHONY: help lab test soak bench bench-postgres build lint fmt parts clean
 
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
+<<<<<<< HEAD
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
+=======
+# make bench-postgres ARGS="--only inserts"
+>>>>>>> h-bench
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: ## Kill a site and bring the application back: two sites and a witness on this machine
 	@scripts/lab.sh $(ARGS)
@@ -22,6 +26,9 @@ soak: ## The lab 20 times, each with another seed, until one run misses an objec
 
 bench: ## Measure what the gate costs, in a release build
 	@scripts/bench.sh
+
+bench-postgres: ## Measure the PostgreSQL link beside PostgreSQL's own replication: 20 minutes
+	@scripts/bench-postgres.sh $(ARGS)
 
 build: ## Build the binary: target/debug/mainstay
 	@scripts/parts.sh compiler

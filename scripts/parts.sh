@@ -8,6 +8,7 @@
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
 #   scripts/parts.sh all         all of these
 #   scripts/parts.sh wrk         makes sure that the load generator of `make bench` is there
+#   scripts/parts.sh pgcopydb    makes sure that the copier that `make bench-postgres` compares with is there
 #   scripts/parts.sh root        prints the cache's folder
 #
 # The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
@@ -195,6 +196,10 @@ wrk() {
     type -P wrk >/dev/null || apt_install wrk
 }
 
+pgcopydb() {
+    type -P pgcopydb >/dev/null || apt_install pgcopydb
+}
+
 fetch_nextest() {
     local sha work
     sha=${NEXTEST_SHA256[$(uname -m)]:-}
@@ -225,7 +230,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | wrk) "$part" ;;
+        rust | compiler | nextest | postgres | wrk | pgcopydb) "$part" ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -235,6 +240,6 @@ for part in "${@:-all}"; do
             older_postgres 15
             older_postgres 17
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, all, wrk, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, all, wrk, pgcopydb, root" ;;
     esac
 done

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 pub enum Applier {
     Native(Native),
-    Mainstay(Mainstay),
+    Mainstay(Box<Mainstay>),
 }
 
 /// What a run used, from the start of applying.
@@ -52,7 +52,7 @@ impl Applier {
         mainstay.go(servers, true).await?;
         mainstay.copied(servers).await?;
         mainstay.halt().await?;
-        Ok(Applier::Mainstay(mainstay))
+        Ok(Applier::Mainstay(Box::new(mainstay)))
     }
 
     /// Begins to apply.
@@ -142,14 +142,16 @@ impl fmt::Display for Applier {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.link.map_or(0.0, |(cpu, _)| cpu);
+        let all = self.walsender + self.apply + link;
         write!(
             f,
-            "CPU of walsender {:.2} s, of the applying sessions {:.2} s",
+            "CPU {all:.2} s (walsender {:.2}, at the target {:.2}",
             self.walsender, self.apply
         )?;
         match self.link {
-            None => Ok(()),
-            Some((cpu, memory)) => write!(f, ", of the link {cpu:.2} s; its memory {memory:.0} MB"),
+            None => write!(f, ")"),
+            Some((cpu, memory)) => write!(f, ", link {cpu:.2}), the link's memory {memory:.0} MB"),
         }
     }
 }

@@ -121,9 +121,10 @@ pub async fn run() -> Outcome<()> {
 fn input_ends() -> tokio::sync::oneshot::Receiver<()> {
     let (ended, wait) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let rest = std::io::stdin().lock().read_line(&mut String::new());
+        // Nothing more is said: a line, an error and the end all mean that the parent has gone.
+        let _ = std::io::stdin().lock().read_line(&mut String::new());
         // Nobody waits any more when the link has stopped by itself.
-        let _ = ended.send(drop(rest));
+        let _ = ended.send(());
     });
     wait
 }

@@ -32,23 +32,33 @@ fn main() -> Outcome<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Outcome<()> {
-    let mut report = Report::to_file(arguments.json.clone());
+    let mut report = Report::to_file(arguments.json.clone())?;
     let sizes = arguments.sizes();
     if arguments.wants_any(&backlog::NAMES) {
-        let servers = Servers::start()?;
+        let servers = servers(&mut report).await?;
         backlog::run(&servers, &sizes, arguments, &mut report).await?;
     }
     if arguments.wants(large::NAME) {
-        large::run(&Servers::start()?, &sizes, &mut report).await?;
+        let servers = servers(&mut report).await?;
+        large::run(&servers, &sizes, &mut report).await?;
     }
     if arguments.wants(steady::NAME) {
-        steady::run(&Servers::start()?, &sizes, &mut report).await?;
+        let servers = servers(&mut report).await?;
+        steady::run(&servers, &sizes, &mut report).await?;
     }
     if arguments.wants(copy::NAME) {
-        copy::run(&Servers::start()?, &sizes, &mut report).await?;
+        let servers = servers(&mut report).await?;
+        copy::run(&servers, &sizes, &mut report).await?;
     }
     println!("{report}");
     Ok(())
+}
+
+/// New servers for each group of works: no group leaves the next one dirty buffers or history.
+async fn servers(report: &mut Report) -> Outcome<Servers> {
+    let servers = Servers::start()?;
+    report.note(servers.surroundings().await?);
+    Ok(servers)
 }
 
 fn progress(what: &str) {

@@ -22,9 +22,12 @@ struct Row {
 }
 
 impl Report {
-    /// The file is written anew with each figure, so that a run that is cut off leaves what it had.
-    pub fn to_file(json: Option<PathBuf>) -> Self {
-        Self { rows: Vec::new(), notes: Vec::new(), json }
+    /// The file is written anew now and with each figure: a run that is cut off leaves what it
+    /// had, and nothing of the run before.
+    pub fn to_file(json: Option<PathBuf>) -> Outcome<Self> {
+        let report = Self { rows: Vec::new(), notes: Vec::new(), json };
+        report.save()?;
+        Ok(report)
     }
 
     /// More is better.

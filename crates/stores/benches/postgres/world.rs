@@ -44,6 +44,23 @@ impl Servers {
         Ok(servers)
     }
 
+    /// What else decides about the figures: how busy the machine is, and how fast its disk.
+    pub async fn surroundings(&self) -> Outcome<String> {
+        const COMMITS: u32 = 200;
+        let client = self.target.client("postgres").await;
+        let start = Instant::now();
+        for _ in 0..COMMITS {
+            client.simple_query("SELECT pg_logical_emit_message(true, 'bench', '')").await?;
+        }
+        let commit = start.elapsed().as_secs_f64() * 1e3 / f64::from(COMMITS);
+        let load = std::fs::read_to_string("/proc/loadavg")?;
+        let load = load.split(' ').next().unwrap_or_default();
+        let processors = std::thread::available_parallelism()?;
+        Ok(format!(
+            "before the work: {processors} processors, load {load}, a durable commit {commit:.2} ms"
+        ))
+    }
+
     pub fn create_source(&self, database: &str, schema: &str) -> Outcome<()> {
         create(&self.source, database)?;
         psql(&self.source, database, "CREATE TABLE marker (n bigint PRIMARY KEY)")?;
