@@ -209,10 +209,12 @@ async fn cut(world: &World) {
 async fn a_target_that_has_the_tables_but_no_rows_is_filled(servers: &Servers) {
     let schema = "CREATE TYPE mood AS ENUM ('calm', 'cross');
                   CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-                                  twice bigint GENERATED ALWAYS AS (id * 2) STORED, moods mood[])";
+                                  twice bigint GENERATED ALWAYS AS (id * 2) STORED, moods mood[]);
+                  CREATE TABLE child (t bigint REFERENCES t)";
     let world = servers.world("tables", schema).await;
     world.target.run(schema).await;
     world.source.run("INSERT INTO t (moods) VALUES ('{calm,cross}'), (NULL)").await;
+    world.source.run("INSERT INTO child SELECT id FROM t").await;
     let link = world.streaming().await;
     world.source.run("INSERT INTO t (moods) VALUES ('{cross}')").await;
     world.caught_up(&link).await;

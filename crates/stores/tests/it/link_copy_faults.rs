@@ -2,6 +2,7 @@
 //! end, and no table that was recorded as copied was copied again.
 
 use crate::link_world::{LONG, World, streaming};
+use mainstay_core::LinkPhase;
 use mainstay_stores::postgres::link::{self, CopyPlan, Link};
 use mainstay_testkit::wait_for;
 use std::collections::BTreeMap;
@@ -145,19 +146,25 @@ async fn a_first_copy_whose_connections_are_cut_at_random_moments_goes_on() {
     let world = World::start(&format!("{SCHEMA}{SLOW}")).await;
     let load = Load::start(&world).await;
     let link = start(&world);
-    let (mut known, mut cut) = (BTreeMap::new(), 0);
-    for round in 0..10 {
+    let mut known = BTreeMap::new();
+    for round in 0..8 {
+        let side = if round % 2 == 0 { &world.source } else { &world.target };
+        let ours = format!("SELECT count(*)::text FROM pg_stat_activity WHERE {OURS}");
+        wait_for("the link is at work", LONG, async || {
+            let status = link.status();
+            assert!(!matches!(status.phase, LinkPhase::Stopped { .. }), "{status:?}");
+            side.text(&ours).await != "0"
+        })
+        .await;
         // The moment of the cut is what is tried; later ones let the copy come further.
-        tokio::time::sleep(random_millis(100 + round * 50)).await;
-        let kill = format!(
+        tokio::time::sleep(random_millis(50 + round * 40)).await;
+        let cut = format!(
             "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE {OURS}"
         );
-        let side = if round % 2 == 0 { &world.source } else { &world.target };
-        cut += side.text(&kill).await.parse::<u32>().unwrap();
+        println!("{} sessions are cut", side.text(&cut).await);
         assert_kept(&world, &mut known).await;
     }
-    println!("{cut} sessions were cut; copied before the end: {known:?}");
-    assert!(cut >= 5, "{cut} sessions were cut");
+    println!("copied before the end: {known:?}");
     streaming(&link).await;
     assert_kept(&world, &mut known).await;
     link.stop().await;

@@ -180,10 +180,14 @@ async fn run(mut command: Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<_> = complaint.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = lines[lines.len().saturating_sub(4)..].join("; ");
-    Err(format!("{program} failed: {last}"))
+    Err(format!("{program} failed: {}", complaint(&String::from_utf8_lossy(&output.stderr))))
+}
+
+/// The end of what a program wrote, without the query, which can be longer than all the rest.
+fn complaint(written: &str) -> String {
+    let said = written.lines().take_while(|line| !line.contains("detail: Query was:"));
+    let lines: Vec<_> = said.filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(4)..].join("; ")
 }
 
 /// A folder that only this user can enter, gone when dropped.
@@ -216,6 +220,16 @@ mod tests {
         let body = "CREATE FUNCTION f() AS $$\n\\restrict b\nSET transaction_timeout = 0;\n$$;\n";
         assert_eq!(for_server(script, 16), body);
         assert_eq!(for_server(script, 17), format!("SET transaction_timeout = 0;\n{body}"));
+    }
+
+    #[test]
+    fn a_complaint_is_told_without_the_query() {
+        let written = "pg_dump: error: query failed: FATAL:  terminating connection\n\
+                       server closed the connection unexpectedly\n\n\
+                       pg_dump: detail: Query was: SELECT a,\nb,\nc,\nd,\ne";
+        let expected = "pg_dump: error: query failed: FATAL:  terminating connection; \
+                        server closed the connection unexpectedly";
+        assert_eq!(complaint(written), expected);
     }
 
     #[test]
