@@ -90,9 +90,9 @@ pub(super) async fn fill(
             |column: &String| now.contains_key(column) && now.get(column) != had.get(column);
         if let Some(column) = table.unequal.iter().find(|column| is_new(column)) {
             return Ok(Some(format!(
-                "it gave each old row of {}.{} its own value of the new column {column}, and \
-                 those values were not sent; add such a column without a default, fill it with \
-                 UPDATE, then set the default",
+                "it gave each old row of {}.{} its own value of the new column {column}, which was \
+                 not sent; the same at the target by hand, and afterwards an UPDATE of {column} in \
+                 all rows at the source, makes them equal",
                 table.schema, table.table
             )));
         }
