@@ -199,7 +199,9 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
         let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
         match &link.status.phase {
             LinkPhase::Stopped { code, reason } => {
-                push(found, format!("{name} stopped: {reason}"), format!("see {code}"));
+                let named = format!("{}/{}", application.spec.name, link.store);
+                let advice = format!("see {code}; when mended: mainstay link continue {named}");
+                push(found, format!("{name} stopped: {reason}"), advice);
             }
             LinkPhase::Disconnected { reason } => {
                 push(found, format!("{name} is disconnected: {reason}"), "it tries by itself");

@@ -251,10 +251,7 @@ async fn what_the_link_makes_is_not_told_on(servers: &Servers) {
 
 async fn a_database_prepared_before_learns_to_tell(servers: &Servers) {
     let world = servers.world("before", SCHEMA).await;
-    let forget = "DO $$ DECLARE name text; BEGIN \
-         FOR name IN SELECT evtname FROM pg_event_trigger WHERE evtname LIKE '\\_mainstay%' LOOP \
-         EXECUTE format('DROP EVENT TRIGGER %I', name); END LOOP; END $$; \
-         DROP TABLE mainstay.schema_token, mainstay.schema_skip";
+    let forget = "DROP SCHEMA mainstay CASCADE";
     world.source.run(forget).await;
     let link = world.link();
     mainstay_stores::postgres::setup::prepare(&world.source.endpoint).await.unwrap();

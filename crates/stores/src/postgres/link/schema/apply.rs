@@ -1,13 +1,16 @@
 //! One schema change, made at the target in the transaction that is open there.
 
+use super::lexer::Kind;
 use super::message::{SchemaChange, Told};
 use super::plan::{Plan, plan};
-use super::run::run;
+use super::run::{Failed, run};
 use super::statement::Statement;
+use super::volatile::Fill;
 use super::{find, skip, volatile};
 use crate::postgres::link::LinkSpec;
 use crate::postgres::link::failure::{LinkError, heals};
 use crate::postgres::link::sql::Sql;
+use std::collections::BTreeMap;
 
 /// Characters of a statement that people are shown.
 const SHOWN: usize = 300;
@@ -56,23 +59,44 @@ async fn make(
         return Ok(Some(why));
     }
     let before = volatile::before(sql, told).await?;
-    if let Err(failed) = run(sql, told, text).await {
-        return match &failed.sqlstate {
-            Some(code) if !heals(code) => Ok(Some(failed.why)),
-            _ => Err(LinkError::Sql {
-                place: sql.place().to_owned(),
-                doing: "make a schema change".to_owned(),
-                why: failed.why,
-                sqlstate: failed.sqlstate,
-            }),
-        };
+    if let Err(failed) = run(sql, &told.role, &told.settings, text).await {
+        return judged(sql, failed).map(Some);
     }
-    volatile::fill(sql, told, &before).await
+    let fill = match volatile::fill(sql, told, &before).await? {
+        Fill::Impossible(why) => return Ok(Some(why)),
+        Fill::By(updates) => updates,
+    };
+    for update in fill {
+        // The values are written as this session writes them. Constraints may call functions of
+        // the application, so this needs the author's rights too.
+        if let Err(failed) = run(sql, &told.role, &BTreeMap::new(), &update).await {
+            return judged(sql, failed).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Why a statement was refused for good; an error when it may be accepted later.
+fn judged(sql: &Sql, failed: Failed) -> Result<String, LinkError> {
+    match &failed.sqlstate {
+        Some(code) if !may_pass(code) => Ok(failed.why),
+        _ => Err(LinkError::Sql {
+            place: sql.place().to_owned(),
+            doing: "make a schema change".to_owned(),
+            why: failed.why,
+            sqlstate: failed.sqlstate,
+        }),
+    }
+}
+
+/// Whether the statement may be accepted later. Here nobody else uses the objects and settings of
+/// this session: what is "in use" or "not in the state for it" stays so.
+fn may_pass(code: &str) -> bool {
+    heals(code) && !matches!(code, "55000" | "55006")
 }
 
 /// Shortened, and without constants where one of them could be a secret.
 fn shown(statement: &Statement) -> String {
-    use super::lexer::Kind;
     const SECRETIVE: [&str; 4] = ["PASSWORD", "OPTIONS", "CONNECTION", "SECRET"];
     let upper = statement.sql.to_ascii_uppercase();
     let secretive = SECRETIVE.iter().any(|word| upper.contains(word));

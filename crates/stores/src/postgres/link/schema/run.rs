@@ -1,10 +1,10 @@
 //! Running a statement at the target as it was run at the source: with the rights and the settings
 //! of the one who ran it.
 
-use super::message::Told;
 use crate::postgres::link::sql::Sql;
 use crate::postgres::replication::quote_identifier;
 use crate::postgres::session::reason;
+use std::collections::BTreeMap;
 
 /// Under the link's session, whose user may do anything, the statement could take that user's
 /// rights back from within a function of the application. In a function that belongs to its author
@@ -41,11 +41,16 @@ impl From<tokio_postgres::Error> for Failed {
 
 /// Within the transaction; afterwards its settings are what they were. Rows that one statement
 /// changed together may wait for each other's constraints, a schema change waits for none.
-pub(super) async fn run(sql: &Sql, told: &Told, statement: &str) -> Result<(), Failed> {
+pub(super) async fn run(
+    sql: &Sql,
+    role: &str,
+    settings: &BTreeMap<String, String>,
+    statement: &str,
+) -> Result<(), Failed> {
     let client = sql.client();
     let mut wanted: Vec<(&str, &str)> = FOR_ROWS.to_vec();
-    wanted.extend(told.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let owner = quote_identifier(&told.role);
+    wanted.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let owner = quote_identifier(role);
     client
         .batch_execute(&format!(
             "SET CONSTRAINTS ALL IMMEDIATE; {MAKE}; ALTER FUNCTION {FUNCTION} OWNER TO {owner}"

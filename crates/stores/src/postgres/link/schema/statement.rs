@@ -2,6 +2,22 @@
 
 use super::lexer::{Incomplete, Kind, Token, tokens};
 
+/// Between the words of a command tag in a statement.
+const QUALITIES: [&str; 12] = [
+    "OR",
+    "REPLACE",
+    "TEMP",
+    "TEMPORARY",
+    "LOCAL",
+    "GLOBAL",
+    "UNLOGGED",
+    "UNIQUE",
+    "RECURSIVE",
+    "TRUSTED",
+    "PROCEDURAL",
+    "CONSTRAINT",
+];
+
 /// One statement, without the semicolon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -87,40 +103,18 @@ impl Statement {
             // Memberships, and rights to what is not of one database, wake no event trigger.
             "GRANT" | "REVOKE" => self.leads_with(tag) && self.is_of_an_object(),
             "COMMENT" => self.leads_with(tag) && !self.is_shared(2),
-            "SECURITY LABEL" => self.leads_with(tag),
             _ => self.leads_with(tag),
         }
     }
 
+    /// Words such as TEMP and UNIQUE are in the statement, and not in the tag.
     fn leads_with(&self, tag: &str) -> bool {
-        const QUALITIES: [&str; 10] = [
-            "OR",
-            "REPLACE",
-            "TEMP",
-            "TEMPORARY",
-            "LOCAL",
-            "GLOBAL",
-            "UNLOGGED",
-            "UNIQUE",
-            "RECURSIVE",
-            "TRUSTED",
-        ];
-        let mut words = (0..self.tokens.len()).map(|place| self.word(place)).enumerate().filter(
-            |(place, word)| {
-                let quality = QUALITIES.contains(&word.as_str())
-                    || matches!(word.as_str(), "PROCEDURAL" | "CONSTRAINT");
-                *place == 0 || !quality
-            },
-        );
-        let found = tag.split(' ').all(|wanted| words.next().is_some_and(|(_, w)| w == wanted));
-        // These tags are beginnings of longer ones.
-        let longer = match tag {
-            "CREATE OPERATOR" | "ALTER OPERATOR" | "DROP OPERATOR" => {
-                self.find(&["OPERATOR", "CLASS"], 0).or(self.find(&["OPERATOR", "FAMILY"], 0))
-            }
-            _ => None,
-        };
-        found && longer != Some(1)
+        let words = (0..self.tokens.len()).map(|place| self.word(place));
+        let mut words = words.filter(|word| !QUALITIES.contains(&word.as_str()));
+        let found = tag.split(' ').all(|wanted| words.next().is_some_and(|word| word == wanted));
+        // The tag of an operator is the beginning of those of its classes and families.
+        let longer = tag.ends_with(" OPERATOR") && matches!(&*self.word(2), "CLASS" | "FAMILY");
+        found && !longer
     }
 
     /// Where the query of `CREATE TABLE ... AS` begins.
@@ -239,6 +233,28 @@ mod tests {
             ("CREATE VIEW v AS SELECT 1", "CREATE TABLE AS"),
         ] {
             assert!(!one(sql).is(tag), "{sql}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn statements_that_were_joined_are_divided_again(
+            chosen in proptest::collection::vec((0..5usize, 0..4usize), 1..8)
+        ) {
+            const STATEMENTS: [&str; 5] = [
+                "CREATE TABLE \"a;b\" (c text DEFAULT ';''' /* ; */)",
+                "DO $do$ BEGIN PERFORM ';'; END $do$",
+                "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END",
+                r"SELECT E'\';', '\', $$;$$",
+                "CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2)",
+            ];
+            const BETWEEN: [&str; 4] = [";", " ; ;\n", "; -- ;'\n", "; /* ' /* ; */ */ "];
+            let sql: String =
+                chosen.iter().map(|(s, b)| format!("{}{}", STATEMENTS[*s], BETWEEN[*b])).collect();
+            let divided = Statement::split(&sql, false).unwrap();
+            let divided: Vec<_> = divided.into_iter().map(|one| one.sql).collect();
+            let wanted: Vec<_> = chosen.iter().map(|(s, _)| STATEMENTS[*s].to_owned()).collect();
+            proptest::prop_assert_eq!(divided, wanted);
         }
     }
 

@@ -77,30 +77,33 @@ async fn columns(sql: &Sql, table: &Defaults) -> Result<BTreeMap<String, i16>, L
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// After the statement: gives the old rows the source's values in new columns, or says why that is
-/// not possible.
-pub(super) async fn fill(
-    sql: &Sql,
-    told: &Told,
-    before: &Before,
-) -> Result<Option<String>, LinkError> {
+/// What gives old rows the source's values in new columns.
+pub(super) enum Fill {
+    /// These statements.
+    By(Vec<String>),
+    /// Nothing does; the words say why.
+    Impossible(String),
+}
+
+/// To be asked after the statement.
+pub(super) async fn fill(sql: &Sql, told: &Told, before: &Before) -> Result<Fill, LinkError> {
+    let mut updates = Vec::new();
     for (table, had) in told.defaults.iter().zip(&before.0) {
         let now = columns(sql, table).await?;
         let is_new =
             |column: &String| now.contains_key(column) && now.get(column) != had.get(column);
         if let Some(column) = table.unequal.iter().find(|column| is_new(column)) {
-            return Ok(Some(format!(
-                "it gave each old row of {}.{} its own value of the new column {column}, and \
-                 those values were not sent; add such a column without a default, fill it with \
-                 UPDATE, then set the default",
+            return Ok(Fill::Impossible(format!(
+                "it gave each old row of {}.{} its own value of the new column {column}, which was \
+                 not sent; the same at the target by hand, and afterwards an UPDATE of {column} in \
+                 all rows at the source, makes them equal",
                 table.schema, table.table
             )));
         }
-        for filled in table.filled.iter().filter(|filled| is_new(&filled.column)) {
-            sql.batch("fill a new column", &update(table, filled)).await?;
-        }
+        let filled = table.filled.iter().filter(|filled| is_new(&filled.column));
+        updates.extend(filled.map(|filled| update(table, filled)));
     }
-    Ok(None)
+    Ok(Fill::By(updates))
 }
 
 fn update(table: &Defaults, filled: &Filled) -> String {
