@@ -10,6 +10,7 @@ mod child;
 mod ground;
 mod kills;
 mod large;
+mod lost;
 mod orders;
 mod random;
 mod reader;
