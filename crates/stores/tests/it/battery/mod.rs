@@ -8,6 +8,7 @@ mod case;
 mod cases;
 mod child;
 mod ground;
+mod issued;
 mod kills;
 mod large;
 mod lost;
