@@ -44,7 +44,7 @@ pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkErro
         FROM pg_publication_tables p
         JOIN pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (p.attnames) AND a.attgenerated = ''
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ANY (p.attnames)
         LEFT JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
         LEFT JOIN pg_type e ON e.oid = t.typelem
