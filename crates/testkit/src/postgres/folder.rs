@@ -1,4 +1,4 @@
-use super::{PASSWORD, USER};
+use super::{PASSWORD, Postgres, USER};
 use crate::user::{give_to_server, run_as_server};
 use crate::watcher::Watcher;
 use std::fs::{self, File};
@@ -17,12 +17,27 @@ impl Folder {
     /// `initdb` takes 0.4 s; a cluster copied from a template would be a little faster, but all
     /// copies would have the same system identifier, by which one server is told from another.
     pub(super) fn create(installation: &Path) -> Self {
+        let folder = Self::empty();
+        folder.initdb(installation);
+        folder
+    }
+
+    /// With the cluster of a running server, set up to be its standby.
+    pub(super) fn copied(primary: &Postgres) -> Self {
+        let folder = Self::empty();
+        let mut copy = primary.bin("pg_basebackup");
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"]);
+        copy.arg(folder.data());
+        run_as_server(&mut copy);
+        run(&mut copy);
+        folder
+    }
+
+    fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("mainstay-pg-").tempdir();
         let folder = folder.expect("a temporary folder can be made");
         give_to_server(folder.path());
-        let folder = Self { _watcher: Watcher::over(folder.path()), folder };
-        folder.initdb(installation);
-        folder
+        Self { _watcher: Watcher::over(folder.path()), folder }
     }
 
     pub(super) fn path(&self) -> &Path {

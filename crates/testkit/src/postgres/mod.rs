@@ -43,6 +43,19 @@ impl Postgres {
         postgres
     }
 
+    /// A physical standby of a server that runs, which streams from it until it is promoted
+    /// (`pg_promote`). The databases, their users and passwords are the primary's.
+    ///
+    /// # Panics
+    /// As `start` does, and when the primary cannot be copied.
+    pub fn start_standby(primary: &Self) -> Self {
+        let (options, installation) = (primary.options.clone(), primary.installation.clone());
+        let folder = Folder::copied(primary);
+        let mut postgres = Self { options, installation, port: free_port(), server: None, folder };
+        postgres.start_again();
+        postgres
+    }
+
     /// Stays the same across restarts.
     pub fn port(&self) -> u16 {
         self.port

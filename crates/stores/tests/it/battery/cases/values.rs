@@ -37,11 +37,11 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
-        name: "values close to the largest that a row may hold",
+        name: "values of more than a megabyte",
         since: 15,
         schema: "CREATE TABLE large (id int PRIMARY KEY, t text, b bytea, n int)",
         work: &[
-            "INSERT INTO large VALUES (1, repeat('x', 6000000), NULL, 0), (2, NULL, decode(repeat('00ff5c', 1500000), 'hex'), 0), (3, repeat(E'\\\\\\n\"', 900000), '', 0)",
+            "INSERT INTO large VALUES (1, repeat('x', 1500000), NULL, 0), (2, NULL, decode(repeat('00ff5c', 400000), 'hex'), 0), (3, repeat(E'\\\\\\n\"', 250000), '', 0)",
             "UPDATE large SET n = 1",
             "UPDATE large SET t = t || 'y', id = id + 10 WHERE id = 1; UPDATE large SET n = 2 WHERE id = 11",
             "DELETE FROM large WHERE id = 2",
