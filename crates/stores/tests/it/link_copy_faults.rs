@@ -1,7 +1,7 @@
 //! A first copy that is cut off at any moment, under writes, goes on: both sides are equal in the
 //! end, and no table that was recorded as copied was copied again.
 
-use crate::link_world::{LONG, World, streaming};
+use crate::link_world::{LONG, World, stopped, streaming};
 use mainstay_core::LinkPhase;
 use mainstay_stores::postgres::link::{self, CopyPlan, Link};
 use mainstay_testkit::wait_for;
@@ -240,14 +240,33 @@ async fn a_table_that_was_rewritten_since_the_snapshot_is_read_from_a_newer_one(
         world.target.text(copying).await == "1"
     })
     .await;
+    let emptied = "BEGIN; CREATE TEMP TABLE kept AS SELECT * FROM loose; TRUNCATE loose;
+                   INSERT INTO loose SELECT n + 1 FROM kept; COMMIT";
+    world.source.run(emptied).await;
     world.source.run("ALTER TABLE parent ALTER v TYPE text USING v || '?'").await;
     assert!(!recorded(&world).await.contains_key("public.parent"), "it waits for the large one");
-    streaming(&link).await;
+    // The rows were read with the change in them: made again it would be made twice.
+    let (code, reason) = stopped(&link).await;
+    assert_eq!(code, "MS-PG-214", "{reason}");
+    let at = reason.split("schema change at ").nth(1).and_then(|rest| rest.split(' ').next());
+    link.stop().await;
+    let at = at.unwrap().parse().unwrap();
+    link::leave_out(&world.spec(), at, "the rows have it").await.unwrap();
+    let link = world.streaming().await;
     world.source.run(WORK).await;
     world.caught_up(&link).await;
     link.stop().await;
     assert_ne!(world.target.text("SELECT count(*)::text FROM parent").await, "0");
     world.assert_equal();
+}
+
+/// The statements that turn the capture of schema changes at the source off, or on again.
+async fn capture(world: &World, how: &str) -> String {
+    let list = format!(
+        "SELECT string_agg(format('ALTER EVENT TRIGGER %I {how}', evtname), '; ')
+         FROM pg_event_trigger WHERE evtname LIKE '\\_mainstay\\_%'"
+    );
+    world.source.text(&list).await
 }
 
 /// What a resumed copy leaves behind, made by hand: `t` is as of a later position than the rest.
@@ -283,7 +302,11 @@ async fn until_all_tables_are_as_of_one_instant_the_link_has_no_position_to_show
     assert_eq!((status.phase.name(), status.applied), ("copying", None), "{:?}", link.status());
     let left = "SELECT count(*)::text FROM mainstay.unmade";
     assert_eq!(world.target.text(left).await, "1");
+    // It is at the target already: its statement is not to travel.
+    let (off, on) = (capture(&world, "DISABLE").await, capture(&world, "ENABLE ALWAYS").await);
+    world.source.run(&off).await;
     world.source.run("ALTER TABLE u ADD FOREIGN KEY (id) REFERENCES t").await;
+    world.source.run(&on).await;
     world.source.run("INSERT INTO t VALUES (5); DELETE FROM u WHERE id = 3").await;
     drop(locker);
     streaming(&link).await;

@@ -84,6 +84,11 @@ impl SkipSet {
         !self.copied.is_empty() && self.copied.get(&table.name()).is_some_and(|at| commit_lsn < *at)
     }
 
+    /// Some tables were copied as of a later position than `at`.
+    pub fn has_newer_tables(&self, at: Lsn) -> bool {
+        self.copied.values().any(|copied| at < *copied)
+    }
+
     /// None when the table's rows are named by other columns already.
     fn add(&mut self, table: String, columns: Vec<String>, key: Key, until: Lsn) -> Option<()> {
         self.until = self.until.max(until);

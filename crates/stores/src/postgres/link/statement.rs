@@ -43,6 +43,12 @@ pub(super) enum Shape {
         set: Vec<u16>,
         nulls: Vec<u16>,
     },
+    /// The row is deleted and inserted: it has a value that PostgreSQL lets no UPDATE set. The
+    /// columns that are given, and key columns that are null.
+    Rewrite {
+        given: Vec<u16>,
+        nulls: Vec<u16>,
+    },
     Delete {
         nulls: Vec<u16>,
     },
@@ -52,7 +58,7 @@ impl Shape {
     pub fn verb(&self) -> &'static str {
         match self {
             Shape::Insert => "insert",
-            Shape::Update { .. } => "update",
+            Shape::Update { .. } | Shape::Rewrite { .. } => "update",
             Shape::Delete { .. } => "delete",
         }
     }
@@ -80,14 +86,31 @@ pub(super) fn update(
     new: &[Value],
 ) -> Result<Planned, Unplannable> {
     let before = old.map_or(new, |old| old.tuple().as_slice());
+    let rewrite = needs_rewrite(table, old, new);
     let is_set = |i: &usize| {
-        let untouched = table.columns[*i].always_identity && before[*i] == new[*i];
-        new[*i] != Value::UnchangedToast && !untouched
+        new[*i] != Value::UnchangedToast && (rewrite || !table.columns[*i].always_identity)
     };
     let set: Vec<usize> = (0..new.len()).filter(is_set).collect();
     let mut values = set.iter().map(|i| text(&new[*i])).collect::<Result<Vec<_>, _>>()?;
     let nulls = condition_values(table, before, &mut values)?;
-    Ok((Shape::Update { set: set.into_iter().map(|i| i as u16).collect(), nulls }, values))
+    let set: Vec<u16> = set.into_iter().map(|i| i as u16).collect();
+    let shape = match rewrite {
+        true => Shape::Rewrite { given: set, nulls },
+        false => Shape::Update { set, nulls },
+    };
+    Ok((shape, values))
+}
+
+/// Whether a column that is `GENERATED ALWAYS AS IDENTITY` may have taken another value. Of a
+/// column outside the key that is only known when the whole old row came.
+pub(super) fn needs_rewrite(table: &TargetTable, old: Option<&OldTuple>, new: &[Value]) -> bool {
+    let in_key = |i: &usize| matches!(&table.lookup, Lookup::Key(columns) if columns.contains(i));
+    let taken = |i: &usize| match old {
+        Some(OldTuple::Full(old)) => old[*i] != new[*i],
+        Some(OldTuple::Key(old)) => !in_key(i) || old[*i] != new[*i],
+        None => !in_key(i),
+    };
+    (0..new.len()).filter(|i| table.columns[*i].always_identity).any(|i| taken(&i))
 }
 
 pub(super) fn delete(table: &TargetTable, old: &OldTuple) -> Result<Planned, Unplannable> {
@@ -134,6 +157,7 @@ pub(super) fn sql(table: &TargetTable, shape: &Shape) -> String {
     match shape {
         Shape::Insert => insert_sql(table),
         Shape::Update { set, nulls } => update_sql(table, set, nulls),
+        Shape::Rewrite { given, nulls } => rewrite_sql(table, given, nulls),
         Shape::Delete { nulls } => {
             format!("DELETE FROM ONLY {} WHERE {}", table.quoted, condition(table, nulls, 0))
         }
@@ -166,6 +190,25 @@ fn update_sql(table: &TargetTable, set: &[u16], nulls: &[u16]) -> String {
     format!("UPDATE ONLY {} SET {} WHERE {condition}", table.quoted, assignments.join(", "))
 }
 
+fn rewrite_sql(table: &TargetTable, given: &[u16], nulls: &[u16]) -> String {
+    let value = |(i, column): (usize, &super::table::TargetColumn)| {
+        match given.iter().position(|set| usize::from(*set) == i) {
+            Some(n) => format!("${}::{}", n + 1, column.sql_type),
+            None => format!("old.{}", column.quoted),
+        }
+    };
+    let names: Vec<_> = table.columns.iter().map(|c| c.quoted.as_str()).collect();
+    let values: Vec<_> = table.columns.iter().enumerate().map(value).collect();
+    format!(
+        "WITH old AS (DELETE FROM ONLY {quoted} WHERE {} RETURNING *) \
+         INSERT INTO {quoted} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM old",
+        condition(table, nulls, given.len()),
+        names.join(", "),
+        values.join(", "),
+        quoted = table.quoted,
+    )
+}
+
 /// The condition that finds the row, with parameters after the first `used`.
 fn condition(table: &TargetTable, nulls: &[u16], used: usize) -> String {
     let whole = table.lookup == Lookup::WholeRow;
@@ -181,7 +224,8 @@ fn condition(table: &TargetTable, nulls: &[u16], used: usize) -> String {
         if whole {
             parts.push(identical(column, parameter));
         } else {
-            parts.push(format!("{} {} ${parameter}", column.quoted, column.equals));
+            let (name, equals, sql_type) = (&column.quoted, &column.equals, &column.sql_type);
+            parts.push(format!("{name} {equals} ${parameter}::{sql_type}"));
         }
     }
     let found = if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") };
@@ -237,12 +281,13 @@ mod tests {
     fn an_update_leaves_alone_what_was_not_sent() {
         let table = table(Lookup::Key(vec![0]));
         let (shape, values) = update(&table, None, &[value("1"), Value::UnchangedToast]).unwrap();
-        let expected = r#"SELECT 1 FROM ONLY "public"."t" WHERE "id" OPERATOR(pg_catalog.=) $1"#;
+        let expected =
+            r#"SELECT 1 FROM ONLY "public"."t" WHERE "id" OPERATOR(pg_catalog.=) $1::integer"#;
         assert_eq!(sql(&table, &shape), expected);
         assert_eq!(values.len(), 1);
         let (shape, values) = update(&table, None, &[value("1"), value("{}")]).unwrap();
         let expected =
-            r#"UPDATE ONLY "public"."t" SET "doc" = $1 WHERE "id" OPERATOR(pg_catalog.=) $2"#;
+            r#"UPDATE ONLY "public"."t" SET "doc" = $1 WHERE "id" OPERATOR(pg_catalog.=) $2::integer"#;
         assert_eq!(sql(&table, &shape), expected);
         assert_eq!(values.len(), 2);
     }

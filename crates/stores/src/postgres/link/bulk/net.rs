@@ -1,5 +1,6 @@
 //! What neighbouring changes of a table come to: at most one change for each row.
 
+use super::super::statement::needs_rewrite;
 use super::super::table::{Lookup, TargetTable};
 use super::super::unit::Change;
 use bytes::Bytes;
@@ -149,8 +150,11 @@ impl<'a, 't> Merger<'a, 't> {
     }
 
     fn update(&mut self, old: Option<&'a OldTuple>, new: &'a [Value]) -> Result<()> {
+        if needs_rewrite(self.table, old, new) {
+            return Err(NotMergeable);
+        }
         if let Some(old) = old {
-            self.keeps(old.tuple(), new)?;
+            self.keeps_key(old.tuple(), new)?;
         }
         let key = old.map_or(new, |old| old.tuple().as_slice());
         let Some(row) = self.row(key, Fate::Updated(Cow::Borrowed(new)))? else { return Ok(()) };
@@ -163,14 +167,10 @@ impl<'a, 't> Merger<'a, 't> {
         Ok(())
     }
 
-    /// A row that took another key, or another value where PostgreSQL accepts none by UPDATE, is
-    /// not to be merged.
-    fn keeps(&self, old: &[Value], new: &[Value]) -> Result<()> {
-        let changed = |i: usize| new[i] != Value::UnchangedToast && old[i] != new[i];
-        let identity = |i: &usize| self.table.columns[*i].always_identity && old[*i] != Value::Null;
-        let key = self.columns.iter().any(|i| changed(*i));
-        let fixed = (0..new.len()).filter(identity).any(changed);
-        if key || fixed { Err(NotMergeable) } else { Ok(()) }
+    /// A row that took another key is not to be merged.
+    fn keeps_key(&self, old: &[Value], new: &[Value]) -> Result<()> {
+        let changed = |i: &usize| new[*i] != Value::UnchangedToast && old[*i] != new[*i];
+        if self.columns.iter().any(changed) { Err(NotMergeable) } else { Ok(()) }
     }
 
     fn delete(&mut self, old: &'a [Value]) -> Result<()> {

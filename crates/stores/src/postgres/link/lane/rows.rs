@@ -82,7 +82,8 @@ impl Lane {
     /// What was worked out for the tables as they were is forgotten.
     async fn schema(&mut self, change: &SchemaChange) -> Result<(), LinkError> {
         self.settle().await?;
-        schema::apply(&self.sql, &self.spec, change).await?;
+        let rows_are_newer = self.skip.has_newer_tables(change.at);
+        schema::apply(&self.sql, &self.spec, change, rows_are_newer).await?;
         self.forget();
         Ok(())
     }
@@ -285,8 +286,10 @@ fn by_columns<'a>(
     let mut places: HashMap<Vec<u16>, usize> = HashMap::new();
     let mut groups: Vec<(Vec<u16>, Vec<Update<'a>>)> = Vec::new();
     for update in updates {
+        let key = key_columns(table);
         let is_set = |i: &usize| {
-            update.new[*i] != Value::UnchangedToast && !table.columns[*i].always_identity
+            let fixed = table.columns[*i].always_identity || key.contains(i);
+            update.new[*i] != Value::UnchangedToast && !fixed
         };
         let set: Vec<u16> =
             (0..update.new.len()).filter(is_set).map(|i| i as u16).collect();

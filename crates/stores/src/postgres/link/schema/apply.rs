@@ -15,12 +15,16 @@ use std::collections::BTreeMap;
 /// Characters of a statement that people are shown.
 const SHOWN: usize = 300;
 
+const TWICE: &str = "it writes rows anew, and the first copy, which was interrupted, may have \
+    read them afterwards: look whether the rows there have it already, and leave it out then";
+
 /// Makes the change, or leaves it out where a person decided so. Anything else is an error: the
-/// transaction has to be rolled back.
+/// transaction has to be rolled back. `rows_are_newer`: the first copy read some tables after it.
 pub(in crate::postgres::link) async fn apply(
     sql: &Sql,
     spec: &LinkSpec,
     change: &SchemaChange,
+    rows_are_newer: bool,
 ) -> Result<(), LinkError> {
     if skip::is_left_out(sql, &spec.name(), change.at).await? {
         tracing::warn!(link = %spec.name(), at = %change.at, "a schema change is left out");
@@ -37,6 +41,9 @@ pub(in crate::postgres::link) async fn apply(
     let statement = find::statement(told).map_err(|why| refused(None, why.to_string()))?;
     if let Some(why) = &told.refusal {
         return Err(refused(Some(&statement), why.clone()));
+    }
+    if told.retyped && rows_are_newer {
+        return Err(refused(Some(&statement), TWICE.to_owned()));
     }
     match plan(&told.tag, &statement) {
         Plan::Nothing => Ok(()),
