@@ -4,6 +4,7 @@
 pub mod copy;
 mod frames;
 mod login;
+mod paced;
 
 use super::connect::{self, ConnectError};
 use bytes::{Bytes, BytesMut};

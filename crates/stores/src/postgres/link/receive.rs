@@ -113,39 +113,6 @@ struct Receiver<'a> {
     clock_micros: i64,
 }
 
-/// A source that has much to send sends each change by itself. Woken for each of them, receiver
-/// and source would spend more time on that than on the changes: while there is much, changes are
-/// let come together for a millisecond.
-#[derive(Default)]
-struct Pace {
-    since: Option<Instant>,
-    wakes: u32,
-    much: bool,
-}
-
-impl Pace {
-    const SPAN: Duration = Duration::from_millis(1);
-    /// Within that span.
-    const WAKES: u32 = 8;
-    /// At one wake.
-    const MESSAGES: u32 = 32;
-
-    fn woken(&mut self, messages: u32) {
-        match self.since {
-            Some(since) if since.elapsed() < Self::SPAN => self.wakes += 1,
-            _ => (self.since, self.wakes) = (Some(Instant::now()), 1),
-        }
-        self.much = messages >= Self::MESSAGES || self.wakes >= Self::WAKES;
-    }
-
-    async fn wait_for<T>(&self, next: impl Future<Output = T>) -> T {
-        if self.much {
-            tokio::time::sleep(Self::SPAN).await;
-        }
-        next.await
-    }
-}
-
 impl Receiver<'_> {
     async fn run(&mut self, stream: ChangeStream) -> Result<std::convert::Infallible, LinkError> {
         let ChangeStream { mut reader, mut sender } = stream;
@@ -153,7 +120,6 @@ impl Receiver<'_> {
         let mut wish = shared.wish.subscribe();
         let mut due = tokio::time::interval(STATUS);
         let mut waiting: Option<Unit> = None;
-        let mut pace = Pace::default();
         loop {
             tokio::select! {
                 _ = due.tick() => {
@@ -164,20 +130,17 @@ impl Receiver<'_> {
                 Ok(()) = wish.changed() => self.tell(&mut sender).await?,
                 () = shared.sampled.notified() => self.tell(&mut sender).await?,
                 () = shared.queue.room(), if waiting.is_some() => self.push(waiting.take()),
-                next = pace.wait_for(reader.next()), if waiting.is_none() => {
+                next = reader.next(), if waiting.is_none() => {
                     let mut next = Some(next?);
-                    let mut messages = 0;
                     // What has arrived is taken at once, without looking around in between.
                     while let Some(message) = next {
                         let heard = self.heard(&reader, message)?;
                         waiting = self.message(&mut sender, heard).await?;
-                        messages += 1;
                         if waiting.is_some() && shared.queue.has_room() {
                             self.push(waiting.take());
                         }
                         next = if waiting.is_none() { reader.buffered()? } else { None };
                     }
-                    pace.woken(messages);
                     self.shared.heard(self.clock_micros, None);
                 }
             }

@@ -1,6 +1,7 @@
 //! From a TCP connection to a session that is ready for commands: TLS, start-up, password.
 
 use super::frames::{Duplex, FrameReader, FrameWriter, error_fields, split};
+use super::paced::Paced;
 use super::{Replication, ReplicationError};
 use crate::postgres::connect::{self, ConnectError, SETTINGS, place};
 use bytes::BytesMut;
@@ -32,7 +33,7 @@ pub(super) async fn open(
     what: &str,
     mode: Mode,
 ) -> Result<Replication> {
-    let socket = socket(endpoint).await?;
+    let socket = socket(endpoint, mode).await?;
     let (reader, writer) = split(&place(endpoint), socket);
     let mut login = Login { endpoint, reader, writer };
     login.start_up(what, mode).await?;
@@ -40,7 +41,7 @@ pub(super) async fn open(
     Ok(Replication { place: place(endpoint), reader: login.reader, writer: login.writer })
 }
 
-async fn socket(endpoint: &PostgresEndpoint) -> Result<Box<dyn Duplex>> {
+async fn socket(endpoint: &PostgresEndpoint, mode: Mode) -> Result<Box<dyn Duplex>> {
     let unreachable = |e: std::io::Error| ConnectError::Unreachable {
         place: place(endpoint),
         why: e.to_string(),
@@ -49,6 +50,16 @@ async fn socket(endpoint: &PostgresEndpoint) -> Result<Box<dyn Duplex>> {
     let tcp = tcp.await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
     watch_over(&tcp).map_err(unreachable)?;
+    match mode {
+        Mode::Replication => secured(endpoint, Paced::new(tcp)).await,
+        Mode::Ordinary => secured(endpoint, tcp).await,
+    }
+}
+
+async fn secured(
+    endpoint: &PostgresEndpoint,
+    tcp: impl Duplex + 'static,
+) -> Result<Box<dyn Duplex>> {
     match &endpoint.tls {
         PostgresTls::Disable => Ok(Box::new(tcp)),
         PostgresTls::VerifyFull { authority } => encrypt(endpoint, authority, tcp).await,
@@ -68,7 +79,7 @@ fn watch_over(tcp: &TcpStream) -> std::io::Result<()> {
 async fn encrypt(
     endpoint: &PostgresEndpoint,
     authority: &Path,
-    mut tcp: TcpStream,
+    mut tcp: impl Duplex + 'static,
 ) -> Result<Box<dyn Duplex>> {
     let tls = |why: String| ConnectError::Tls { place: place(endpoint), why };
     let config = connect::client_config(authority)?;
@@ -86,7 +97,7 @@ async fn encrypt(
 }
 
 /// The server answers the request with one byte, before TLS begins.
-async fn request_tls(endpoint: &PostgresEndpoint, tcp: &mut TcpStream) -> Result<()> {
+async fn request_tls(endpoint: &PostgresEndpoint, tcp: &mut impl Duplex) -> Result<()> {
     let unreachable = |e: std::io::Error| ConnectError::Unreachable {
         place: place(endpoint),
         why: e.to_string(),

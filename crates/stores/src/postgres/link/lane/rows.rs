@@ -155,10 +155,12 @@ impl Lane {
         };
         let Net { deletes, updates, inserts } = net;
         let id = source.relation.id;
+        let deletes = in_key_order(&table, deletes, |row| row);
         for rows in deletes.chunks(ROWS) {
             let arrays = keys(&table, rows).map_err(|_| self.missing(&table))?;
             self.many(id, &table, BulkShape::Delete, "delete", arrays, rows.len()).await?;
         }
+        let updates = in_key_order(&table, updates, |update| update.key);
         for (set, rows) in by_columns(&table, &updates) {
             for rows in rows.chunks(ROWS) {
                 let arrays = sets(&table, &set, rows).map_err(|_| self.missing(&table))?;
@@ -276,6 +278,22 @@ fn sets(table: &TargetTable, set: &[u16], rows: &[Update<'_>]) -> Result<Vec<Arr
     let key = |i: usize| array(table.columns[i].type_id, rows.iter().map(move |row| &row.key[i]));
     let values = set.iter().map(|i| value(usize::from(*i)));
     values.chain(key_columns(table).iter().map(|i| key(*i))).collect()
+}
+
+/// Rows whose keys are neighbours lie on neighbouring pages, often.
+fn in_key_order<'a, T>(
+    table: &TargetTable,
+    mut rows: Vec<T>,
+    tuple: impl Fn(&T) -> &'a [Value],
+) -> Vec<T> {
+    let integer = |row: &T, column: usize| match &tuple(row)[column] {
+        Value::Text(digits) => std::str::from_utf8(digits).ok()?.parse::<i64>().ok(),
+        _ => None,
+    };
+    if let Some(column) = key_columns(table).first() {
+        rows.sort_by_cached_key(|row| integer(row, *column));
+    }
+    rows
 }
 
 /// Updates by the columns that they set: a value that was not sent stays as it is.
