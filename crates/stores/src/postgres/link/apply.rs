@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How often the position is made durable when no change moves it.
 const PERSIST: Duration = Duration::from_secs(1);
 /// How often commits are made durable together.
-const TOGETHER: Duration = Duration::from_millis(100);
+const TOGETHER: Duration = Duration::from_millis(200);
 /// A session that lasted this long is not one of a series of failures.
 const LASTED: Duration = Duration::from_millis(500);
 /// A second lane is worth its while when so many changes wait.
@@ -131,7 +131,7 @@ impl Applier<'_> {
         loop {
             let now = *wish.borrow_and_update();
             if !self.order.is_empty() {
-                if !now.stop {
+                if !now.stop && !self.is_flush_due() {
                     self.start_beside(now).await?;
                 }
                 self.land(now).await?;
@@ -141,6 +141,9 @@ impl Applier<'_> {
                 self.ahead.take_back().await;
                 self.persist(true).await?;
                 return Ok(End::Stopped);
+            }
+            if self.is_flush_due() {
+                self.persist(true).await?;
             }
             match self.shared.queue.take(self.limit(now)) {
                 Taken::Batch(batch) if batch.transactions.is_empty() => {
@@ -228,7 +231,7 @@ impl Applier<'_> {
 
     /// Waits for one that is under way, or for more to do beside the only one.
     async fn land(&mut self, now: Wish) -> Result<(), LinkError> {
-        let more = !now.stop && self.order.len() == 1;
+        let more = !now.stop && self.order.len() == 1 && !self.is_flush_due();
         let landed = tokio::select! {
             landed = self.flights.next() => landed,
             () = self.shared.queue.filled(), if more => return Ok(()),
@@ -324,6 +327,11 @@ impl Applier<'_> {
     fn out_of_order(&self) -> LinkError {
         let place = crate::postgres::connect::place(&self.shared.spec.target);
         LinkError::Overtaken { place, expected: self.at.position }
+    }
+
+    /// Commits wait to be made durable together.
+    fn is_flush_due(&self) -> bool {
+        self.durable < self.at.position && self.persisted.elapsed() >= TOGETHER
     }
 
     /// The target committed everything up to `position`.

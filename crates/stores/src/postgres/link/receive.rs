@@ -19,6 +19,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub(super) const PUBLICATION: &str = "mainstay";
 /// How often the source is told the position, and asked for a sign of life.
 const STATUS: Duration = Duration::from_secs(1);
+/// How often the source is told a position that has moved. Its slot keeps no more history than it
+/// must, and a reader that comes back has less to go through.
+const CONFIRM: Duration = Duration::from_millis(100);
 /// A source that says nothing for this long, although it is asked, is gone.
 const GONE: Duration = Duration::from_secs(10);
 /// A session that lasted this long is not one of a series of failures.
@@ -58,6 +61,7 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
         assembler: Assembler::new(spec.spool.clone(), schema),
         decoder: Decoder::default(),
         heard: Instant::now(),
+        told: None,
         clock_micros: 0,
     };
     let ended = tokio::select! {
@@ -109,6 +113,8 @@ struct Receiver<'a> {
     assembler: Assembler,
     decoder: Decoder,
     heard: Instant,
+    /// The position that the source was told.
+    told: Option<Lsn>,
     /// The source's clock in its newest message.
     clock_micros: i64,
 }
@@ -119,6 +125,7 @@ impl Receiver<'_> {
         let shared = self.shared;
         let mut wish = shared.wish.subscribe();
         let mut due = tokio::time::interval(STATUS);
+        let mut confirm = tokio::time::interval(CONFIRM);
         let mut waiting: Option<Unit> = None;
         loop {
             tokio::select! {
@@ -126,6 +133,9 @@ impl Receiver<'_> {
                     self.check_silence(waiting.is_some())?;
                     self.tell(&mut sender).await?;
                 }
+                _ = confirm.tick() => if shared.applied() > self.told {
+                    self.tell(&mut sender).await?;
+                },
                 // Somebody waits for a position, or the source's end was looked at.
                 Ok(()) = wish.changed() => self.tell(&mut sender).await?,
                 () = shared.sampled.notified() => self.tell(&mut sender).await?,
@@ -141,6 +151,7 @@ impl Receiver<'_> {
                         }
                         next = if waiting.is_none() { reader.buffered()? } else { None };
                     }
+                    self.heard = Instant::now();
                     self.shared.heard(self.clock_micros, None);
                 }
             }
@@ -186,8 +197,9 @@ impl Receiver<'_> {
     }
 
     /// Only what is durable at the target is confirmed.
-    async fn tell(&self, sender: &mut StatusSender) -> Result<(), LinkError> {
+    async fn tell(&mut self, sender: &mut StatusSender) -> Result<(), LinkError> {
         let applied = self.shared.applied().unwrap_or_default();
+        self.told = Some(applied);
         let written = self.shared.queue.tail().unwrap_or(applied).max(applied);
         let clock_micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock_micros = i64::try_from(clock_micros.as_micros()).unwrap_or(i64::MAX);
@@ -200,7 +212,6 @@ impl Receiver<'_> {
         reader: &ChangeReader,
         message: StreamMessage,
     ) -> Result<Heard, LinkError> {
-        self.heard = Instant::now();
         match message {
             StreamMessage::Keepalive { end, clock_micros, reply } => {
                 // Within a transaction it says nothing of that transaction.
