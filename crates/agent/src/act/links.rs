@@ -120,10 +120,8 @@ async fn watch(
     mut status: tokio::sync::watch::Receiver<mainstay_core::LinkStatus>,
 ) {
     let mut stopped = false;
-    let mut scarce = false;
     loop {
         let now = status.borrow_and_update().clone();
-        tell_of_history(&application, &store, &from, now.retained, &mut scarce).await;
         if let LinkPhase::Stopped { code, reason } = &now.phase
             && !stopped
         {
@@ -133,38 +131,31 @@ async fn watch(
             // A failed entry is already told; see `enter`.
             let _told = application.enter("link-stopped", body).await;
         }
-        application.learn(|known| known.take_link(&store, &from, now, tick()));
+        let turned = application.learn(|known| {
+            known.take_link(&store, &from, now, tick());
+            known.turn_history(&store)
+        });
+        if let Some(kind) = turned {
+            tell_of_history(&application, &store, kind).await;
+        }
         if status.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Once when little more may be kept for the link, and once when that is over. What cannot be
-/// known changes nothing.
-async fn tell_of_history(
-    application: &Application,
-    store: &StoreName,
-    from: &SiteName,
-    retained: Option<Retained>,
-    scarce: &mut bool,
-) {
-    let Some(retained) = retained else { return };
-    let Some(kind) = turn(*scarce, retained) else { return };
-    *scarce = !*scarce;
-    let Retained { bytes, left, bound, .. } = retained;
+async fn tell_of_history(application: &Application, store: &StoreName, kind: &'static str) {
+    let seen = {
+        let known = application.known();
+        known.links.get(store).and_then(|link| Some((link.from.clone(), link.status.retained?)))
+    };
+    let Some((from, Retained { bytes, left, bound, .. })) = seen else { return };
     tracing::warn!(%store, %from, bytes, left, bound, kind, "history is kept for the link");
-    let body = serde_json::json!({"store": store, "from": from, "bytes": bytes, "left": left, "bound": bound});
+    let body = serde_json::json!({
+        "store": store, "from": from, "bytes": bytes, "left": left, "bound": bound
+    });
     // A failed entry is already told; see `enter`.
     let _told = application.enter(kind, body).await;
-}
-
-/// The entry's kind, when what is kept begins or ceases to be scarce.
-fn turn(scarce: bool, retained: Retained) -> Option<&'static str> {
-    match scarce {
-        false => retained.is_scarce().then_some("history-scarce"),
-        true => retained.is_ample().then_some("history-ample"),
-    }
 }
 
 /// The code of a link that was not continued.
@@ -232,35 +223,5 @@ pub async fn stop_all(application: &Application) {
     let mut links = application.links.lock().await;
     while let Some((_, running)) = links.pop_first() {
         running.link.stop().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scarce_history_is_told_once_and_its_end_not_at_the_same_bound() {
-        let left =
-            |left| Retained { bytes: 1, left: Some(left), bound: Some(100), unreserved: false };
-        let turns = [90, 24, 20, 26, 24, 49, 50, 26, 10].map(left);
-        let mut scarce = false;
-        let told: Vec<_> = turns
-            .into_iter()
-            .filter_map(|retained| {
-                let kind = turn(scarce, retained)?;
-                scarce = !scarce;
-                Some((retained.left.unwrap_or_default(), kind))
-            })
-            .collect();
-        let expected = [(24, "history-scarce"), (50, "history-ample"), (10, "history-scarce")];
-        assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn without_a_bound_history_is_never_scarce_and_beyond_it_always() {
-        let unbounded = Retained { bytes: u64::MAX, left: None, bound: None, unreserved: false };
-        assert_eq!(turn(false, unbounded), None);
-        assert_eq!(turn(false, Retained { unreserved: true, ..unbounded }), Some("history-scarce"));
     }
 }

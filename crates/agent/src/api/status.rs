@@ -228,13 +228,17 @@ fn scarce(from: &SiteName, retained: Retained) -> (String, String) {
     let megabytes = |bytes: u64| bytes >> 20;
     let left = match (retained.left, retained.bound) {
         (Some(left), Some(bound)) if !retained.unreserved => {
-            format!("{} MB of {} MB are left", megabytes(left), megabytes(bound))
+            format!(
+                "and may write {} MB more, of {} MB, before it drops what the link needs",
+                megabytes(left),
+                megabytes(bound)
+            )
         }
-        _ => "its bound is passed".to_owned(),
+        _ => "more than it may, and drops it with its next checkpoint".to_owned(),
     };
     (
         format!(
-            "is in danger: {from} keeps {} MB of history for it, {left}; then the link is lost",
+            "is in danger: {from} keeps {} MB of history for it, {left}",
             megabytes(retained.bytes)
         ),
         format!(
@@ -285,11 +289,11 @@ mod tests {
         let (bytes, left, bound) = (110 << 20, Some(18 << 20), Some(128 << 20));
         let retained = Retained { bytes, left, bound, unreserved: false };
         let (what, advice) = scarce(&east, retained);
-        let expected = "is in danger: east keeps 110 MB of history for it, 18 MB of 128 MB are \
-                        left; then the link is lost";
+        let expected = "is in danger: east keeps 110 MB of history for it, and may write 18 MB \
+                        more, of 128 MB, before it drops what the link needs";
         assert_eq!(what, expected);
         assert!(advice.contains("max_slot_wal_keep_size = '256 MB'"), "{advice}");
         let (what, _) = scarce(&east, Retained { unreserved: true, ..retained });
-        assert!(what.contains("its bound is passed"), "{what}");
+        assert!(what.contains("drops it with its next checkpoint"), "{what}");
     }
 }

@@ -13,6 +13,14 @@ const LATER: Duration = Duration::from_secs(5);
 /// Without an answer for this long nothing is known any more.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A slot lets go of history only where the server wrote down which transactions were open. It
+/// does so now and then, and with a checkpoint, which then drops what the slot has not let go of
+/// yet: also when everything was applied just before. PostgreSQL 15 has no such function.
+const MOVE_ON: &str = "DO $$ BEGIN \
+    IF to_regproc('pg_catalog.pg_log_standby_snapshot') IS NOT NULL THEN \
+        PERFORM pg_catalog.pg_log_standby_snapshot(); \
+    END IF; END $$";
+
 /// Never ends by itself.
 pub(super) async fn watch(shared: &Shared) {
     let mut session = None;
@@ -55,10 +63,14 @@ async fn look(shared: &Shared, session: &mut Option<Sql>) -> Result<Option<Retai
     };
     let rows = sql.rows("look at what the slot keeps", LOOK, &[&slot]).await?;
     let bytes = |number: i64| u64::try_from(number).unwrap_or_default();
-    Ok(rows.first().map(|row| Retained {
+    let retained = rows.first().map(|row| Retained {
         bytes: bytes(row.get(0)),
         left: row.get::<_, Option<i64>>(1).map(bytes),
         bound: row.get::<_, Option<i64>>(2).map(bytes),
         unreserved: row.get(3),
-    }))
+    });
+    if retained.is_some_and(|retained| retained.is_scarce()) {
+        sql.batch("let the slot move on", MOVE_ON).await?;
+    }
+    Ok(retained)
 }
