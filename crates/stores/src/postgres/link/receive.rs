@@ -10,11 +10,9 @@ use super::sql::Sql;
 use super::unit::Unit;
 use super::{lineage, observe, resume};
 use crate::postgres::connect::place;
-use crate::postgres::replication::{
-    ChangeReader, ChangeStream, Protocol, Replication, StatusSender,
-};
-use bytes::Bytes;
+use crate::postgres::replication::{ChangeReader, ChangeStream, Protocol, Replication, StatusSender};
 use mainstay_core::position::Lsn;
+use bytes::Bytes;
 use mainstay_wire::pgoutput::{Decoded, Decoder, Message, StatusUpdate, StreamMessage};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -49,7 +47,8 @@ async fn session(shared: &Shared) -> Result<std::convert::Infallible, LinkError>
     let slot = spec.slot();
     let watcher = Sql::open(&spec.source, &format!("watch {slot}")).await?;
     let mut connection = Replication::connect(&spec.source, &format!("link {slot}")).await?;
-    let lineage = lineage::check(shared, &mut connection).await?;
+    let checking = lineage::check(shared, &mut connection);
+    let lineage = in_time(&place(&spec.source), checking).await??;
     let from = may_go_on(shared, &watcher, &slot).await?;
     lineage::keep(shared, lineage).await?;
     let schema = Arrival::new(schema::token(&watcher).await?);
@@ -103,10 +102,7 @@ async fn may_go_on(shared: &Shared, watcher: &Sql, slot_name: &str) -> Result<Ls
 /// What a message of the stream says.
 enum Heard {
     /// Perhaps a position, and whether the source wants an answer.
-    Covered {
-        unit: Option<Unit>,
-        reply: bool,
-    },
+    Covered { unit: Option<Unit>, reply: bool },
     Decoded(Decoded, Bytes),
 }
 
@@ -239,7 +235,11 @@ impl Receiver<'_> {
         Ok(in_time(&self.place, sender.send(status)).await??)
     }
 
-    fn heard(&mut self, reader: &ChangeReader, message: StreamMessage) -> Result<Heard, LinkError> {
+    fn heard(
+        &mut self,
+        reader: &ChangeReader,
+        message: StreamMessage,
+    ) -> Result<Heard, LinkError> {
         self.heard = Instant::now();
         match message {
             StreamMessage::Keepalive { end, clock_micros, reply } => {
