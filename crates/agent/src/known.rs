@@ -60,6 +60,8 @@ pub struct KnownLink {
     pub status: LinkStatus,
     pub complete_until: Option<Tick>,
     pub advanced: Option<Tick>,
+    /// The ledger says that little more history may be kept for it.
+    pub scarce: bool,
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -178,6 +180,7 @@ impl Known {
             status: LinkStatus::starting(),
             complete_until: None,
             advanced: None,
+            scarce: false,
         });
         if link.from != *from {
             link.from = from.clone();
@@ -196,6 +199,19 @@ impl Known {
             link.complete_until = link.complete_until.max(Some(complete));
         }
         link.status = status;
+    }
+
+    /// The kind of the ledger's entry, once when little more history may be kept for a link, and
+    /// once when that is over. What cannot be known changes nothing.
+    pub fn turn_history(&mut self, store: &StoreName) -> Option<&'static str> {
+        let link = self.links.get_mut(store)?;
+        let retained = link.status.retained?;
+        let kind = match link.scarce {
+            false => retained.is_scarce().then_some("history-scarce"),
+            true => retained.is_ample().then_some("history-ample"),
+        }?;
+        link.scarce = !link.scarce;
+        Some(kind)
     }
 
     pub fn sample_lag(&mut self, micros: i64) {
@@ -270,6 +286,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_core::Retained;
     use mainstay_core::position::Lsn;
 
     fn caught_up(end: u64) -> LinkStatus {
@@ -293,5 +310,32 @@ mod tests {
         known.take_link(&store, &site("east"), caught_up(20), at(2_000));
         known.take_link(&store, &site("east"), caught_up(20), at(4_500));
         assert_eq!(known.links[&store].complete_until, Some(at(2_000)));
+    }
+
+    #[test]
+    fn scarce_history_is_told_once_and_its_end_not_at_the_same_bound() {
+        let east = SiteName::new("east").unwrap();
+        let store = StoreName::new("db").unwrap();
+        let mut known = Known::new(SiteName::new("west").unwrap(), Tick::default());
+        let mut told = Vec::new();
+        for left in [90, 24, 20, 26, 24, 49, 50, 26, 10] {
+            let retained =
+                Retained { bytes: 1, left: Some(left), bound: Some(100), unreserved: false };
+            for retained in [Some(retained), None] {
+                let status = LinkStatus { retained, ..LinkStatus::starting() };
+                known.take_link(&store, &east, status, Tick::default());
+                told.extend(known.turn_history(&store).map(|kind| (left, kind)));
+            }
+        }
+        let expected = [(24, "history-scarce"), (50, "history-ample"), (10, "history-scarce")];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn without_a_bound_history_is_never_scarce_and_beyond_it_always() {
+        let unbounded = Retained { bytes: u64::MAX, left: None, bound: None, unreserved: false };
+        assert!(!unbounded.is_scarce() && unbounded.is_ample());
+        let beyond = Retained { unreserved: true, ..unbounded };
+        assert!(beyond.is_scarce() && !beyond.is_ample());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::application::Applications;
 use crate::context::Context;
-use mainstay_core::{Lag, LinkPhase};
+use mainstay_core::{Lag, LinkPhase, Retained};
 use std::fmt::Write;
 
 /// One family after the other, as the format asks (Prometheus, "Text-based exposition format").
@@ -38,6 +38,9 @@ pub fn render(context: &Context, applications: &Applications) -> String {
                 &labels,
                 link.status.transactions,
             );
+            if let Some(retained) = link.status.retained {
+                families.retained(&labels, retained);
+            }
             if let LinkPhase::Copying { bytes, total_bytes, .. } = link.status.phase {
                 families.gauge(
                     "mainstay_link_copied_bytes",
@@ -79,6 +82,23 @@ impl Families {
             .or_insert_with(|| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         // Writing to a string cannot fail.
         let _ = writeln!(family, "{name}{{{labels}}} {value}");
+    }
+
+    fn retained(&mut self, labels: &str, retained: Retained) {
+        self.gauge(
+            "mainstay_link_retained_bytes",
+            "Bytes of history that the source keeps for the link.",
+            labels,
+            retained.bytes,
+        );
+        if let Some(left) = retained.left {
+            self.gauge(
+                "mainstay_link_retained_left_bytes",
+                "Bytes that the source may still write before it drops history the link needs.",
+                labels,
+                left,
+            );
+        }
     }
 
     fn text(self) -> String {

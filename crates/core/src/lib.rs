@@ -18,7 +18,7 @@ pub mod verdict;
 
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
-pub use link::{Lag, LinkPhase, LinkStatus};
+pub use link::{Lag, LinkPhase, LinkStatus, Retained};
 pub use name::{ApplicationName, SiteName, StoreName};
 pub use position::Position;
 pub use posture::Posture;

@@ -103,6 +103,36 @@ impl LinkPhase {
     }
 }
 
+/// History that the source keeps because the target has not applied it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    pub bytes: u64,
+    /// What the source may still write before it drops history that the link needs. None when
+    /// the source keeps it whatever comes, until its disk is full.
+    pub left: Option<u64>,
+    /// What the source keeps at most.
+    pub bound: Option<u64>,
+    /// The bound is passed: the next checkpoint of the source may drop what the link needs.
+    pub unreserved: bool,
+}
+
+impl Retained {
+    /// Less than a quarter of the bound is left.
+    pub fn is_scarce(&self) -> bool {
+        self.unreserved || self.has_less_than(4)
+    }
+
+    /// At least half of the bound is left: further from `is_scarce` than one burst of writes, so
+    /// that what is told when one begins and the other ends is not told again and again.
+    pub fn is_ample(&self) -> bool {
+        !self.unreserved && !self.has_less_than(2)
+    }
+
+    fn has_less_than(&self, part: u64) -> bool {
+        self.left.zip(self.bound).is_some_and(|(left, bound)| left < bound / part)
+    }
+}
+
 /// A link as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkStatus {
@@ -121,6 +151,9 @@ pub struct LinkStatus {
     /// Source transactions and rows applied since this link's process began.
     pub transactions: u64,
     pub rows: u64,
+    /// None while the source cannot be asked, or has no slot for the link.
+    #[serde(default)]
+    pub retained: Option<Retained>,
 }
 
 impl LinkStatus {
@@ -134,6 +167,7 @@ impl LinkStatus {
             applied_commit_micros: None,
             transactions: 0,
             rows: 0,
+            retained: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, StoreKind};
 use mainstay_core::position::Lsn;
-use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_core::{Epoch, LinkPhase, Retained, SiteName, StoreName};
 use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
 use std::sync::Arc;
 
@@ -131,11 +131,31 @@ async fn watch(
             // A failed entry is already told; see `enter`.
             let _told = application.enter("link-stopped", body).await;
         }
-        application.learn(|known| known.take_link(&store, &from, now, tick()));
+        let turned = application.learn(|known| {
+            known.take_link(&store, &from, now, tick());
+            known.turn_history(&store)
+        });
+        if let Some(kind) = turned {
+            tell_of_history(&application, &store, kind).await;
+        }
         if status.changed().await.is_err() {
             return;
         }
     }
+}
+
+async fn tell_of_history(application: &Application, store: &StoreName, kind: &'static str) {
+    let seen = {
+        let known = application.known();
+        known.links.get(store).and_then(|link| Some((link.from.clone(), link.status.retained?)))
+    };
+    let Some((from, Retained { bytes, left, bound, .. })) = seen else { return };
+    tracing::warn!(%store, %from, bytes, left, bound, kind, "history is kept for the link");
+    let body = serde_json::json!({
+        "store": store, "from": from, "bytes": bytes, "left": left, "bound": bound
+    });
+    // A failed entry is already told; see `enter`.
+    let _told = application.enter(kind, body).await;
 }
 
 /// The code of a link that was not continued.

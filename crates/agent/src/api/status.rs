@@ -11,7 +11,7 @@ use crate::known::Known;
 use crate::time::tick;
 use mainstay_core::decision::{Decision, State};
 use mainstay_core::estate::FailoverMode;
-use mainstay_core::{Finding, LinkPhase, Posture, SiteName, Tick, Verdict};
+use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
 
 pub fn status(context: &Context, applications: &Applications) -> Status {
@@ -197,6 +197,10 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
 fn link_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
     for link in links(application, known, now) {
         let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
+        if let Some(retained) = link.status.retained.filter(Retained::is_scarce) {
+            let (what, advice) = scarce(&link.from, retained);
+            push(found, format!("{name} {what}"), advice);
+        }
         match &link.status.phase {
             LinkPhase::Stopped { code, reason } => {
                 let named = format!("{}/{}", application.spec.name, link.store);
@@ -217,6 +221,32 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             _ => {}
         }
     }
+}
+
+/// What the source keeps is nearly all that it may keep; beyond, it drops what the link needs.
+fn scarce(from: &SiteName, retained: Retained) -> (String, String) {
+    let megabytes = |bytes: u64| bytes >> 20;
+    let left = match (retained.left, retained.bound) {
+        (Some(left), Some(bound)) if !retained.unreserved => {
+            format!(
+                "and may write {} MB more, of {} MB, before it drops what the link needs",
+                megabytes(left),
+                megabytes(bound)
+            )
+        }
+        _ => "more than it may, and drops it with its next checkpoint".to_owned(),
+    };
+    (
+        format!(
+            "is in danger: {from} keeps {} MB of history for it, {left}",
+            megabytes(retained.bytes)
+        ),
+        format!(
+            "if the disk of {from} has room, type there: ALTER SYSTEM SET max_slot_wal_keep_size \
+             = '{} MB'; SELECT pg_reload_conf(); then mend what holds the link up",
+            2 * megabytes(retained.bound.unwrap_or(retained.bytes)).max(1)
+        ),
+    )
 }
 
 fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
@@ -246,5 +276,24 @@ fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut 
                 "look at that site",
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_danger_says_how_much_is_left_and_what_to_type() {
+        let east = SiteName::new("east").unwrap();
+        let (bytes, left, bound) = (110 << 20, Some(18 << 20), Some(128 << 20));
+        let retained = Retained { bytes, left, bound, unreserved: false };
+        let (what, advice) = scarce(&east, retained);
+        let expected = "is in danger: east keeps 110 MB of history for it, and may write 18 MB \
+                        more, of 128 MB, before it drops what the link needs";
+        assert_eq!(what, expected);
+        assert!(advice.contains("max_slot_wal_keep_size = '256 MB'"), "{advice}");
+        let (what, _) = scarce(&east, Retained { unreserved: true, ..retained });
+        assert!(what.contains("drops it with its next checkpoint"), "{what}");
     }
 }

@@ -179,6 +179,17 @@ fn lag(link: &LinkView, rpo_s: f64) -> String {
     }
 }
 
+/// `; east keeps 12 MB for it, 52 MB are left`
+fn retained(link: &LinkView) -> String {
+    let Some(retained) = link.status.retained else { return String::new() };
+    let keeps = format!("{} keeps {} MB for it", link.from, retained.bytes >> 20);
+    let text = match retained.left {
+        Some(left) => format!("{keeps}, {} MB are left", left >> 20),
+        None => keeps,
+    };
+    format!("; {}", if retained.is_scarce() { styled(BAD, text) } else { text })
+}
+
 /// A way back belongs to its epoch: after the next move it is over.
 fn way_now(app: &ApplicationStatus) -> Option<&Return> {
     app.returning.as_ref().filter(|way| way.epoch == app.epoch)
@@ -246,12 +257,13 @@ fn details(app: &ApplicationStatus) -> String {
             p.map_or_else(|| "unknown".to_owned(), |position| position.to_string())
         };
         format!(
-            "  link {}; applied {}, received {}, source at {}; {}\n",
+            "  link {}; applied {}, received {}, source at {}; {}{}\n",
             one_link(link, app.rpo_s),
             position(&link.status.applied),
             position(&link.status.received),
             position(&link.status.source_end),
             count(link.status.transactions, "transaction"),
+            retained(link),
         )
     });
     let problem = |p: &Problem| format!("  problem {}\n    next: {}\n", p.what, p.advice);

@@ -6,7 +6,7 @@ use mainstay_agent::api::types::{
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
-    ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, SiteName, StoreName,
+    ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, Retained, SiteName, StoreName,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,6 +63,12 @@ pub fn link(phase: LinkPhase, lag: Lag) -> LinkView {
         applied_commit_micros: Some(NOON),
         transactions: 4711,
         rows: 9422,
+        retained: Some(Retained {
+            bytes: 12 << 20,
+            left: Some(500 << 20),
+            bound: Some(512 << 20),
+            unreserved: false,
+        }),
     };
     LinkView { store: db(), from: site("east"), to: site("west"), status }
 }

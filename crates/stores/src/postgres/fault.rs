@@ -28,6 +28,11 @@ pub enum Fault {
     Publication { place: String },
 
     #[error(
+        "{place}: nothing was prepared: as soon as all tables are published, this server refuses UPDATE and DELETE of {tables}, because their replica identity has generated columns; give each of them a primary key without generated columns and type ALTER TABLE ... REPLICA IDENTITY DEFAULT, then start the agent again"
+    )]
+    GeneratedIdentity { place: String, tables: String },
+
+    #[error(
         "{place}: epoch {asked} is stale, the database has seen epoch {seen}; nothing was changed; look at `mainstay status` for the active site"
     )]
     StaleEpoch { place: String, asked: Epoch, seen: Epoch },
@@ -125,6 +130,7 @@ impl Fault {
             Fault::Sql { .. } => "MS-PG-102",
             Fault::NotPrepared { .. } => "MS-PG-103",
             Fault::Publication { .. } => "MS-PG-104",
+            Fault::GeneratedIdentity { .. } => "MS-PG-317",
             Fault::StaleEpoch { .. } => "MS-PG-110",
             Fault::RoleUnfit { .. } => "MS-PG-111",
             Fault::RoleMissing { .. } => "MS-PG-112",

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod connect;
 pub mod fault;
 pub mod fence;
+mod generated;
 pub mod link;
 pub mod probe;
 pub mod put_right;

@@ -174,10 +174,13 @@ impl Work<'_> {
     }
 
     /// A position of this epoch that is further on is the link's own: rows were put right before,
-    /// and it has streamed since.
+    /// and it has streamed since. A new position is of the source's present timeline, which the
+    /// link learns when it begins.
     async fn set_position(&self, epoch: Epoch, from: Lsn) -> Result<(), Fault> {
         let sql = "INSERT INTO mainstay.link AS l (name, epoch, position) VALUES ($1, $2, $3) \
                    ON CONFLICT (name) DO UPDATE SET epoch = $2, commit_micros = NULL, \
+                       source_timeline = CASE WHEN l.epoch = $2 AND l.position > $3 \
+                                              THEN l.source_timeline END, \
                        position = CASE WHEN l.epoch = $2 AND l.position > $3 \
                                        THEN l.position ELSE $3 END";
         let epoch = super::fence::number(epoch);

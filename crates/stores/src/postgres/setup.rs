@@ -1,6 +1,7 @@
 //! What Mainstay keeps in a database that it looks after.
 
 use super::fault::Fault;
+use super::generated;
 use super::session::Session;
 use mainstay_core::estate::PostgresEndpoint;
 
@@ -15,11 +16,15 @@ pub(crate) const LOGIN_TRIGGER_SINCE: i32 = 17;
 
 /// Makes the schema `mainstay` with its tables, the publication, the event triggers that capture
 /// schema changes, and where the server knows them the login trigger. May be run again at any time, also under load: it locks no table of the
-/// application, and until the first `fence` or `open` it refuses nobody.
+/// application, and until the first `fence` or `open` it refuses nobody. Where a publication would
+/// break the application's updates, nothing is made.
 pub async fn prepare(endpoint: &PostgresEndpoint) -> Result<(), Fault> {
     let session = Session::open(endpoint, "setup").await?;
-    let login =
-        if major(&session).await? >= LOGIN_TRIGGER_SINCE { include_str!("login.sql") } else { "" };
+    let major = major(&session).await?;
+    let login = if major >= LOGIN_TRIGGER_SINCE { include_str!("login.sql") } else { "" };
+    if major >= generated::REFUSED_SINCE && !is_published(&session).await? {
+        must_stay_writable(&session).await?;
+    }
     let sql = format!(
         "BEGIN; SET LOCAL client_min_messages = warning; {ALONE}\n{}\n{login}\n{}\nCOMMIT;",
         include_str!("setup.sql"),
@@ -41,6 +46,21 @@ pub async fn is_prepared(endpoint: &PostgresEndpoint) -> Result<bool, Fault> {
 pub(crate) async fn major(session: &Session) -> Result<i32, Fault> {
     let sql = "SELECT current_setting('server_version_num')::int4 / 10000";
     Ok(session.row("read the server's version", sql, &[]).await?.get(0))
+}
+
+async fn is_published(session: &Session) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'mainstay')";
+    Ok(session.row(DOING, sql, &[]).await?.get(0))
+}
+
+async fn must_stay_writable(session: &Session) -> Result<(), Fault> {
+    match generated::tables(session).await? {
+        none if none.is_empty() => Ok(()),
+        tables => {
+            let place = session.place().to_owned();
+            Err(Fault::GeneratedIdentity { place, tables: tables.join(", ") })
+        }
+    }
 }
 
 async fn check_publication(session: &Session) -> Result<(), Fault> {

@@ -21,6 +21,17 @@ CREATE TABLE IF NOT EXISTS mainstay.link (
     position pg_lsn,
     commit_micros bigint
 );
+-- The history that the position belongs to: the source's system identifier, its timeline, and
+-- where it left each earlier one. Looked for first, as `IF NOT EXISTS` alone waits for the link.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'mainstay.link'::regclass
+                   AND attname = 'source_history') THEN
+        ALTER TABLE mainstay.link ADD COLUMN source_system text,
+            ADD COLUMN source_timeline bigint, ADD COLUMN source_history text;
+    END IF;
+END
+$$;
 
 -- A first copy under way: `start` is where the link's slot streams from; `made` when the tables'
 -- definitions came from the source, too.

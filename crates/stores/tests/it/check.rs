@@ -3,7 +3,7 @@
 use crate::sites::Site;
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
 use mainstay_core::{Finding, Secret, Severity, SiteName};
-use mainstay_stores::postgres::check;
+use mainstay_stores::postgres::{check, setup};
 use mainstay_testkit::{Options, Postgres};
 use std::collections::BTreeMap;
 
@@ -128,4 +128,101 @@ async fn a_server_that_cannot_replicate_is_named_with_the_setting() {
     let found = found(&[("east", weak)], &["bank"]).await;
     let expected = ["!MS-PG-301 east", "!MS-PG-302 east", "!MS-PG-302 east", "!MS-PG-303 east"];
     assert_eq!(codes(&found), expected, "{found:#?}");
+}
+
+/// What the check names is what PostgreSQL refuses, no more and no less; and what Mainstay makes
+/// must not be the reason for it.
+#[tokio::test]
+async fn tables_that_a_publication_would_make_read_only_are_named_and_nothing_is_prepared() {
+    const TABLES: &str = "
+        CREATE TABLE full_stored (a int, g int GENERATED ALWAYS AS (a * 2) STORED, b int);
+        CREATE TABLE full_virtual (a int PRIMARY KEY, g int GENERATED ALWAYS AS (a * 2), b int);
+        CREATE TABLE \"Key\" (a int, g int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY, b int);
+        CREATE TABLE by_index (a int, g int GENERATED ALWAYS AS (a * 2) STORED NOT NULL UNIQUE, b int);
+        CREATE TABLE parts (a int, g int GENERATED ALWAYS AS (a * 2) STORED, b int) PARTITION BY LIST (b);
+        CREATE TABLE part PARTITION OF parts FOR VALUES IN (0);
+        CREATE TABLE fine_key (a int PRIMARY KEY, g int GENERATED ALWAYS AS (a * 2) STORED, b int);
+        CREATE TABLE fine_index (a int NOT NULL, g int GENERATED ALWAYS AS (a * 2) STORED, b int);
+        CREATE UNIQUE INDEX fine_index_a ON fine_index (a) INCLUDE (g);
+        CREATE TABLE fine_full (a int, b int);
+        CREATE UNLOGGED TABLE fine_unlogged (a int, g int GENERATED ALWAYS AS (a * 2) STORED, b int);
+        ALTER TABLE full_stored REPLICA IDENTITY FULL;
+        ALTER TABLE full_virtual REPLICA IDENTITY FULL;
+        ALTER TABLE by_index REPLICA IDENTITY USING INDEX by_index_g_key;
+        ALTER TABLE part REPLICA IDENTITY FULL;
+        ALTER TABLE fine_index REPLICA IDENTITY USING INDEX fine_index_a;
+        ALTER TABLE fine_full REPLICA IDENTITY FULL;
+        ALTER TABLE fine_unlogged REPLICA IDENTITY FULL;";
+    let server = Postgres::start(Options::default().fsync(false));
+    let client = server.create_database("bank").await;
+    client.batch_execute("CREATE ROLE bank LOGIN; SET search_path = public").await.unwrap();
+    client.batch_execute(TABLES).await.unwrap();
+    let list = "SELECT relname::text FROM pg_class WHERE relkind = 'r' \
+                AND relnamespace = 'public'::regnamespace";
+    let tables: Vec<String> =
+        client.query(list, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let refused = async || {
+        let mut refused = Vec::new();
+        for table in &tables {
+            let update = format!("UPDATE public.\"{table}\" SET b = 1");
+            if let Err(error) = client.batch_execute(&update).await {
+                let detail = error.as_db_error().and_then(|e| e.detail()).unwrap_or_default();
+                assert!(detail.contains("unpublished generated columns"), "{table}: {error:?}");
+                refused.push(table.clone());
+            }
+        }
+        refused.sort();
+        refused
+    };
+
+    let endpoint = server.endpoint("bank");
+    let fault = setup::prepare(&endpoint).await.unwrap_err();
+    assert_eq!(fault.code(), "MS-PG-317", "{fault}");
+    assert!(fault.to_string().contains("public.\"Key\", public.by_index"), "{fault}");
+    assert!(refused().await.is_empty(), "the application goes on as before");
+    assert!(!setup::is_prepared(&endpoint).await.unwrap());
+
+    let found = found(&[("east", endpoint.clone())], &["bank"]).await;
+    let named = found.iter().filter(|finding| finding.code == "MS-PG-317");
+    let mut named: Vec<_> = named
+        .map(|finding| {
+            let table = finding.what.split("public.").nth(1).unwrap();
+            table.split(" has ").next().unwrap().replace('"', "")
+        })
+        .collect();
+    named.sort();
+    client.batch_execute("CREATE PUBLICATION by_hand FOR ALL TABLES").await.unwrap();
+    assert_eq!(refused().await, named, "{found:#?}");
+    assert_eq!(named.len(), 5);
+
+    let mend = "DROP PUBLICATION by_hand; DROP TABLE \"Key\", by_index;
+                ALTER TABLE full_stored ADD PRIMARY KEY (a), REPLICA IDENTITY DEFAULT;
+                ALTER TABLE full_virtual REPLICA IDENTITY DEFAULT;
+                ALTER TABLE parts ALTER a SET NOT NULL; DROP TABLE part;
+                CREATE TABLE part PARTITION OF parts (PRIMARY KEY (a)) FOR VALUES IN (0)";
+    client.batch_execute(mend).await.unwrap();
+    setup::prepare(&endpoint).await.unwrap();
+    for table in ["full_stored", "full_virtual", "part"] {
+        client.batch_execute(&format!("DELETE FROM public.{table}")).await.unwrap();
+    }
+}
+
+/// PostgreSQL 17 knows no such refusal; a site of 18 would have it as soon as it had the tables.
+#[tokio::test]
+async fn generated_columns_in_identities_are_named_when_one_site_of_the_store_refuses_them() {
+    const TABLE: &str = "CREATE TABLE public.t (a int, g int GENERATED ALWAYS AS (a * 2) STORED);
+                         ALTER TABLE public.t REPLICA IDENTITY FULL";
+    let older = Postgres::start(Options::default().fsync(false).major(17));
+    let client = older.create_database("bank").await;
+    client.batch_execute(&format!("CREATE ROLE bank LOGIN; {TABLE}")).await.unwrap();
+    let endpoint = older.endpoint("bank");
+    let alone = found(&[("east", endpoint.clone())], &["bank"]).await;
+    assert!(alone.iter().all(|finding| finding.code != "MS-PG-317"), "{alone:#?}");
+    setup::prepare(&endpoint).await.unwrap();
+    client.batch_execute("UPDATE public.t SET a = 2").await.unwrap();
+
+    let newer = Site::start("CREATE ROLE bank LOGIN").await;
+    let sites = [("east", endpoint), ("west", newer.endpoint.clone())];
+    let both = codes(&found(&sites, &["bank"]).await);
+    assert!(both.contains(&"!MS-PG-317 east".to_owned()), "{both:?}");
 }

@@ -227,6 +227,31 @@ async fn a_first_copy_whose_tables_were_changed_meanwhile_begins_anew() {
     assert_eq!(world.slots().await, "1");
 }
 
+/// As when the source went on as its own standby meanwhile, with a slot of the right name: what
+/// was copied may have rows that are gone there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_copy_whose_source_is_on_another_timeline_begins_anew() {
+    let world = World::start(&format!("{SCHEMA}{SLOW}")).await;
+    let link = world.link();
+    wait_for("a table is copied", LONG, async || !recorded(&world).await.is_empty()).await;
+    drop(link);
+    let known = recorded(&world).await;
+    assert!(!known.contains_key("public.large"), "the copy has not ended: {known:?}");
+    let other = "UPDATE mainstay.link SET source_timeline = 2, source_history = '1 0/1'";
+    world.target.run(other).await;
+    let link = world.streaming().await;
+    for (table, file) in &known {
+        let now = format!("SELECT pg_relation_filenode('{table}')::text");
+        assert_ne!(world.target.text(&now).await, *file, "{table} was not copied again");
+    }
+    world.source.run(WORK).await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    world.assert_equal();
+    let timeline = "SELECT source_timeline::text FROM mainstay.link";
+    assert_eq!(world.target.text(timeline).await, "1");
+}
+
 /// An older snapshot sees a table that was rewritten as an empty one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_was_rewritten_since_the_snapshot_is_read_from_a_newer_one() {

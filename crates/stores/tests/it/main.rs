@@ -19,6 +19,8 @@ mod link_copy_faults;
 #[cfg(test)]
 mod link_faults;
 #[cfg(test)]
+mod link_history;
+#[cfg(test)]
 mod link_position;
 #[cfg(test)]
 mod link_schema;

@@ -50,6 +50,10 @@ async fn store_into(place: &str, store: &PostgresStore, findings: &mut Vec<Findi
             Err(fault) => findings.push(unanswered(&place, &fault)),
         }
     }
+    let newest = seen.iter().map(|seen| seen.facts.major).max().unwrap_or_default();
+    for Seen { place, facts } in &seen {
+        findings.extend(tables::refused(place, &facts.generated_identities, newest));
+    }
     findings.extend(pair::differences(&seen));
     seen
 }

@@ -1,6 +1,7 @@
 //! One server and database by itself.
 
 use crate::postgres::fault::Fault;
+use crate::postgres::generated;
 use crate::postgres::session::Session;
 use crate::postgres::setup::LOGIN_TRIGGER_SINCE;
 use mainstay_core::Finding;
@@ -25,6 +26,8 @@ pub(super) struct Facts {
     pub extensions: BTreeMap<String, String>,
     /// Those that could be installed.
     pub available: Vec<String>,
+    /// Tables whose replica identity has generated columns.
+    pub generated_identities: Vec<String>,
     superuser: bool,
     in_recovery: bool,
     wal_level: String,
@@ -67,6 +70,7 @@ pub(super) async fn read(session: &Session) -> Result<Facts, Fault> {
         collation: row.get("collation"),
         extensions: installed.iter().map(|row| (row.get(0), row.get(1))).collect(),
         available: available.iter().map(|row| row.get(0)).collect(),
+        generated_identities: generated::tables(session).await?,
         superuser: row.get("superuser"),
         in_recovery: row.get("in_recovery"),
         wal_level: row.get("wal_level"),
@@ -168,6 +172,7 @@ impl Facts {
             collation: "C c".to_owned(),
             extensions: BTreeMap::from([("plpgsql".to_owned(), "1.0".to_owned())]),
             available: vec!["plpgsql".to_owned()],
+            generated_identities: Vec::new(),
             superuser: true,
             in_recovery: false,
             wal_level: "logical".to_owned(),

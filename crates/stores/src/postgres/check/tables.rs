@@ -1,6 +1,7 @@
 //! What is in the database that logical replication does not carry.
 
 use crate::postgres::fault::Fault;
+use crate::postgres::generated;
 use crate::postgres::session::Session;
 use mainstay_core::Finding;
 
@@ -17,6 +18,28 @@ pub(super) async fn findings(place: &str, session: &Session) -> Result<Vec<Findi
     found.extend(unlogged(place, session).await?);
     found.extend(large_objects(place, session).await?);
     Ok(found)
+}
+
+/// As soon as the tables are published, the server refuses what the application does to these.
+/// `major` is the newest of the store's servers, each of which has the tables some day.
+pub(super) fn refused(place: &str, tables: &[String], major: i32) -> Vec<Finding> {
+    if major < generated::REFUSED_SINCE {
+        return Vec::new();
+    }
+    let one = |table: &String| {
+        let what = format!(
+            "the replica identity of {table} has generated columns: with a publication \
+             PostgreSQL {major} refuses its updates and deletes"
+        );
+        let advice = format!(
+            "Give it a primary key without generated columns, then: ALTER TABLE {table} REPLICA \
+             IDENTITY DEFAULT; or name another unique index: REPLICA IDENTITY USING INDEX ...;"
+        );
+        Finding::error("MS-PG-317", place, what, advice)
+    };
+    let mut found: Vec<_> = tables.iter().take(LISTED).map(one).collect();
+    found.extend(more(place, "MS-PG-317", "tables have such an identity", tables.len()));
+    found
 }
 
 /// A table whose rows cannot be told apart. Under replica identity full it replicates, but what is

@@ -72,6 +72,13 @@ pub enum LinkError {
     SourceRewound { place: String, end: Lsn, position: Lsn },
 
     #[error(
+        "{place}: the source is not what it was: {what}; target and source may each have \
+         transactions that the other never had, and nothing more is applied; find out which side \
+         is right, then fail over to the target or copy it anew"
+    )]
+    SourceParted { place: String, what: String },
+
+    #[error(
         "{place}: the replication slot \"{slot}\" exists, but the target has no position for this \
          link; if nobody needs what the slot holds, drop it with \
          `SELECT pg_drop_replication_slot('{slot}')`, and the link copies anew"
@@ -198,7 +205,7 @@ impl LinkError {
             LinkError::SlotMissing { .. } => Stop("MS-PG-120"),
             LinkError::SlotLost { .. } => Stop("MS-PG-121"),
             LinkError::TargetRewound { .. } => Stop("MS-PG-203"),
-            LinkError::SourceRewound { .. } => Stop("MS-PG-204"),
+            LinkError::SourceRewound { .. } | LinkError::SourceParted { .. } => Stop("MS-PG-204"),
             LinkError::PositionMissing { .. } => Stop("MS-PG-205"),
             LinkError::NotEmpty { .. } => Stop("MS-PG-206"),
             LinkError::Mismatch { .. } => Stop("MS-PG-207"),

@@ -4,8 +4,10 @@ use super::apply::{self, End, stop_wished};
 use super::backoff::Backoff;
 use super::copy;
 use super::failure::{LinkError, Verdict};
+use super::lineage;
 use super::receive;
 use super::resume::{self, AtTarget};
+use super::retention;
 use super::shared::{Shared, Side};
 use super::sql::Sql;
 use mainstay_core::position::Lsn;
@@ -22,11 +24,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
             shared.publish();
         }
     };
-    tokio::select! {
-        ended = live(&shared) => if let Err(error) = ended {
+    let living = async {
+        if let Err(error) = live(&shared).await {
             shared.stopped(&error);
-        },
+            // Its slot is looked at until somebody lets go of the link.
+            stop_wished(&mut shared.wish.subscribe()).await;
+        }
+    };
+    tokio::select! {
+        () = living => {}
         () = publishing => {}
+        () = retention::watch(&shared) => {}
     }
     shared.publish();
 }
@@ -128,7 +136,9 @@ async fn begin_at_last(shared: &Shared) -> Result<Begin, LinkError> {
 async fn begin(shared: &Shared) -> Result<Begin, LinkError> {
     let spec = &shared.spec;
     let target = Sql::open(&spec.target, &spec.apply_session()).await?;
-    match resume::claim(&target, spec).await? {
+    let at_target = resume::claim(&target, spec).await?;
+    lineage::recall(shared, &target).await?;
+    match at_target {
         AtTarget::Position { at, commit_micros } => {
             let together = copy::complete(shared, &target, at).await?;
             Ok(Begin { at, commit_micros, together })

@@ -4,9 +4,10 @@ use super::LinkSpec;
 use super::copy::CopyPlan;
 use super::failure::{LinkError, Verdict};
 use super::lag::LagMeter;
+use super::lineage::Lineage;
 use super::queue::Queue;
 use mainstay_core::position::Lsn;
-use mainstay_core::{Lag, LinkPhase, LinkStatus, Position};
+use mainstay_core::{Lag, LinkPhase, LinkStatus, Position, Retained};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub sampled: Notify,
     /// The newest values of the source's sequences, for the applier to write.
     pub sequences: Mutex<Option<Vec<SequenceValue>>>,
+    /// The history that the position belongs to, as the target has it written down.
+    pub lineage: Mutex<Option<Lineage>>,
     inner: Mutex<Inner>,
     publish: watch::Sender<LinkStatus>,
 }
@@ -79,6 +82,7 @@ struct Inner {
     applied_commit_micros: Option<i64>,
     transactions: u64,
     rows: u64,
+    retained: Option<Retained>,
 }
 
 impl Shared {
@@ -91,6 +95,7 @@ impl Shared {
             progress: watch::Sender::default(),
             sampled: Notify::new(),
             sequences: Mutex::default(),
+            lineage: Mutex::default(),
             inner: Mutex::new(Inner {
                 source: Side::Starting,
                 target: Side::Starting,
@@ -104,6 +109,7 @@ impl Shared {
                 applied_commit_micros: None,
                 transactions: 0,
                 rows: 0,
+                retained: None,
             }),
             publish: watch::Sender::new(LinkStatus::starting()),
         }
@@ -139,6 +145,7 @@ impl Shared {
             applied_commit_micros: inner.applied_commit_micros,
             transactions: inner.transactions,
             rows: inner.rows,
+            retained: inner.retained,
         }
     }
 
@@ -235,6 +242,11 @@ impl Shared {
         let mut inner = self.lock();
         inner.transactions += transactions;
         inner.rows += rows;
+    }
+
+    /// None when that cannot be known.
+    pub fn retained(&self, retained: Option<Retained>) {
+        self.lock().retained = retained;
     }
 
     pub fn applied(&self) -> Option<Lsn> {

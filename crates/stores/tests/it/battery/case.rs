@@ -57,6 +57,13 @@ async fn every_case_arrives_that_has_a_link_of_its_own() {
     each(&ground, &cases, "").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_arrives_that_only_older_servers_accept() {
+    let ground = Ground::start(Pair { source: 17, target: 17 }).await;
+    let cases: Vec<_> = cases::own::BEFORE_18.iter().collect();
+    each(&ground, &cases, "").await;
+}
+
 /// To look for what fails: `MAINSTAY_EACH_CASE=words` gives each case whose name holds the words (or
 /// every one, without words) a link of its own, and names those that fail.
 async fn all(pair: Pair) {

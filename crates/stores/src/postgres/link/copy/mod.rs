@@ -20,7 +20,7 @@ mod tables;
 use super::failure::LinkError;
 use super::shared::Shared;
 use super::sql::Sql;
-use super::{observe, resume};
+use super::{lineage, observe, resume};
 use crate::postgres::replication::{CreatedSlot, Replication, SlotLife, quote_literal};
 use mainstay_core::LinkPhase;
 use mainstay_core::position::Lsn;
@@ -60,11 +60,13 @@ async fn fresh(shared: &Shared, source: &Sql, target: &Sql, again: bool) -> Resu
     make_way(source, target, &spec.slot(), again).await?;
     let here = tables::present(target).await?;
     tables::must_be_empty(target, &here).await?;
+    let mut slots = Replication::connect(&spec.source, &format!("slot {}", spec.slot())).await?;
+    let lineage = lineage::read(spec, &mut slots).await?;
     begin(shared, target).await?;
+    lineage::keep_by(shared, target, lineage).await?;
     // Making a slot waits until every transaction that is open at the source has ended.
     tracing::info!(link = %spec.name(), "the first copy begins");
     Progress::begin(shared, Extent::default());
-    let mut slots = Replication::connect(&spec.source, &format!("slot {}", spec.slot())).await?;
     let made = slots.create_slot(&spec.slot(), SlotLife::Kept).await?;
     let published = as_of(shared, &made.snapshot).await?;
     let start = made.consistent_point;
@@ -129,6 +131,9 @@ async fn resumable(
         return Ok(Err((begun, why)));
     }
     let mut slots = Replication::connect(&shared.spec.source, &format!("slot {slot}")).await?;
+    if lineage::is_another(shared, &mut slots).await? {
+        return Ok(Err((begun, "its source is on another timeline, or another server".to_owned())));
+    }
     let name = format!("mainstay_copy_{}", uuid::Uuid::new_v4().simple());
     let snapshot = slots.create_slot(&name, SlotLife::Temporary).await?;
     let tables = as_of(shared, &snapshot.snapshot).await?;
