@@ -4,8 +4,8 @@
 //! prepares the next batch beside the first. What goes wrong in a merged or parallel manner is
 //! done again alone, and then change by change: only that error is final.
 
-use super::ahead::Ahead;
 use super::Durability;
+use super::ahead::Ahead;
 use super::failure::{LinkError, Verdict};
 use super::flight::{Flight, Landed};
 use super::lane::{At, Lane, Load, Manner};
@@ -168,7 +168,7 @@ impl Applier<'_> {
                     }
                     self.shared.queue.forget(piece.bytes);
                 }
-                Taken::TakenBack => self.ahead.take_back().await,
+                Taken::Withdrawn => self.ahead.take_back().await,
                 Taken::Closed => {
                     self.ahead.take_back().await;
                     self.persist(true).await?;
@@ -409,9 +409,7 @@ impl Applier<'_> {
             self.shared.sequences.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sql = self.lanes.first().map(Lane::sql);
         match (seen, sql) {
-            (Some(values), Some(sql)) => {
-                self.sequences.write(sql, &self.shared.spec, values).await
-            }
+            (Some(values), Some(sql)) => self.sequences.write(sql, &self.shared.spec, values).await,
             _ => Ok(()),
         }
     }

@@ -323,7 +323,7 @@ impl Assembler {
             return Fed::Nothing;
         };
         stream.piece.clear();
-        Fed::Unit(Unit::TakenBack)
+        Fed::Unit(Unit::Withdrawn)
     }
 
     fn stream_abort(&mut self, xid: u32, subxid: u32) -> Result<Fed> {
@@ -496,7 +496,7 @@ mod tests {
         assert_eq!(block(&mut assembler, 20, true), None, "one at a time");
         assert_eq!(block(&mut assembler, 7, false), Some((7, false, 1)));
         let abort = Message::StreamAbort { xid: 7, subxid: 8 };
-        assert!(matches!(feed(&mut assembler, abort), Fed::Unit(Unit::TakenBack)));
+        assert!(matches!(feed(&mut assembler, abort), Fed::Unit(Unit::Withdrawn)));
         assert_eq!(block(&mut assembler, 7, false), None);
         let end = Message::StreamCommit(StreamCommit { xid: 7, commit: COMMIT });
         let Fed::Spooled(draft) = feed(&mut assembler, end) else { panic!("it is spooled") };

@@ -79,7 +79,8 @@ impl Described {
     /// Takes over what was described within a transaction; true when that replaced something.
     pub fn merge(&mut self, newer: Described) -> bool {
         self.types.extend(newer.types);
-        newer.tables.into_values().fold(false, |any, table| self.put(table).is_some() || any)
+        let replaced = newer.tables.into_values().filter_map(|table| self.put(table));
+        replaced.count() > 0
     }
 
     fn table(&self, id: u32) -> Result<Arc<SourceTable>> {

@@ -53,7 +53,7 @@ pub(super) enum Taken {
     Batch(Batch),
     Spooled(Box<Spooled>),
     Piece(Piece),
-    TakenBack,
+    Withdrawn,
     /// What comes next lies beyond the limit.
     Limit,
     Empty,
@@ -230,7 +230,7 @@ impl Inner {
                 _ if beyond && batch.is_empty() => return Taken::Limit,
                 Some(Unit::Whole(t)) if !beyond && batch.has_room(t) => {}
                 Some(Unit::Covered(_)) if !beyond => {}
-                Some(Unit::Piece(_) | Unit::TakenBack | Unit::Spooled(_)) if batch.is_empty() => {}
+                Some(Unit::Piece(_) | Unit::Withdrawn | Unit::Spooled(_)) if batch.is_empty() => {}
                 None if batch.is_empty() => {
                     return if self.closed { Taken::Closed } else { Taken::Empty };
                 }
@@ -247,7 +247,7 @@ impl Inner {
                     return Taken::Spooled(spooled);
                 }
                 Some(Unit::Piece(piece)) => return Taken::Piece(piece),
-                Some(Unit::TakenBack) => return Taken::TakenBack,
+                Some(Unit::Withdrawn) => return Taken::Withdrawn,
                 None => {}
             }
         }

@@ -10,9 +10,11 @@ use super::sql::Sql;
 use super::unit::Unit;
 use super::{lineage, observe, resume};
 use crate::postgres::connect::place;
-use crate::postgres::replication::{ChangeReader, ChangeStream, Protocol, Replication, StatusSender};
-use mainstay_core::position::Lsn;
+use crate::postgres::replication::{
+    ChangeReader, ChangeStream, Protocol, Replication, StatusSender,
+};
 use bytes::Bytes;
+use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::{Decoded, Decoder, Message, StatusUpdate, StreamMessage};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -106,7 +108,10 @@ async fn may_go_on(shared: &Shared, watcher: &Sql, slot_name: &str) -> Result<Ls
 /// What a message of the stream says.
 enum Heard {
     /// Perhaps a position, and whether the source wants an answer.
-    Covered { unit: Option<Unit>, reply: bool },
+    Covered {
+        unit: Option<Unit>,
+        reply: bool,
+    },
     Decoded(Decoded, Bytes),
 }
 
@@ -210,11 +215,7 @@ impl Receiver<'_> {
         Ok(in_time(&self.place, sender.send(status)).await??)
     }
 
-    fn heard(
-        &mut self,
-        reader: &ChangeReader,
-        message: StreamMessage,
-    ) -> Result<Heard, LinkError> {
+    fn heard(&mut self, reader: &ChangeReader, message: StreamMessage) -> Result<Heard, LinkError> {
         match message {
             StreamMessage::Keepalive { end, clock_micros, reply } => {
                 // Within a transaction it says nothing of that transaction.
@@ -267,7 +268,7 @@ impl Receiver<'_> {
     fn abandon(&self) {
         self.shared.queue.arriving(None);
         if self.assembler.ahead().is_some() {
-            self.shared.queue.push(Unit::TakenBack);
+            self.shared.queue.push(Unit::Withdrawn);
         }
     }
 }

@@ -72,9 +72,7 @@ impl Replay {
                 self.described.name_type(name);
                 Ok(None)
             }
-            Message::StreamStart { .. }
-            | Message::Commit(_)
-            | Message::Origin { .. } => Ok(None),
+            Message::StreamStart { .. } | Message::Commit(_) | Message::Origin { .. } => Ok(None),
             _ if self.rolled_back.contains(&subtransaction) => Ok(None),
             Message::Logical(message) => Ok(self.described.message(&message)?),
             change => Ok(self.described.change(change)?),

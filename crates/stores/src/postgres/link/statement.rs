@@ -191,11 +191,12 @@ fn update_sql(table: &TargetTable, set: &[u16], nulls: &[u16]) -> String {
 }
 
 fn rewrite_sql(table: &TargetTable, given: &[u16], nulls: &[u16]) -> String {
-    let value = |(i, column): (usize, &super::table::TargetColumn)| {
-        match given.iter().position(|set| usize::from(*set) == i) {
-            Some(n) => format!("${}::{}", n + 1, column.sql_type),
-            None => format!("old.{}", column.quoted),
-        }
+    let value = |(i, column): (usize, &super::table::TargetColumn)| match given
+        .iter()
+        .position(|set| usize::from(*set) == i)
+    {
+        Some(n) => format!("${}::{}", n + 1, column.sql_type),
+        None => format!("old.{}", column.quoted),
     };
     let names: Vec<_> = table.columns.iter().map(|c| c.quoted.as_str()).collect();
     let values: Vec<_> = table.columns.iter().enumerate().map(value).collect();
@@ -286,8 +287,7 @@ mod tests {
         assert_eq!(sql(&table, &shape), expected);
         assert_eq!(values.len(), 1);
         let (shape, values) = update(&table, None, &[value("1"), value("{}")]).unwrap();
-        let expected =
-            r#"UPDATE ONLY "public"."t" SET "doc" = $1 WHERE "id" OPERATOR(pg_catalog.=) $2::integer"#;
+        let expected = r#"UPDATE ONLY "public"."t" SET "doc" = $1 WHERE "id" OPERATOR(pg_catalog.=) $2::integer"#;
         assert_eq!(sql(&table, &shape), expected);
         assert_eq!(values.len(), 2);
     }

@@ -235,12 +235,7 @@ fn build(
 }
 
 /// What a table without a key takes is rows, in any order.
-fn merging(
-    lookup: &Lookup,
-    columns: &[TargetColumn],
-    numbers: &[i16],
-    traits: &Traits,
-) -> Merging {
+fn merging(lookup: &Lookup, columns: &[TargetColumn], numbers: &[i16], traits: &Traits) -> Merging {
     if traits.fires || columns.is_empty() {
         return Merging::InOrder;
     }
@@ -343,7 +338,8 @@ mod tests {
     #[test]
     fn columns_are_matched_by_name_in_the_sources_order() {
         let source = source(Identity::Default, &[("a", true), ("b", false)]);
-        let table = build(&source, vec![found("b", false), found("a", true)], &Traits::default()).unwrap();
+        let table =
+            build(&source, vec![found("b", false), found("a", true)], &Traits::default()).unwrap();
         let names: Vec<_> = table.columns.iter().map(|c| c.quoted.as_str()).collect();
         assert_eq!(names, [r#""a""#, r#""b""#]);
         assert_eq!(table.lookup, Lookup::Key(vec![0]));
@@ -354,18 +350,23 @@ mod tests {
         let source = source(Identity::Default, &[("a", true)]);
         let missing = build(&source, vec![], &Traits::default()).unwrap_err();
         assert!(missing.contains("the column a of public.t does not exist"), "{missing}");
-        let extra = build(&source, vec![found("a", true), found("b", false)], &Traits::default()).unwrap_err();
+        let extra = build(&source, vec![found("a", true), found("b", false)], &Traits::default())
+            .unwrap_err();
         assert!(extra.contains("the column b of public.t does not exist at"), "{extra}");
-        let unlike = build(&source, vec![Found { type_id: 23, ..found("a", true) }], &Traits::default()).unwrap_err();
+        let unlike =
+            build(&source, vec![Found { type_id: 23, ..found("a", true) }], &Traits::default())
+                .unwrap_err();
         assert!(unlike.contains("another type"), "{unlike}");
     }
 
     #[test]
     fn under_identity_full_the_primary_key_finds_the_row_where_there_is_one() {
         let source = source(Identity::Full, &[("a", true), ("b", true)]);
-        let with = build(&source, vec![found("a", false), found("b", true)], &Traits::default()).unwrap();
+        let with =
+            build(&source, vec![found("a", false), found("b", true)], &Traits::default()).unwrap();
         assert_eq!(with.lookup, Lookup::Key(vec![1]));
-        let without = build(&source, vec![found("a", false), found("b", false)], &Traits::default()).unwrap();
+        let without =
+            build(&source, vec![found("a", false), found("b", false)], &Traits::default()).unwrap();
         assert_eq!(without.lookup, Lookup::WholeRow);
     }
 }

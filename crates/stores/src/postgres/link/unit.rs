@@ -73,7 +73,7 @@ pub(super) enum Unit {
     /// it is committed.
     Piece(Piece),
     /// What came in pieces did not happen, or comes again.
-    TakenBack,
+    Withdrawn,
     /// Nothing that ends at or before this position is still to come.
     Covered(Lsn),
 }
@@ -83,7 +83,7 @@ impl Unit {
         match self {
             Unit::Whole(transaction) => transaction.bytes,
             Unit::Piece(piece) => piece.bytes,
-            Unit::Spooled(_) | Unit::Covered(_) | Unit::TakenBack => 0,
+            Unit::Spooled(_) | Unit::Covered(_) | Unit::Withdrawn => 0,
         }
     }
 
@@ -91,7 +91,7 @@ impl Unit {
         match self {
             Unit::Whole(transaction) => Some(transaction.commit_micros),
             Unit::Spooled(spooled) => Some(spooled.commit.commit_micros),
-            Unit::Piece(_) | Unit::Covered(_) | Unit::TakenBack => None,
+            Unit::Piece(_) | Unit::Covered(_) | Unit::Withdrawn => None,
         }
     }
 
@@ -101,7 +101,7 @@ impl Unit {
             Unit::Whole(transaction) => Some(transaction.end),
             Unit::Spooled(spooled) => Some(spooled.commit.end_lsn),
             Unit::Covered(end) => Some(*end),
-            Unit::Piece(_) | Unit::TakenBack => None,
+            Unit::Piece(_) | Unit::Withdrawn => None,
         }
     }
 }

@@ -14,12 +14,17 @@ use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::fallible_iterator::FallibleIterator;
 
 type Result<T> = std::result::Result<T, ReplicationError>;
+
+/// A source that answers so soon needs no large window: the kernel's own choice stays for others.
+const NEAR: Duration = Duration::from_millis(1);
+/// Bytes that a near source may have under way; the kernel doubles it for its own needs.
+const WINDOW: usize = 64 * 1024;
 
 /// What the session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +51,19 @@ async fn socket(endpoint: &PostgresEndpoint, mode: Mode) -> Result<Box<dyn Duple
         place: place(endpoint),
         why: e.to_string(),
     };
+    let begun = Instant::now();
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
     let tcp = tcp.await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
     watch_over(&tcp).map_err(unreachable)?;
     match mode {
-        Mode::Replication => secured(endpoint, Paced::new(tcp)).await,
+        Mode::Replication => {
+            // Beyond what fits there the source gathers what it sends by itself.
+            if begun.elapsed() < NEAR {
+                SockRef::from(&tcp).set_recv_buffer_size(WINDOW).map_err(unreachable)?;
+            }
+            secured(endpoint, Paced::new(tcp)).await
+        }
         Mode::Ordinary => secured(endpoint, tcp).await,
     }
 }

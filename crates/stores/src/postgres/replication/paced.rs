@@ -42,8 +42,7 @@ impl Paced {
     fn rest(&mut self) -> io::Result<()> {
         if let Socket::Watched(socket) = std::mem::replace(&mut self.socket, Socket::Lost) {
             self.socket = Socket::Resting(socket.into_std()?);
-            let ms = std::env::var("REST_MS").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
-            self.rest = Some(Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
+            self.rest = Some(Box::pin(tokio::time::sleep(SPAN)));
         }
         Ok(())
     }

@@ -297,10 +297,7 @@ fn in_key_order<'a, T>(
 }
 
 /// Updates by the columns that they set: a value that was not sent stays as it is.
-fn by_columns<'a>(
-    table: &TargetTable,
-    updates: &[Update<'a>],
-) -> Vec<(Vec<u16>, Vec<Update<'a>>)> {
+fn by_columns<'a>(table: &TargetTable, updates: &[Update<'a>]) -> Vec<(Vec<u16>, Vec<Update<'a>>)> {
     let mut places: HashMap<Vec<u16>, usize> = HashMap::new();
     let mut groups: Vec<(Vec<u16>, Vec<Update<'a>>)> = Vec::new();
     for update in updates {
@@ -309,8 +306,7 @@ fn by_columns<'a>(
             let fixed = table.columns[*i].always_identity || key.contains(i);
             update.new[*i] != Value::UnchangedToast && !fixed
         };
-        let set: Vec<u16> =
-            (0..update.new.len()).filter(is_set).map(|i| i as u16).collect();
+        let set: Vec<u16> = (0..update.new.len()).filter(is_set).map(|i| i as u16).collect();
         let at = *places.entry(set).or_insert_with_key(|set| {
             groups.push((set.clone(), Vec::new()));
             groups.len() - 1
