@@ -14,9 +14,9 @@ use tokio::time::Sleep;
 
 const SPAN: Duration = Duration::from_millis(1);
 /// So many reads within the span are much.
-const READS: u32 = 8;
+const READS: u32 = 32;
 /// So many bytes at one read are much.
-const BYTES: usize = 2 * 1024;
+const BYTES: usize = 16 * 1024;
 
 pub(super) struct Paced {
     socket: Socket,
