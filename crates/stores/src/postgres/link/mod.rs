@@ -7,8 +7,9 @@
 //!    +--- confirmed ----+---------------- position ----------------+
 //! ```
 //!
-//! Invariant: the position is moved by compare-and-set under the link's epoch, first thing in each
-//! target transaction, so no transaction is applied twice and no stale link applies any.
+//! Invariant: the position is moved by compare-and-set under the link's epoch, within each target
+//! transaction, so no transaction is applied twice and no stale link applies any.
+//! Invariant: target transactions are committed in the source's order.
 //! Invariant: the source is only told of positions that are durable at the target.
 //! Invariant: what is not understood or not accepted stops the link; nothing is skipped.
 
