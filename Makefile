@@ -5,11 +5,8 @@
 .PHONY: help lab test soak bench bench-postgres build lint fmt parts clean
 
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
-<<<<<<< HEAD
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
-=======
 # make bench-postgres ARGS="--only inserts"
->>>>>>> h-bench
 ARGS ?=
 
 help: ## Show this list
