@@ -79,6 +79,10 @@ async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<En
         () = stop_wished(wish) => return Ok(End::Stopped),
     };
     let Some((lane, at)) = opened else { return Ok(End::Reset) };
+    // What an earlier session had in hand and did not return is no longer in the queue.
+    if shared.queue.is_in_hand() {
+        return Ok(End::Reset);
+    }
     if shared.applied().is_some_and(|applied| at.position < applied) {
         return Ok(End::Reset);
     }
@@ -132,7 +136,7 @@ impl Applier<'_> {
             let now = *wish.borrow_and_update();
             if !self.order.is_empty() {
                 if !now.stop && !self.is_flush_due() {
-                    self.start_beside(now).await?;
+                    self.start_beside(now).await;
                 }
                 self.land(now).await?;
                 continue;
@@ -204,29 +208,31 @@ impl Applier<'_> {
     }
 
     /// A second one, while much waits.
-    async fn start_beside(&mut self, now: Wish) -> Result<(), LinkError> {
-        let (Some(first), 1) = (self.order.front(), self.order.len()) else { return Ok(()) };
+    async fn start_beside(&mut self, now: Wish) {
+        let (Some(first), 1) = (self.order.front(), self.order.len()) else { return };
         if !first.may_have_company() || first.position() < self.alone_until {
-            return Ok(());
+            return;
         }
         let limit = now.limit.map(|limit| limit.at);
-        let Some(batch) = self.shared.queue.take_beside(limit, BESIDE) else { return Ok(()) };
+        let Some(batch) = self.shared.queue.take_beside(limit, BESIDE) else { return };
         if self.lanes.is_empty() {
             match Lane::beside(&self.shared.spec, self.at.position).await {
                 Ok(lane) => self.lanes.push(lane),
+                // The first one goes on, and finds out by itself when the target is gone.
                 Err(error) => {
+                    tracing::debug!(link = %self.shared.spec.name(), %error, "no second lane");
+                    self.alone_until = batch.position;
                     self.shared.queue.put_back(batch);
-                    return Err(error);
+                    return;
                 }
             }
         }
         let (Some(first), Some(lane)) = (self.order.front_mut(), self.lanes.pop()) else {
             self.shared.queue.put_back(batch);
-            return Ok(());
+            return;
         };
         let (from, before) = (first.position(), first.before());
         self.fly(lane, Load::Batch(batch), from, Manner::Beside(before), true);
-        Ok(())
     }
 
     /// Waits for one that is under way, or for more to do beside the only one.

@@ -89,6 +89,11 @@ impl Queue {
         [in_hand, queued, inner.arriving].into_iter().flatten().min()
     }
 
+    /// Something was taken that is neither durable nor returned.
+    pub fn is_in_hand(&self) -> bool {
+        !self.lock().in_hand.is_empty()
+    }
+
     /// Says that a transaction with this commit time is being received, or that none is.
     pub fn arriving(&self, commit_micros: Option<i64>) {
         self.lock().arriving = commit_micros;
@@ -178,7 +183,6 @@ impl Queue {
     /// done of that is gone with its session.
     pub fn discard_through(&self, position: Lsn) {
         let mut inner = self.lock();
-        inner.in_hand.clear();
         while let Some(front) = inner.units.front() {
             match front {
                 Unit::Whole(_) | Unit::Spooled(_) if front.end() > Some(position) => break,
@@ -365,7 +369,9 @@ mod tests {
         queue.push(whole(10));
         queue.push(whole(20));
         let Taken::Batch(batch) = queue.take(None) else { panic!("a batch") };
+        assert!(queue.is_in_hand());
         queue.put_back(batch);
+        assert!(!queue.is_in_hand());
         queue.discard_through(Lsn(10));
         assert_eq!(ends(queue.take(None)), (vec![20], 20));
         assert_eq!(queue.tail(), Some(Lsn(20)));

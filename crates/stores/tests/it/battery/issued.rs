@@ -68,7 +68,7 @@ fn assert_none_twice(before: &[String], after: &[String]) {
     assert_eq!(all.len(), before.len() + after.len(), "a key was issued twice");
 }
 
-/// As much load as comes in this time.
+/// As much load as comes in this time: a window in which keys are issued at random moments.
 async fn some_load() {
     tokio::time::sleep(Duration::from_millis(700)).await;
 }

@@ -229,6 +229,7 @@ async fn make_slot_at_standby(field: &Field, there: &Client, slot: &str) {
     loop {
         tokio::select! {
             made = &mut making => return made.unwrap(),
+            // The slot waits for a record of the primary; it may need more than one.
             () = tokio::time::sleep(Duration::from_millis(200)) => {
                 field.world.source.run("SELECT pg_log_standby_snapshot()").await;
             }
