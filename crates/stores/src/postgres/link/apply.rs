@@ -1,7 +1,7 @@
 //! The applying side: from the queue into the target, in transactions that carry the position.
 //!
-//! One load at a time is taken when nothing is under way. While the queue is long, a second lane
-//! prepares the next batch beside the first. What goes wrong in a merged or parallel manner is
+//! One load at a time is taken when nothing is under way. A second lane can prepare the next batch
+//! beside the first; it is off (`BESIDE`). What goes wrong in a merged or parallel manner is
 //! done again alone, and then change by change: only that error is final.
 
 use super::Durability;
@@ -28,8 +28,9 @@ const PERSIST: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(200);
 /// A session that lasted this long is not one of a series of failures.
 const LASTED: Duration = Duration::from_millis(500);
-/// A second lane is worth its while when so many changes wait.
-const BESIDE: usize = 1_000;
+/// A second lane begins when so many changes wait. No queue is ever that long: the second lane is
+/// off until faults were tried on it as they were on the first.
+const BESIDE: usize = usize::MAX;
 
 /// How the applying side ended.
 pub(super) enum End {

@@ -113,6 +113,9 @@ impl Queue {
     pub fn push(&self, unit: Unit) {
         let mut inner = self.lock();
         inner.bytes += unit.bytes();
+        if let Unit::Whole(transaction) = &unit {
+            inner.changes += transaction.changes.len();
+        }
         if let Some(end) = unit.end() {
             inner.advance(end, !matches!(unit, Unit::Covered(_)));
         }

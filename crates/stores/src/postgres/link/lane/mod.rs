@@ -1,6 +1,6 @@
 //! A session at the target that applies batches of transactions, one target transaction each.
 //!
-//! Two lanes can be under way: the second one does what has nothing to do with the first one's
+//! Two lanes can be under way (the second one is off, see `apply.rs`): the second one does what has nothing to do with the first one's
 //! rows, and moves the position only after the first one has committed. So target transactions
 //! become visible in the source's order, and each state that a reader sees is one that the source
 //! had.
