@@ -136,8 +136,10 @@ impl Field {
 
     /// Waits until everything that is committed now is applied.
     pub async fn caught_up(&self, link: &Link) {
-        // What was committed without waiting for the disk is flushed by this one.
-        self.world.source.run("SELECT pg_logical_emit_message(true, 'test', 'flush')").await;
+        // What was committed without waiting for the disk is flushed by this one, which waits,
+        // whatever its session was told before.
+        let flush = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', '')";
+        self.world.source.run(flush).await;
         let end = self.world.source_end().await;
         let reached = link.drain_to(end, LONG * 4).await;
         reached.unwrap_or_else(|e| panic!("{:?}: {e}: {:?}", self.pair, link.status()));
