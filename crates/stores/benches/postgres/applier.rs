@@ -9,6 +9,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
+const PATIENCE: Duration = Duration::from_secs(120);
+
 pub enum Applier {
     Native(Native),
     Mainstay(Box<Mainstay>),
@@ -90,6 +92,39 @@ impl Applier {
         }
     }
 
+    /// Applies what there is, and moves the slot's restart position there: a walsender begins to
+    /// read at that, which moves only when the source logs its running transactions. One of the
+    /// two would otherwise have to read again what the work before has written.
+    pub async fn catch_up(&mut self, servers: &Servers, database: &str) -> Outcome<()> {
+        progress(&format!("{self} catches up"));
+        let source = servers.source.client(database).await;
+        let target = servers.target.client(self.target()).await;
+        let end = "SELECT pg_current_wal_flush_lsn()::text";
+        let end: String = source.query_one(end, &[]).await?.get(0);
+        let moved = format!(
+            "SELECT restart_lsn >= '{end}' FROM pg_replication_slots WHERE slot_name = '{}'",
+            self.slot()
+        );
+        self.go(servers, true).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while !source.query_one(&moved, &[]).await?.get::<_, bool>(0) {
+            if Instant::now() > deadline {
+                return Err(format!("the slot of {self} did not move past {end}").into());
+            }
+            source.batch_execute("SELECT pg_log_standby_snapshot()").await?;
+            let mark = world::mark(&source).await?;
+            self.seen(&target, mark, Duration::from_millis(50)).await?;
+        }
+        self.halt(servers).await
+    }
+
+    fn slot(&self) -> String {
+        match self {
+            Applier::Native(native) => native.slot(),
+            Applier::Mainstay(mainstay) => mainstay.slot(),
+        }
+    }
+
     /// Applies until `mark` is visible at the target, and stands still again.
     pub async fn apply(&mut self, servers: &Servers, durable: bool, mark: u64) -> Outcome<Run> {
         let target = servers.target.client(self.target()).await;
@@ -103,9 +138,10 @@ impl Applier {
 
     /// What the running applier used so far.
     pub async fn usage(&self, servers: &Servers) -> Outcome<Usage> {
-        let (slot, appliers) = match self {
-            Applier::Native(native) => (native.slot(), native.appliers()),
-            Applier::Mainstay(mainstay) => (mainstay.slot(), mainstay.appliers()),
+        let slot = self.slot();
+        let appliers = match self {
+            Applier::Native(native) => native.appliers(),
+            Applier::Mainstay(mainstay) => mainstay.appliers(),
         };
         let sender =
             format!("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{slot}'");

@@ -87,6 +87,9 @@ pub async fn run(
     source.batch_execute("SET synchronous_commit = off").await?;
     for work in WORKS.iter().filter(|work| arguments.wants(work.name)) {
         for durable in [true, false] {
+            for applier in &mut appliers {
+                applier.catch_up(servers, DATABASE).await?;
+            }
             progress(&format!("making {} at the source", work.title));
             let done = make(work.name, servers, &source, sizes, durable).await?;
             let runs = measure(servers, &mut appliers, durable).await?;

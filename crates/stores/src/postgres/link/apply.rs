@@ -1,8 +1,8 @@
 //! The applying side: from the queue into the target, in transactions that carry the position.
 //!
-//! One load at a time is taken when nothing is under way. A second lane can prepare the next batch
-//! beside the first; it is off (`BESIDE`). What goes wrong in a merged or parallel manner is
-//! done again alone, and then change by change: only that error is final.
+//! One load at a time is taken when nothing is under way; while much waits, a second lane prepares
+//! the next batch beside it. What goes wrong in a merged or parallel manner is done again alone,
+//! and then change by change: only that error is final.
 
 use super::Durability;
 use super::ahead::Ahead;
@@ -28,9 +28,8 @@ const PERSIST: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(200);
 /// A session that lasted this long is not one of a series of failures.
 const LASTED: Duration = Duration::from_millis(500);
-/// A second lane begins when so many changes wait. No queue is ever that long: the second lane is
-/// off until faults were tried on it as they were on the first.
-const BESIDE: usize = usize::MAX;
+/// A second lane begins beside a batch of so many changes when as many wait.
+const BESIDE: usize = 1_000;
 
 /// How the applying side ended.
 pub(super) enum End {
@@ -194,11 +193,12 @@ impl Applier<'_> {
     /// The only one under way.
     fn start(&mut self, load: Load) {
         let Some(lane) = self.lanes.pop() else { return };
-        let manner = match load.position() <= self.exactly_until {
-            true => Manner::Exactly,
-            false => Manner::Merged,
-        };
-        self.fly(lane, load, self.at.position, manner, self.ahead.is_open());
+        let exactly = load.position() <= self.exactly_until;
+        let manner = if exactly { Manner::Exactly } else { Manner::Merged };
+        // Whoever comes beside it could hold a lock that it waits for.
+        let wide = !exactly && load.changes() >= BESIDE;
+        let company = wide && load.position() > self.alone_until;
+        self.fly(lane, load, self.at.position, manner, company || self.ahead.is_open());
     }
 
     fn fly(&mut self, lane: Lane, load: Load, from: Lsn, manner: Manner, guarded: bool) {
@@ -211,7 +211,7 @@ impl Applier<'_> {
     /// A second one, while much waits.
     async fn start_beside(&mut self, now: Wish) {
         let (Some(first), 1) = (self.order.front(), self.order.len()) else { return };
-        if !first.may_have_company() || first.position() < self.alone_until {
+        if !first.may_have_company() || first.position() <= self.alone_until {
             return;
         }
         let limit = now.limit.map(|limit| limit.at);
@@ -298,7 +298,7 @@ impl Applier<'_> {
         load: Load,
         error: LinkError,
     ) -> Result<(), LinkError> {
-        let guarded = self.order.len() > 1 || self.ahead.is_open();
+        let guarded = self.order.front().is_some_and(Flight::is_guarded);
         // Without its commit the second one gives up.
         self.order.pop_front();
         while let Some(second) = self.flights.next().await {

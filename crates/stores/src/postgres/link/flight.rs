@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 pub(super) struct Flight {
     pub number: u64,
     position: Lsn,
+    guarded: bool,
     company: bool,
     touches: watch::Receiver<Option<Arc<Touched>>>,
     /// Of the one after it.
@@ -43,7 +44,8 @@ impl Flight {
         let flight = Self {
             number,
             position: load.position(),
-            company: plain && !lane.skips(),
+            guarded,
+            company: guarded && plain && !lane.skips(),
             touches: receiver,
             turn: None,
         };
@@ -58,6 +60,11 @@ impl Flight {
     /// The position once it is applied.
     pub fn position(&self) -> Lsn {
         self.position
+    }
+
+    /// It does not wait long for a lock: something else under way may hold it.
+    pub fn is_guarded(&self) -> bool {
+        self.guarded
     }
 
     /// Another one may be under way beside it.

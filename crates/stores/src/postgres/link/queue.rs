@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Bytes that are received and not yet durable at the target. One unit more may be in memory.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MOST_BYTES: usize = 48 * 1024 * 1024;
 /// Bounds of one target transaction, when neighbouring transactions are merged.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_CHANGES: usize = 20_000;
@@ -45,7 +45,7 @@ pub(super) struct Batch {
     pub transactions: Vec<Transaction>,
     pub position: Lsn,
     pub bytes: usize,
-    changes: usize,
+    pub changes: usize,
 }
 
 #[derive(Debug)]
@@ -296,7 +296,7 @@ impl Batch {
         self.transactions.last().map(|transaction| transaction.commit_micros)
     }
 
-    pub fn changes(&self) -> Vec<Placed<'_>> {
+    pub fn placed(&self) -> Vec<Placed<'_>> {
         let mut changes = Vec::with_capacity(self.changes);
         for transaction in &self.transactions {
             let (commit_lsn, end) = (transaction.commit_lsn, transaction.end);

@@ -13,6 +13,7 @@ use super::sql::Sql;
 use mainstay_core::position::Lsn;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
 
 const PUBLISH: Duration = Duration::from_millis(200);
 
@@ -39,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     shared.publish();
 }
 
-async fn live(shared: &Shared) -> Result<(), LinkError> {
+async fn live(shared: &Arc<Shared>) -> Result<(), LinkError> {
     loop {
         let Some(position) = begin_or_stop(shared).await? else { return Ok(()) };
         shared.queue.reset(position.at);
@@ -70,15 +71,20 @@ enum Flow {
     BeginAgain,
 }
 
-/// A source that stops for good closes the queue: what it has sent is still applied.
-async fn stream(shared: &Shared) -> Result<Flow, LinkError> {
+/// A source that stops for good closes the queue: what it has sent is still applied. The receiver
+/// is a task of its own, so that neither side waits for the other one's work on a processor.
+async fn stream(shared: &Arc<Shared>) -> Result<Flow, LinkError> {
     let mut ended = None;
-    let receiving = receive::receive(shared);
+    let receiving = Arc::clone(shared);
+    let receiving = tokio::spawn(async move { receive::receive(&receiving).await });
+    let mut receiving = AbortOnDropHandle::new(receiving);
     let applying = apply::apply(shared);
-    tokio::pin!(receiving, applying);
+    tokio::pin!(applying);
     loop {
         tokio::select! {
-            error = &mut receiving, if ended.is_none() => {
+            received = &mut receiving, if ended.is_none() => {
+                // Nobody else can end it: it has panicked.
+                let error = received.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
                 shared.stopped(&error);
                 shared.queue.close();
                 ended = Some(error);

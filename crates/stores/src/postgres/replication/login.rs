@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, ReplicationError>;
 /// A source that answers so soon needs no large window: the kernel's own choice stays for others.
 const NEAR: Duration = Duration::from_millis(1);
 /// Bytes that a near source may have under way; the kernel doubles it for its own needs.
-const WINDOW: usize = 64 * 1024;
+pub(super) const WINDOW: usize = 32 * 1024;
 
 /// What the session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! A connection whose reader lets what arrives in many small pieces come together.
 //!
-//! A source that has much to send sends each change by itself. Woken for each of them, source and
-//! receiver spend more time on that than on the changes. While there is much, the socket is
-//! watched only once a millisecond: nobody is woken in between.
+//! A source that has much to send sends each change by itself. What the receiver's window has no
+//! room for stays at the source, where the kernel puts it together: that costs the source less
+//! than half. So the window is small (`login.rs`), and while there is much, the socket is left
+//! alone for a while after all that came is read: the window closes, and nobody is woken.
 
+use super::login::WINDOW;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,18 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-const SPAN: Duration = Duration::from_millis(1);
-/// So many reads within the span are much.
-const READS: u32 = 32;
-/// So many bytes at one read are much.
-const BYTES: usize = 16 * 1024;
+/// So many bytes within a span are much.
+const BYTES: usize = 64 * 1024;
+/// So many reads within a span are much.
+const READS: u32 = 128;
+const SPAN: Duration = Duration::from_millis(4);
+const REST: Duration = Duration::from_millis(3);
+/// A read that brings no more than half a window has caught up with the source.
+const LITTLE: usize = WINDOW / 2;
 
 pub(super) struct Paced {
     socket: Socket,
     rest: Option<Pin<Box<Sleep>>>,
     since: Instant,
+    bytes: usize,
     reads: u32,
-    much: bool,
+    caught_up: bool,
 }
 
 enum Socket {
@@ -35,14 +41,15 @@ enum Socket {
 
 impl Paced {
     pub fn new(socket: TcpStream) -> Self {
-        let since = Instant::now();
-        Self { socket: Socket::Watched(socket), rest: None, since, reads: 0, much: false }
+        let (socket, since) = (Socket::Watched(socket), Instant::now());
+        Self { socket, rest: None, since, bytes: 0, reads: 0, caught_up: false }
     }
 
     fn rest(&mut self) -> io::Result<()> {
         if let Socket::Watched(socket) = std::mem::replace(&mut self.socket, Socket::Lost) {
             self.socket = Socket::Resting(socket.into_std()?);
-            self.rest = Some(Box::pin(tokio::time::sleep(SPAN)));
+            self.rest = Some(Box::pin(tokio::time::sleep(REST)));
+            (self.bytes, self.reads) = (0, 0);
         }
         Ok(())
     }
@@ -58,14 +65,18 @@ impl Paced {
         }
     }
 
-    fn count(&mut self, bytes: usize, full: bool) {
-        if self.since.elapsed() < SPAN {
-            self.reads += 1;
-        } else {
-            (self.since, self.reads) = (Instant::now(), 1);
+    fn count(&mut self, bytes: usize) {
+        if self.since.elapsed() >= SPAN {
+            (self.since, self.bytes, self.reads) = (Instant::now(), 0, 0);
         }
-        // When the buffer was filled there is more at hand already.
-        self.much = !full && (bytes >= BYTES || self.reads >= READS);
+        self.bytes += bytes;
+        self.reads += u32::from(bytes > 0);
+        self.caught_up = bytes <= LITTLE;
+    }
+
+    /// Much has come, and all of it is read.
+    fn may_rest(&self) -> bool {
+        self.caught_up && (self.bytes >= BYTES || self.reads >= READS)
     }
 }
 
@@ -75,18 +86,21 @@ impl AsyncRead for Paced {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.much) {
-            self.rest()?;
+        loop {
+            if let Some(rest) = &mut self.rest {
+                ready!(rest.as_mut().poll(context));
+                self.rest = None;
+            }
+            let before = into.filled().len();
+            let read = self.watched()?.poll_read(context, into)?;
+            self.count(into.filled().len() - before);
+            if self.may_rest() {
+                self.rest()?;
+            }
+            if read.is_ready() || self.rest.is_none() {
+                return read.map(Ok);
+            }
         }
-        if let Some(rest) = &mut self.rest {
-            ready!(rest.as_mut().poll(context));
-            self.rest = None;
-        }
-        let before = into.filled().len();
-        ready!(self.watched()?.poll_read(context, into))?;
-        let (bytes, full) = (into.filled().len() - before, into.remaining() == 0);
-        self.count(bytes, full);
-        Poll::Ready(Ok(()))
     }
 }
 

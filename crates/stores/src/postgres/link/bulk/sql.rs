@@ -6,6 +6,7 @@ use super::super::table::{Lookup, TargetColumn, TargetTable};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in super::super) enum BulkShape {
     Copy,
+    Insert,
     /// Columns that are set.
     Update(Vec<u16>),
     Delete,
@@ -19,6 +20,7 @@ pub(in super::super) fn text(table: &TargetTable, shape: &BulkShape) -> String {
     };
     match shape {
         BulkShape::Copy => copy(table),
+        BulkShape::Insert => insert(table),
         BulkShape::Update(set) => update(table, set, key),
         BulkShape::Delete => {
             let (source, condition) = keys(table, key, &[]);
@@ -28,8 +30,25 @@ pub(in super::super) fn text(table: &TargetTable, shape: &BulkShape) -> String {
 }
 
 fn copy(table: &TargetTable) -> String {
+    format!("COPY {} ({}) FROM STDIN", table.quoted, names(table))
+}
+
+fn names(table: &TargetTable) -> String {
     let names: Vec<_> = table.columns.iter().map(|c| c.quoted.as_str()).collect();
-    format!("COPY {} ({}) FROM STDIN", table.quoted, names.join(", "))
+    names.join(", ")
+}
+
+fn insert(table: &TargetTable) -> String {
+    let columns: Vec<_> = table.columns.iter().collect();
+    let (source, _) = keys(table, &[], &columns);
+    let each = |(n, column): (usize, &&TargetColumn)| value(column, &format!("s{n}"));
+    let values: Vec<_> = columns.iter().enumerate().map(each).collect();
+    format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {source}",
+        table.quoted,
+        names(table),
+        values.join(", ")
+    )
 }
 
 /// Without columns to set it still counts the rows that are there.

@@ -1,6 +1,6 @@
 //! A session at the target that applies batches of transactions, one target transaction each.
 //!
-//! Two lanes can be under way (the second one is off, see `apply.rs`): the second one does what has nothing to do with the first one's
+//! Two lanes can be under way: the second one does what has nothing to do with the first one's
 //! rows, and moves the position only after the first one has committed. So target transactions
 //! become visible in the source's order, and each state that a reader sees is one that the source
 //! had.
@@ -49,7 +49,7 @@ const CLEAR: &str = "WITH copied AS (DELETE FROM mainstay.copied \
                      DELETE FROM mainstay.put_right WHERE link = $1 AND until <= $2::text::pg_lsn";
 
 /// Fewer changes than this are applied one by one in the source's order.
-const SMALL: usize = 32;
+const SMALL: usize = 8;
 
 pub(super) struct Lane {
     spec: Arc<LinkSpec>,
@@ -97,6 +97,14 @@ impl Load {
         match self {
             Load::Batch(batch) => batch.position,
             Load::Spooled(spooled) => spooled.commit.end_lsn,
+        }
+    }
+
+    /// How many, as far as that is known before it is read.
+    pub fn changes(&self) -> usize {
+        match self {
+            Load::Batch(batch) => batch.changes,
+            Load::Spooled(_) => 0,
         }
     }
 
@@ -187,7 +195,7 @@ impl Lane {
             Load::Batch(batch) => batch,
             Load::Spooled(spooled) => return self.spooled(work, spooled, &manner).await,
         };
-        let changes = batch.changes();
+        let changes = batch.placed();
         match manner {
             Manner::Exactly => self.exactly(work, &changes).await?,
             Manner::Merged if changes.len() < SMALL => self.exactly(work, &changes).await?,

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Fewer changes of a table than this are applied one by one: a statement each is as quick.
-const MANY: usize = 8;
+pub(super) const MANY: usize = 3;
 
 /// A change, with its transaction's commit record.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +99,11 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// Triggers that fire here change what they like.
+    fn may_reach_anything(&self) -> bool {
+        self.table.merging == Merging::InOrder
+    }
+
     /// Only new rows, in a table without any unique index.
     fn only_adds(&self) -> bool {
         let keyless = !matches!(self.table.lookup, Lookup::Key(_));
@@ -107,12 +112,13 @@ impl<'a> Task<'a> {
 
     /// Takes out what must wait until `before` is committed.
     pub fn split_off(&mut self, before: &Touched) -> Option<Task<'a>> {
-        if !before.tables.contains(&self.id()) || self.only_adds() {
+        let anything = before.anything || self.may_reach_anything();
+        if !anything && (!before.tables.contains(&self.id()) || self.only_adds()) {
             return None;
         }
         let columns = self.key().map(<[usize]>::to_vec).unwrap_or_default();
         let id = self.id();
-        let whole = columns.is_empty() || before.whole.contains(&id);
+        let whole = anything || columns.is_empty() || before.whole.contains(&id);
         let rows = match &mut self.rows {
             Rows::InOrder(changes) => Rows::InOrder(std::mem::take(changes)),
             Rows::Net(net) if whole => Rows::Net(std::mem::take(net)),
@@ -125,6 +131,8 @@ impl<'a> Task<'a> {
 /// The rows that a batch changes.
 #[derive(Debug, Default)]
 pub(in super::super) struct Touched {
+    /// Perhaps rows of other tables too.
+    anything: bool,
     tables: HashSet<u32>,
     /// Tables of which it is not known which rows.
     whole: HashSet<u32>,
@@ -135,6 +143,7 @@ impl Touched {
     pub(super) fn by(tasks: &[Task<'_>]) -> Self {
         let mut touched = Self::default();
         for task in tasks {
+            touched.anything |= task.may_reach_anything();
             touched.tables.insert(task.id());
             if !task.only_adds() && touched.add(task).is_none() {
                 touched.whole.insert(task.id());

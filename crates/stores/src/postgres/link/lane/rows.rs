@@ -9,7 +9,7 @@ use super::super::statement::{self, Planned, Unplannable};
 use super::super::table::{Lookup, TargetTable};
 use super::super::unit::{Change, SourceTable};
 use super::Lane;
-use super::plan::{Placed, Rows, Task};
+use super::plan::{MANY, Placed, Rows, Task};
 use super::statements::AnyShape;
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 const CHUNK: usize = 256 * 1024;
 /// Rows of one statement.
 const ROWS: usize = 10_000;
-/// Fewer new rows than this are inserted one by one: COPY has to be begun and ended.
-const COPIED: usize = 16;
+/// Fewer new rows than this are not copied: COPY has to be begun and ended, and both waited for.
+const COPIED: usize = 100;
 
 impl Lane {
     /// The changes that are not to be left out.
@@ -200,6 +200,12 @@ impl Lane {
     ) -> Result<(), LinkError> {
         if rows.len() >= COPIED {
             return self.copy(id, table, rows).await;
+        }
+        if rows.len() >= MANY && !table.columns.is_empty() {
+            let column = |i: usize| array(table.columns[i].type_id, rows.iter().map(move |row| &row[i]));
+            let arrays = (0..table.columns.len()).map(column).collect::<Result<_, _>>();
+            let arrays = arrays.map_err(|_| self.missing(table))?;
+            return self.many(id, table, BulkShape::Insert, "insert", arrays, rows.len()).await;
         }
         for row in rows {
             let (shape, values) =
