@@ -4,6 +4,7 @@
 //! What chance decides is drawn from a seed, which each run prints: `MAINSTAY_SEED=7` plays it
 //! again. The long forms, which `make soak` runs, are named `…::soak_…`.
 
+mod beside;
 mod case;
 mod cases;
 mod child;
