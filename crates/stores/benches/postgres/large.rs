@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const NAME: &str = "large";
 const TABLES: &[&str] = &["large"];
 
-/// Each system has a source database of its own: what one does, the other need not catch up with.
+/// Each system has a source database of its own: what one does, the other need not apply.
 const NATIVE: &str = "large_n";
 const MAINSTAY: &str = "large_m";
 
@@ -55,6 +55,7 @@ async fn measure(
     rows: u32,
     durable: bool,
 ) -> Outcome<(f64, Usage)> {
+    applier.catch_up(servers, database).await?;
     progress(&format!("{applier}: one transaction of {rows} rows"));
     let source = servers.source.client(database).await;
     let target = servers.target.client(applier.target()).await;

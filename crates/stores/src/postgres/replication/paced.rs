@@ -15,13 +15,16 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// So many bytes within a span are much.
-const BYTES: usize = 64 * 1024;
+const BYTES: usize = 4 * WINDOW;
 /// So many reads within a span are much.
 const READS: u32 = 128;
-const SPAN: Duration = Duration::from_millis(4);
+const SPAN: Duration = Duration::from_millis(6);
 const REST: Duration = Duration::from_millis(3);
-/// A read that brings no more than half a window has caught up with the source.
-const LITTLE: usize = WINDOW / 2;
+/// A read that brings no more has caught up with the source: half of what the window holds, since
+/// the kernel makes the buffer twice as large as it was asked for (socket(7), `SO_RCVBUF`).
+const LITTLE: usize = WINDOW;
+/// A read that brings so much has emptied a window that was full: more waits at the source.
+const FULL: usize = 2 * WINDOW - 8 * 1024;
 
 pub(super) struct Paced {
     socket: Socket,
@@ -30,6 +33,7 @@ pub(super) struct Paced {
     bytes: usize,
     reads: u32,
     caught_up: bool,
+    full: bool,
 }
 
 enum Socket {
@@ -42,7 +46,7 @@ enum Socket {
 impl Paced {
     pub fn new(socket: TcpStream) -> Self {
         let (socket, since) = (Socket::Watched(socket), Instant::now());
-        Self { socket, rest: None, since, bytes: 0, reads: 0, caught_up: false }
+        Self { socket, rest: None, since, bytes: 0, reads: 0, caught_up: false, full: false }
     }
 
     fn rest(&mut self) -> io::Result<()> {
@@ -70,11 +74,12 @@ impl Paced {
             (self.since, self.bytes, self.reads) = (Instant::now(), 0, 0);
         }
         self.bytes += bytes;
-        self.reads += u32::from(bytes > 0);
+        self.reads += 1;
         self.caught_up = bytes <= LITTLE;
+        self.full = bytes >= FULL;
     }
 
-    /// Much has come, and all of it is read.
+    /// Much has come, and all of it is read, as far as is known.
     fn may_rest(&self) -> bool {
         self.caught_up && (self.bytes >= BYTES || self.reads >= READS)
     }
@@ -93,7 +98,10 @@ impl AsyncRead for Paced {
             }
             let before = into.filled().len();
             let read = self.watched()?.poll_read(context, into)?;
-            self.count(into.filled().len() - before);
+            match read {
+                Poll::Ready(()) => self.count(into.filled().len() - before),
+                Poll::Pending => self.caught_up |= !self.full,
+            }
             if self.may_rest() {
                 self.rest()?;
             }

@@ -31,11 +31,8 @@ const SCHEMA: &str = "
 fn transaction(random: &mut StdRng) -> String {
     let mut sql = "BEGIN;".to_owned();
     for _ in 0..random.random_range(1..4) {
-        let (from, count, by) = (
-            random.random_range(0..3000),
-            random.random_range(1..300),
-            random.random_range(2..40),
-        );
+        let (from, count, by) =
+            (random.random_range(0..3000), random.random_range(1..300), random.random_range(2..40));
         let to = from + count;
         sql += &match random.random_range(0..14) {
             0..=3 => format!(
@@ -55,7 +52,9 @@ fn transaction(random: &mut StdRng) -> String {
             ),
             9 => format!("UPDATE held SET u = {from} + {to} - u WHERE u BETWEEN {from} AND {to};"),
             10 => format!("DELETE FROM held WHERE id % {by} = 0;"),
-            11 => format!("INSERT INTO loose SELECT i % {by}, 'x' FROM generate_series(1, {count}) i;"),
+            11 => format!(
+                "INSERT INTO loose SELECT i % {by}, 'x' FROM generate_series(1, {count}) i;"
+            ),
             12 => format!("DELETE FROM loose WHERE a = {by};"),
             _ => format!(
                 "INSERT INTO noting SELECT i, {from} FROM generate_series(0, {by}) i \

@@ -202,7 +202,8 @@ impl Lane {
             return self.copy(id, table, rows).await;
         }
         if rows.len() >= MANY && !table.columns.is_empty() {
-            let column = |i: usize| array(table.columns[i].type_id, rows.iter().map(move |row| &row[i]));
+            let column =
+                |i: usize| array(table.columns[i].type_id, rows.iter().map(move |row| &row[i]));
             let arrays = (0..table.columns.len()).map(column).collect::<Result<_, _>>();
             let arrays = arrays.map_err(|_| self.missing(table))?;
             return self.many(id, table, BulkShape::Insert, "insert", arrays, rows.len()).await;
