@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Bytes that are received and not yet durable at the target. One unit more may be in memory.
-const MOST_BYTES: usize = 48 * 1024 * 1024;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Bounds of one target transaction, when neighbouring transactions are merged.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_CHANGES: usize = 20_000;

@@ -21,6 +21,8 @@ const COPY_DATA: u8 = b'd';
 const HEADER: usize = 5;
 /// What is read from the socket at once.
 const READ: usize = 64 * 1024;
+/// Room that is still read into.
+const LEAST: usize = 4 * 1024;
 /// PostgreSQL itself makes no message longer than 1 GB (`MaxAllocSize`).
 const LONGEST: usize = 0x4000_0000;
 
@@ -134,7 +136,11 @@ impl FrameReader {
     }
 
     async fn fill(&mut self) -> Result<(), ReplicationError> {
-        self.buffer.reserve(READ);
+        // Messages that wait keep the whole of the buffer that they are a part of, so that one is
+        // used up before there is another.
+        if self.buffer.capacity() - self.buffer.len() < LEAST {
+            self.buffer.reserve(READ);
+        }
         match self.socket.read_buf(&mut self.buffer).await {
             Ok(0) => {
                 let why = "the server closed it".to_owned();

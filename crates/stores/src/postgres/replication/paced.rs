@@ -69,14 +69,15 @@ impl Paced {
         }
     }
 
-    fn count(&mut self, bytes: usize) {
+    /// `more`: there was no room for more.
+    fn count(&mut self, bytes: usize, more: bool) {
         if self.since.elapsed() >= SPAN {
             (self.since, self.bytes, self.reads) = (Instant::now(), 0, 0);
         }
         self.bytes += bytes;
         self.reads += 1;
-        self.caught_up = bytes <= LITTLE;
-        self.full = bytes >= FULL;
+        self.caught_up = bytes <= LITTLE && !more;
+        self.full = bytes >= FULL || more;
     }
 
     /// Much has come, and all of it is read, as far as is known.
@@ -99,7 +100,9 @@ impl AsyncRead for Paced {
             let before = into.filled().len();
             let read = self.watched()?.poll_read(context, into)?;
             match read {
-                Poll::Ready(()) => self.count(into.filled().len() - before),
+                Poll::Ready(()) => {
+                    self.count(into.filled().len() - before, into.remaining() == 0);
+                }
                 Poll::Pending => self.caught_up |= !self.full,
             }
             if self.may_rest() {
