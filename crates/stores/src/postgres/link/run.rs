@@ -13,6 +13,7 @@ use super::sql::Sql;
 use mainstay_core::position::Lsn;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 const PUBLISH: Duration = Duration::from_millis(200);
@@ -45,10 +46,13 @@ async fn live(shared: &Arc<Shared>) -> Result<(), LinkError> {
         let Some(position) = begin_or_stop(shared).await? else { return Ok(()) };
         shared.queue.reset(position.at);
         shared.positioned(position.at, position.commit_micros);
+        let mut receiving = Receiving::start(shared);
         let streamed = tokio::select! {
-            streamed = stream(shared) => streamed?,
-            () = reached(shared, position.together) => Flow::BeginAgain,
+            streamed = stream(shared, &mut receiving) => streamed,
+            () = reached(shared, position.together) => Ok(Flow::BeginAgain),
         };
+        receiving.end().await;
+        let streamed = streamed?;
         if streamed == Flow::Stopped {
             return Ok(());
         }
@@ -71,20 +75,45 @@ enum Flow {
     BeginAgain,
 }
 
-/// A source that stops for good closes the queue: what it has sent is still applied. The receiver
-/// is a task of its own, so that neither side waits for the other one's work on a processor.
-async fn stream(shared: &Arc<Shared>) -> Result<Flow, LinkError> {
+/// The receiver is a task of its own, so that neither side waits for the other one's work on a
+/// processor.
+struct Receiving {
+    task: AbortOnDropHandle<()>,
+    error: oneshot::Receiver<LinkError>,
+}
+
+impl Receiving {
+    fn start(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
+        let (tell, error) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            // Without anybody who listens the link is over.
+            let _over = tell.send(receive::receive(&shared).await);
+        });
+        Self { task: AbortOnDropHandle::new(task), error }
+    }
+
+    /// After it returns nothing more comes into the queue.
+    async fn end(self) {
+        self.task.abort();
+        if let Err(error) = self.task.await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// A source that stops for good closes the queue: what it has sent is still applied.
+async fn stream(shared: &Shared, receiving: &mut Receiving) -> Result<Flow, LinkError> {
     let mut ended = None;
-    let receiving = Arc::clone(shared);
-    let receiving = tokio::spawn(async move { receive::receive(&receiving).await });
-    let mut receiving = AbortOnDropHandle::new(receiving);
     let applying = apply::apply(shared);
     tokio::pin!(applying);
     loop {
         tokio::select! {
-            received = &mut receiving, if ended.is_none() => {
-                // Nobody else can end it: it has panicked.
-                let error = received.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+            received = &mut receiving.error, if ended.is_none() => {
+                // It has panicked, which its end tells.
+                let Ok(error) = received else { return Ok(Flow::BeginAgain) };
                 shared.stopped(&error);
                 shared.queue.close();
                 ended = Some(error);
