@@ -2,6 +2,7 @@
 
 use crate::link_world::{LONG, World, streaming};
 use mainstay_core::LinkPhase;
+use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
 use mainstay_testkit::{Postgres, wait_for};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -146,6 +147,37 @@ async fn servers_that_are_killed_and_come_back_are_found_again() {
     world.caught_up(&link).await;
     link.stop().await;
     world.assert_equal();
+}
+
+/// The target writes its log late, so that it has lost commits that were visible already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_lost_commits_made_durable_together_gets_them_again() {
+    let mut world = World::start(SCHEMA).await;
+    world.target.run("ALTER SYSTEM SET wal_writer_delay = '10s'").await;
+    world.target.run("SELECT pg_reload_conf()").await;
+    let link = link::start(LinkSpec { durability: Durability::Together, ..world.spec() });
+    streaming(&link).await;
+    let load = Load::start(&world.source.server).await;
+    let entries = "SELECT coalesce(max(id), 0)::text FROM entry";
+    let (mut sets_back, mut kills) = (0, 0);
+    while sets_back < 3 && kills < 40 {
+        // The moment of the kill is what is tried.
+        tokio::time::sleep(Duration::from_millis(300) + random_millis(400)).await;
+        let seen: u64 = world.target.text(entries).await.parse().unwrap();
+        world.target.kill9();
+        world.target.restart().await;
+        let kept: u64 = world.target.text(entries).await.parse().unwrap();
+        sets_back += u32::from(kept < seen);
+        kills += 1;
+        streaming(&link).await;
+    }
+    assert_eq!(sets_back, 3, "the target was set back in 3 of {kills} kills");
+    let done = load.end().await;
+    world.caught_up(&link).await;
+    link.stop().await;
+    world.assert_equal();
+    let total = world.target.text("SELECT total::text FROM sum").await;
+    assert_eq!(total, (done * 6).to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]

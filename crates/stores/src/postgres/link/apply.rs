@@ -8,6 +8,7 @@ use super::Durability;
 use super::ahead::Ahead;
 use super::failure::{LinkError, Verdict};
 use super::flight::{Flight, Landed};
+use super::flush::{self, Flusher};
 use super::lane::{At, Lane, Load, Manner};
 use super::queue::Taken;
 use super::shared::{Progress, SequenceValue, Shared, Side, Wish};
@@ -22,10 +23,8 @@ use tokio::sync::watch;
 
 /// How often an idle applier looks around.
 const IDLE: Duration = Duration::from_millis(200);
-/// How often the position is made durable when no change moves it.
+/// How often the position is moved when no change does.
 const PERSIST: Duration = Duration::from_secs(1);
-/// How often commits are made durable together.
-const TOGETHER: Duration = Duration::from_millis(200);
 /// A session that lasted this long is not one of a series of failures.
 const LASTED: Duration = Duration::from_millis(500);
 /// A second lane begins beside a batch of so many changes when as many wait.
@@ -83,11 +82,12 @@ async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<En
     if shared.queue.is_in_hand() {
         return Ok(End::Reset);
     }
-    if shared.applied().is_some_and(|applied| at.position < applied) {
+    // A target that has lost commits gets them again, from the source.
+    if shared.was_beyond(at.position) {
         return Ok(End::Reset);
     }
     shared.queue.discard_through(at.position);
-    shared.positioned(at.position, at.commit_micros);
+    shared.found(at.position, at.commit_micros);
     shared.target(Side::Up);
     let applier = Applier {
         shared,
@@ -95,6 +95,7 @@ async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<En
         durable: at.position,
         covered: at.position,
         persisted: Instant::now(),
+        flusher: Flusher::new(),
         lanes: vec![lane],
         flights: FuturesUnordered::new(),
         order: VecDeque::new(),
@@ -115,7 +116,9 @@ struct Applier<'a> {
     durable: Lsn,
     /// Everything that ends there or before is applied, and perhaps not yet told to the target.
     covered: Lsn,
+    /// When the position was last moved without a change.
     persisted: Instant,
+    flusher: Flusher,
     /// Lanes that have nothing to do.
     lanes: Vec<Lane>,
     flights: FuturesUnordered<futures::future::BoxFuture<'static, Landed>>,
@@ -134,8 +137,11 @@ impl Applier<'_> {
     async fn run(mut self, wish: &mut watch::Receiver<Wish>) -> Result<End, LinkError> {
         loop {
             let now = *wish.borrow_and_update();
+            if self.durable < self.at.position {
+                self.flusher.begin(&self.shared.spec, self.at);
+            }
             if !self.order.is_empty() {
-                if !now.stop && !self.is_flush_due() {
+                if !now.stop {
                     self.start_beside(now).await;
                 }
                 self.land(now).await?;
@@ -145,9 +151,6 @@ impl Applier<'_> {
                 self.ahead.take_back().await;
                 self.persist(true).await?;
                 return Ok(End::Stopped);
-            }
-            if self.is_flush_due() {
-                self.persist(true).await?;
             }
             match self.shared.queue.take(self.limit(now)) {
                 Taken::Batch(batch) if batch.transactions.is_empty() => {
@@ -238,9 +241,10 @@ impl Applier<'_> {
 
     /// Waits for one that is under way, or for more to do beside the only one.
     async fn land(&mut self, now: Wish) -> Result<(), LinkError> {
-        let more = !now.stop && self.order.len() == 1 && !self.is_flush_due();
+        let more = !now.stop && self.order.len() == 1;
         let landed = tokio::select! {
             landed = self.flights.next() => landed,
+            flushed = self.flusher.ended() => return flushed.map(|at| self.on_disk(at)),
             () = self.shared.queue.filled(), if more => return Ok(()),
         };
         let Some(landed) = landed else { return Ok(()) };
@@ -336,26 +340,22 @@ impl Applier<'_> {
         LinkError::Overtaken { place, expected: self.at.position }
     }
 
-    /// Commits wait to be made durable together.
-    fn is_flush_due(&self) -> bool {
-        self.durable < self.at.position && self.persisted.elapsed() >= TOGETHER
-    }
-
     /// The target committed everything up to `position`.
     fn landed(&mut self, position: Lsn, commit_micros: Option<i64>) {
         self.at.position = position;
         self.at.commit_micros = commit_micros.or(self.at.commit_micros);
+        self.shared.committed(position);
         // Before those who wait are told, so that they see no lag of what is applied.
         self.cover(position);
         if self.shared.spec.durability == Durability::EachCommit {
-            self.on_disk();
+            self.on_disk(self.at);
         }
     }
 
-    fn on_disk(&mut self) {
-        self.durable = self.at.position;
-        self.persisted = Instant::now();
-        self.shared.positioned(self.durable, self.at.commit_micros);
+    /// The target has everything up to `at` on its disk.
+    fn on_disk(&mut self, at: At) {
+        self.durable = self.durable.max(at.position);
+        self.shared.positioned(self.durable, at.commit_micros);
         self.shared.covered(self.covered);
     }
 
@@ -377,8 +377,9 @@ impl Applier<'_> {
         if let Some(lane) = self.lanes.iter().find(|lane| lane.is_lost()) {
             return Err(lane.lost());
         }
-        let wait = if self.durable < self.at.position { TOGETHER } else { IDLE };
+        let wait = if self.durable < self.at.position { flush::EVERY } else { IDLE };
         tokio::select! {
+            flushed = self.flusher.ended() => self.on_disk(flushed?),
             () = self.shared.queue.filled(), if !beyond => {}
             changed = wish.changed() => if changed.is_err() { std::future::pending().await },
             () = tokio::time::sleep(wait) => {}
@@ -393,22 +394,24 @@ impl Applier<'_> {
         self.shared.progress.send_if_modified(|last| std::mem::replace(last, progress) != progress);
     }
 
-    /// Makes a position durable that no change moved, and commits that are not yet on disk: now
-    /// and then, or at once.
+    /// Moves the position where no change does: now and then, or at once and onto the disk.
     async fn persist(&mut self, at_once: bool) -> Result<(), LinkError> {
-        let every = if self.durable < self.at.position { TOGETHER } else { PERSIST };
-        if !(at_once || self.persisted.elapsed() >= every) || self.covered <= self.durable {
-            return Ok(());
+        let due = match at_once {
+            true => self.covered > self.durable,
+            false => self.covered > self.at.position && self.persisted.elapsed() >= PERSIST,
+        };
+        let Some(lane) = self.lanes.first_mut().filter(|_| due) else { return Ok(()) };
+        let durability = if at_once { Durability::EachCommit } else { self.shared.spec.durability };
+        if let Err(error) = lane.persist(self.at.position, self.covered, durability).await {
+            return Err(lane.roll_back(error).await);
         }
-        let Some(lane) = self.lanes.first_mut() else { return Ok(()) };
-        match lane.persist(self.at.position, self.covered).await {
-            Ok(()) => {
-                self.at.position = self.covered;
-                self.on_disk();
-                Ok(())
-            }
-            Err(error) => Err(lane.roll_back(error).await),
+        self.at.position = self.covered;
+        self.shared.committed(self.covered);
+        self.persisted = Instant::now();
+        if durability == Durability::EachCommit {
+            self.on_disk(self.at);
         }
+        Ok(())
     }
 
     async fn write_sequences(&mut self) -> Result<(), LinkError> {

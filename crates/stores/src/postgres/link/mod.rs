@@ -22,6 +22,7 @@ mod copy;
 mod described;
 mod failure;
 mod flight;
+mod flush;
 mod handle;
 mod lag;
 mod lane;

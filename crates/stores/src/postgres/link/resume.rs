@@ -27,7 +27,8 @@ pub(super) struct Slot {
     pub lost: Option<String>,
 }
 
-/// Makes this session the only one that applies, under this link's epoch.
+/// Makes this session the only one that applies, under this link's epoch. Its commit is durable,
+/// and with it the position that it found.
 pub(super) async fn claim(sql: &Sql, spec: &LinkSpec) -> Result<AtTarget, LinkError> {
     const READ: &str = "SELECT epoch, position::text, commit_micros FROM mainstay.link \
                         WHERE name = $1";

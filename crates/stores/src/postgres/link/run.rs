@@ -45,7 +45,7 @@ async fn live(shared: &Arc<Shared>) -> Result<(), LinkError> {
     loop {
         let Some(position) = begin_or_stop(shared).await? else { return Ok(()) };
         shared.queue.reset(position.at);
-        shared.positioned(position.at, position.commit_micros);
+        shared.found(position.at, position.commit_micros);
         let mut receiving = Receiving::start(shared);
         let streamed = tokio::select! {
             streamed = stream(shared, &mut receiving) => streamed,

@@ -74,7 +74,10 @@ struct Inner {
     copying: Option<LinkPhase>,
     stopped: Option<LinkPhase>,
     lag: LagMeter,
+    /// Durable at the target.
     applied: Option<Lsn>,
+    /// Committed there, and perhaps not durable.
+    committed: Option<Lsn>,
     /// Everything that ends there or before is applied; made durable with the next position.
     covered: Option<Lsn>,
     received: Option<Lsn>,
@@ -103,6 +106,7 @@ impl Shared {
                 stopped: None,
                 lag: LagMeter::default(),
                 applied: None,
+                committed: None,
                 covered: None,
                 received: None,
                 source_end: None,
@@ -222,7 +226,13 @@ impl Shared {
         inner.received = inner.received.max(Some(end));
     }
 
-    /// How far the target is, as it said itself.
+    /// How far the target is, as it says when a session with it begins.
+    pub fn found(&self, at: Lsn, commit_micros: Option<i64>) {
+        self.committed(at);
+        self.positioned(at, commit_micros);
+    }
+
+    /// The target is there, durably.
     pub fn positioned(&self, applied: Lsn, commit_micros: Option<i64>) {
         let mut inner = self.lock();
         inner.applied = Some(applied);
@@ -231,6 +241,16 @@ impl Shared {
         drop(inner);
         self.progress.send_modify(|progress| progress.applied = Some(applied));
         self.publish();
+    }
+
+    /// The target committed everything up to `position`; what was in the queue of it is gone.
+    pub fn committed(&self, position: Lsn) {
+        self.lock().committed = Some(position);
+    }
+
+    /// The target was further than `position` the last time that it was heard of.
+    pub fn was_beyond(&self, position: Lsn) -> bool {
+        self.lock().committed.is_some_and(|committed| position < committed)
     }
 
     /// Everything that ends at `covered` or before is applied.

@@ -33,10 +33,19 @@ pub enum Durability {
 }
 
 impl Durability {
-    pub(super) fn setting(self) -> &'static str {
+    /// For all of a session's transactions.
+    pub(super) fn session(self) -> &'static str {
         match self {
             Durability::EachCommit => "SET synchronous_commit = on",
             Durability::Together => "SET synchronous_commit = off",
+        }
+    }
+
+    /// For one transaction.
+    pub(super) fn begin(self) -> &'static str {
+        match self {
+            Durability::EachCommit => "BEGIN; SET LOCAL synchronous_commit = on",
+            Durability::Together => "BEGIN",
         }
     }
 }

@@ -14,12 +14,13 @@ pub(super) struct Sql {
 
 impl Sql {
     /// Names inside values come with their schema; a plan that reads a whole table is only used
-    /// where no index serves.
+    /// where no index serves. Commits are durable, whatever the server's own setting.
     pub async fn open(endpoint: &PostgresEndpoint, what: &str) -> Result<Self, LinkError> {
         let client = connect::connect(endpoint, what).await?;
         let sql = Self { client: Arc::new(client), place: place(endpoint) };
-        sql.batch("begin a session", "SET search_path = ''; SET jit = off; SET row_security = off")
-            .await?;
+        const SESSION: &str = "SET search_path = ''; SET jit = off; SET row_security = off; \
+                               SET synchronous_commit = on";
+        sql.batch("begin a session", SESSION).await?;
         Ok(sql)
     }
 

@@ -4,6 +4,10 @@
 //! room for stays at the source, where the kernel puts it together: that costs the source less
 //! than half. So the window is small (`login.rs`), and while there is much, the socket is left
 //! alone for a while after all that came is read: the window closes, and nobody is woken.
+//!
+//! So it is, for a shorter while, when what comes is little but in many pieces: who is woken by
+//! each of them takes the processor from a source on the same machine, which is then late with
+//! the next one.
 
 use super::login::WINDOW;
 use std::io;
@@ -16,10 +20,13 @@ use tokio::time::Sleep;
 
 /// So many bytes within a span are much.
 const BYTES: usize = 4 * WINDOW;
-/// So many reads within a span are much.
-const READS: u32 = 128;
+/// So many reads within a span are many.
+const READS: u32 = 24;
 const SPAN: Duration = Duration::from_millis(6);
+/// After much has come.
 const REST: Duration = Duration::from_millis(3);
+/// After many reads of little.
+const SHORT_REST: Duration = Duration::from_millis(1);
 /// A read that brings no more has caught up with the source: half of what the window holds, since
 /// the kernel makes the buffer twice as large as it was asked for (socket(7), `SO_RCVBUF`).
 const LITTLE: usize = WINDOW;
@@ -49,10 +56,10 @@ impl Paced {
         Self { socket, rest: None, since, bytes: 0, reads: 0, caught_up: false, full: false }
     }
 
-    fn rest(&mut self) -> io::Result<()> {
+    fn rest(&mut self, span: Duration) -> io::Result<()> {
         if let Socket::Watched(socket) = std::mem::replace(&mut self.socket, Socket::Lost) {
             self.socket = Socket::Resting(socket.into_std()?);
-            self.rest = Some(Box::pin(tokio::time::sleep(REST)));
+            self.rest = Some(Box::pin(tokio::time::sleep(span)));
             (self.bytes, self.reads) = (0, 0);
         }
         Ok(())
@@ -80,9 +87,13 @@ impl Paced {
         self.full = bytes >= FULL || more;
     }
 
-    /// Much has come, and all of it is read, as far as is known.
-    fn may_rest(&self) -> bool {
-        self.caught_up && (self.bytes >= BYTES || self.reads >= READS)
+    /// How long, once all that came is read, as far as is known.
+    fn due_rest(&self) -> Option<Duration> {
+        match self.caught_up {
+            true if self.bytes >= BYTES => Some(REST),
+            true if self.reads >= READS => Some(SHORT_REST),
+            _ => None,
+        }
     }
 }
 
@@ -105,8 +116,8 @@ impl AsyncRead for Paced {
                 }
                 Poll::Pending => self.caught_up |= !self.full,
             }
-            if self.may_rest() {
-                self.rest()?;
+            if let Some(span) = self.due_rest() {
+                self.rest(span)?;
             }
             if read.is_ready() || self.rest.is_none() {
                 return read.map(Ok);

@@ -13,12 +13,17 @@ use std::sync::{Mutex, PoisonError};
 const WORKERS: usize = 2;
 
 /// Triggers of the application do not fire. Nobody waits for the disk: the link's position is
-/// written, durably, behind all of it.
+/// written, durably, behind all of it. The server has nothing else to do yet, so that sorting for
+/// an index may use half of what its shared buffers do, at most 1 GB; a larger setting of its own
+/// stays.
 const SESSION: &str = "SET session_replication_role = replica; SET synchronous_commit = off; \
      SET check_function_bodies = off; SET client_min_messages = warning; \
      SET default_table_access_method = heap; \
-     SELECT set_config('maintenance_work_mem', '256MB', false) \
-     FROM pg_catalog.pg_settings WHERE name = 'maintenance_work_mem' AND setting::int8 < 262144";
+     SELECT set_config('maintenance_work_mem', \
+                       greatest(work.setting::int8, 262144, \
+                                least(shared.setting::int8 * 8 / 2, 1048576)) || 'kB', false) \
+     FROM pg_catalog.pg_settings AS work, pg_catalog.pg_settings AS shared \
+     WHERE work.name = 'maintenance_work_mem' AND shared.name = 'shared_buffers'";
 
 /// Makes what needs the rows of one table each, or none: the tables need not be of one instant.
 pub(super) async fn make(shared: &Shared, progress: &Progress<'_>) -> Result<(), LinkError> {

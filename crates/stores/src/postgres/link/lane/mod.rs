@@ -11,7 +11,6 @@ mod statements;
 
 pub(super) use plan::{Placed, Touched};
 
-use super::LinkSpec;
 use super::assemble::Spooled;
 use super::failure::LinkError;
 use super::pipeline::{Expect, Pipeline, explain};
@@ -21,6 +20,7 @@ use super::resume::{self, AtTarget};
 use super::skip::SkipSet;
 use super::sql::Sql;
 use super::unit::Piece;
+use super::{Durability, LinkSpec};
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::Commit;
 use plan::{Task, by_table, run_of};
@@ -159,7 +159,7 @@ impl Lane {
 
     async fn prepare(spec: Arc<LinkSpec>, sql: Sql, position: Lsn) -> Result<Self, LinkError> {
         sql.batch("begin an applying session", SESSION).await?;
-        sql.batch("begin an applying session", spec.durability.setting()).await?;
+        sql.batch("begin an applying session", spec.durability.session()).await?;
         let skip = SkipSet::load(&sql, &spec.name(), position).await?;
         let prepared = sql.client().prepare(MOVE).await;
         let move_position = prepared.map_err(|e| sql.failed("prepare", &e))?;
@@ -378,9 +378,15 @@ impl Lane {
         self.pipeline.send(&self.sql, moving, Expect::Position(expected)).await
     }
 
-    /// The position alone. It is durable afterwards, and all that was committed before.
-    pub async fn persist(&mut self, from: Lsn, to: Lsn) -> Result<(), LinkError> {
-        self.sql.batch("begin", "BEGIN; SET LOCAL synchronous_commit = on").await?;
+    /// The position alone. It is as durable afterwards as asked for, and so is all that was
+    /// committed before.
+    pub async fn persist(
+        &mut self,
+        from: Lsn,
+        to: Lsn,
+        durability: Durability,
+    ) -> Result<(), LinkError> {
+        self.sql.batch("begin", durability.begin()).await?;
         self.move_position(from, to, None).await?;
         self.commit(to).await
     }
