@@ -92,7 +92,19 @@ pub struct PostgresStore {
     pub roles: Vec<String>,
     /// What may be done with salvaged rows, by `schema.table`; others are `Ask`.
     pub salvage: BTreeMap<String, SalvageRule>,
+    pub durability: Durability,
     pub endpoints: BTreeMap<SiteName, PostgresEndpoint>,
+}
+
+/// When what a link applies is on the target's disk. The source is told of nothing that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// With each commit at the target.
+    EachCommit,
+    /// Several times a second, for many commits together: a target that crashes goes on from where
+    /// it was durable.
+    Together,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, StoreKind};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, LinkPhase, Retained, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
+use mainstay_stores::postgres::link::{self, LinkSpec};
 use std::sync::Arc;
 
 /// A standby runs a link from the active site for each store; a returning site only for the stores
@@ -96,7 +96,7 @@ pub fn spec(
     to: &SiteName,
     epoch: Epoch,
 ) -> Option<LinkSpec> {
-    let StoreKind::Postgres(PostgresStore { endpoints, .. }) =
+    let StoreKind::Postgres(PostgresStore { endpoints, durability, .. }) =
         &application.spec.stores.get(store)?.kind;
     Some(LinkSpec {
         application: application.spec.name.clone(),
@@ -106,7 +106,7 @@ pub fn spec(
         source: endpoints.get(from)?.clone(),
         target: endpoints.get(to)?.clone(),
         epoch,
-        durability: Durability::EachCommit,
+        durability: *durability,
         spool: application.context.state.clone(),
         tools: application.context.tools.clone(),
     })

@@ -131,6 +131,7 @@ impl Resolver<'_> {
         let kind = StoreKind::Postgres(PostgresStore {
             roles: at.value.roles.as_ref()?.value.iter().map(|role| role.value.clone()).collect(),
             salvage: salvage.map(|(table, rule)| (table.0.clone(), rule.value)).collect(),
+            durability: value(&at.value.durability)?,
             endpoints: endpoints?,
         });
         Some(Store { name: name.clone(), kind })

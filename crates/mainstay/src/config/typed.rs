@@ -5,7 +5,7 @@ use super::reader::{At, table};
 use super::values::{
     Address, CoordinatorKind, PostgresKind, SecretReference, TableName, TlsMode, UrlPath,
 };
-use mainstay_core::estate::{FailoverMode, SalvageRule};
+use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -101,6 +101,11 @@ table! {
         /// What may be done with rows that a lost site had accepted and the other never received:
         /// `replay-inserts`, `keep`, or `ask` for tables that are not named.
         salvage: Named<TableName, SalvageRule> = Optional;
+        /// When changes from the other site are on the disk of the standby. `each-commit`: before
+        /// anybody can see them. `together`: several times a second, which is faster; a standby
+        /// that crashes gets the last of them again while the other site is there, and has lost
+        /// them when it is gone.
+        durability: Durability = Default("\"each-commit\"");
         /// The database at each site.
         endpoints: Named<SiteName, Endpoint> = Required;
     }

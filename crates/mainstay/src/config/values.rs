@@ -3,7 +3,7 @@
 use super::mask;
 use super::problem::{Problem, code};
 use super::reader::{At, Read, Reader, Shape};
-use mainstay_core::estate::{FailoverMode, SalvageRule};
+use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ macro_rules! text {
     )+};
 }
 text!(String, Duration, SiteName, Address, SocketAddr, UrlPath);
-text!(FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
+text!(Durability, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
 
 impl Text for String {
     const WORDS: &'static str = "a string";
@@ -222,6 +222,8 @@ words!(TlsMode, "\"disable\" or \"verify-full\"",
     "disable" => Self::Disable, "verify-full" => Self::VerifyFull);
 words!(FailoverMode, "\"automatic\", \"approve\" or \"manual\"",
     "automatic" => Self::Automatic, "approve" => Self::Approve, "manual" => Self::Manual);
+words!(Durability, "\"each-commit\" or \"together\"",
+    "each-commit" => Self::EachCommit, "together" => Self::Together);
 words!(SalvageRule, "\"replay-inserts\", \"keep\" or \"ask\"",
     "replay-inserts" => Self::ReplayInserts, "keep" => Self::Keep, "ask" => Self::Ask);
 

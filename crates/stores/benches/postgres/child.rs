@@ -1,9 +1,10 @@
 //! The process that runs one link and nothing else.
 
 use super::Outcome;
+use mainstay_core::estate::Durability;
 use mainstay_core::estate::{PostgresEndpoint, PostgresTls};
 use mainstay_core::{ApplicationName, Epoch, LinkPhase, Secret, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, Durability, LinkSpec, slot_name};
+use mainstay_stores::postgres::link::{self, LinkSpec, slot_name};
 use serde::{Deserialize, Serialize};
 use std::io::BufRead;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The check names each thing that Mainstay cannot work with, before anything is touched.
 
 use crate::sites::Site;
-use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
+use mainstay_core::estate::{Durability, PostgresEndpoint, PostgresStore};
 use mainstay_core::{Finding, Secret, Severity, SiteName};
 use mainstay_stores::postgres::{check, setup};
 use mainstay_testkit::{Options, Postgres};
@@ -17,6 +17,7 @@ fn store(sites: &[(&str, PostgresEndpoint)], roles: &[&str]) -> PostgresStore {
     PostgresStore {
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         salvage: BTreeMap::new(),
+        durability: Durability::EachCommit,
         endpoints: sites.iter().map(named).collect(),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::link_world::{LONG, World, streaming};
 use mainstay_core::LinkPhase;
-use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
+use mainstay_core::estate::Durability;
+use mainstay_stores::postgres::link::{self, LinkSpec};
 use mainstay_testkit::{Postgres, wait_for};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,9 +1,10 @@
 //! A source, an empty target, and a link between them.
 
+use mainstay_core::estate::Durability;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkPhase, LinkStatus, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, Durability, Link, LinkSpec};
+use mainstay_stores::postgres::link::{self, Link, LinkSpec};
 use mainstay_stores::postgres::setup;
 use mainstay_testkit::{Options, Postgres, wait_for, wait_for_value};
 use std::sync::Arc;

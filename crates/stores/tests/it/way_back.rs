@@ -3,10 +3,11 @@
 
 use crate::link_world::{LONG, streaming};
 use crate::sites::{SCHEMA, Site};
+use mainstay_core::estate::Durability;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{self, Comparison, Held};
-use mainstay_stores::postgres::link::{self, Durability, Link, LinkSpec, Paused};
+use mainstay_stores::postgres::link::{self, Link, LinkSpec, Paused};
 use mainstay_stores::postgres::put_right::{self, Plan};
 use mainstay_stores::postgres::{applied, fence, salvage, slot};
 use mainstay_testkit::postgres_folder;

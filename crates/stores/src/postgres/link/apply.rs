@@ -4,7 +4,6 @@
 //! the next batch beside it. What goes wrong in a merged or parallel manner is done again alone,
 //! and then change by change: only that error is final.
 
-use super::Durability;
 use super::ahead::Ahead;
 use super::failure::{LinkError, Verdict};
 use super::flight::{Flight, Landed};
@@ -15,6 +14,7 @@ use super::shared::{Progress, SequenceValue, Shared, Side, Wish};
 use super::{backoff::Backoff, sequences};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use mainstay_core::estate::Durability;
 use mainstay_core::position::Lsn;
 use std::collections::VecDeque;
 use std::sync::PoisonError;

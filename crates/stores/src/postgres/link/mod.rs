@@ -50,4 +50,4 @@ pub use copy::CopyPlan;
 pub use failure::{LinkError, Verdict};
 pub use handle::{Link, Paused, WaitError, start, start_with};
 pub use schema::{SkipError, leave_out};
-pub use spec::{Durability, LinkSpec, slot_name};
+pub use spec::{LinkSpec, slot_name};

@@ -1,6 +1,6 @@
 //! What a link is told.
 
-use mainstay_core::estate::PostgresEndpoint;
+use mainstay_core::estate::{Durability, PostgresEndpoint};
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
 use std::path::PathBuf;
 
@@ -20,34 +20,6 @@ pub struct LinkSpec {
     pub spool: PathBuf,
     /// The folder of `pg_dump` and `pg_restore`, for the first copy of the tables' definitions.
     pub tools: PathBuf,
-}
-
-/// When what is applied is on the target's disk. The source is told of nothing that is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// With each commit at the target.
-    EachCommit,
-    /// Several times a second, for many commits together: a target that crashes goes on from where
-    /// it was durable.
-    Together,
-}
-
-impl Durability {
-    /// For all of a session's transactions.
-    pub(super) fn session(self) -> &'static str {
-        match self {
-            Durability::EachCommit => "SET synchronous_commit = on",
-            Durability::Together => "SET synchronous_commit = off",
-        }
-    }
-
-    /// For one transaction.
-    pub(super) fn begin(self) -> &'static str {
-        match self {
-            Durability::EachCommit => "BEGIN; SET LOCAL synchronous_commit = on",
-            Durability::Together => "BEGIN",
-        }
-    }
 }
 
 impl LinkSpec {

@@ -3,9 +3,10 @@
 //! the link instead.
 
 use super::ground::Field;
+use mainstay_core::estate::Durability;
 use mainstay_core::estate::{PostgresEndpoint, PostgresTls};
 use mainstay_core::{ApplicationName, Epoch, Secret, SiteName, StoreName};
-use mainstay_stores::postgres::link::{self, Durability, LinkSpec};
+use mainstay_stores::postgres::link::{self, LinkSpec};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 

@@ -4,7 +4,7 @@ use super::SOON;
 use super::certificates::Authority;
 use super::upstream::{Record, Upstream};
 use mainstay_core::estate::{
-    Application, CoordinatorPlace, Estate, FailoverMode, Gate, HttpGate, Objectives,
+    Application, CoordinatorPlace, Durability, Estate, FailoverMode, Gate, HttpGate, Objectives,
     PostgresEndpoint, PostgresStore, PostgresTls, Site as EstateSite, Store, StoreKind, TlsFiles,
 };
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
@@ -132,6 +132,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
     let postgres = PostgresStore {
         roles: Vec::new(),
         salvage: Default::default(),
+        durability: Durability::EachCommit,
         endpoints: names.clone().into_iter().zip(databases.map(endpoint)).collect(),
     };
     Application {

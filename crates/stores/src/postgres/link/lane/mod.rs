@@ -11,6 +11,7 @@ mod statements;
 
 pub(super) use plan::{Placed, Touched};
 
+use super::LinkSpec;
 use super::assemble::Spooled;
 use super::failure::LinkError;
 use super::pipeline::{Expect, Pipeline, explain};
@@ -20,7 +21,7 @@ use super::resume::{self, AtTarget};
 use super::skip::SkipSet;
 use super::sql::Sql;
 use super::unit::Piece;
-use super::{Durability, LinkSpec};
+use mainstay_core::estate::Durability;
 use mainstay_core::position::Lsn;
 use mainstay_wire::pgoutput::Commit;
 use plan::{Task, by_table, run_of};
@@ -135,6 +136,22 @@ pub(super) struct Work {
     pub touches: watch::Sender<Option<Arc<Touched>>>,
 }
 
+/// For all of a session's transactions.
+fn session(durability: Durability) -> &'static str {
+    match durability {
+        Durability::EachCommit => "SET synchronous_commit = on",
+        Durability::Together => "SET synchronous_commit = off",
+    }
+}
+
+/// For one of them.
+fn begin_with(durability: Durability) -> &'static str {
+    match durability {
+        Durability::EachCommit => "BEGIN; SET LOCAL synchronous_commit = on",
+        Durability::Together => "BEGIN",
+    }
+}
+
 impl Lane {
     /// Takes the link over at the target: older sessions are ended, and the position is read. None
     /// when the target has no position: a first copy is needed, or the row was removed.
@@ -159,7 +176,7 @@ impl Lane {
 
     async fn prepare(spec: Arc<LinkSpec>, sql: Sql, position: Lsn) -> Result<Self, LinkError> {
         sql.batch("begin an applying session", SESSION).await?;
-        sql.batch("begin an applying session", spec.durability.session()).await?;
+        sql.batch("begin an applying session", session(spec.durability)).await?;
         let skip = SkipSet::load(&sql, &spec.name(), position).await?;
         let prepared = sql.client().prepare(MOVE).await;
         let move_position = prepared.map_err(|e| sql.failed("prepare", &e))?;
@@ -386,7 +403,7 @@ impl Lane {
         to: Lsn,
         durability: Durability,
     ) -> Result<(), LinkError> {
-        self.sql.batch("begin", durability.begin()).await?;
+        self.sql.batch("begin", begin_with(durability)).await?;
         self.move_position(from, to, None).await?;
         self.commit(to).await
     }
