@@ -1,6 +1,6 @@
 //! What was typed.
 
-use super::{Outcome, backlog, copy, large, steady};
+use super::{Outcome, backlog, compare, copy, large, steady};
 use std::path::PathBuf;
 
 pub enum Command {
@@ -65,7 +65,7 @@ impl Arguments {
 /// The works' short names, for `--only`.
 fn works() -> Vec<&'static str> {
     let mut works = backlog::NAMES.to_vec();
-    works.extend([large::NAME, steady::NAME, copy::NAME]);
+    works.extend([large::NAME, steady::NAME, copy::NAME, compare::NAME]);
     works
 }
 

@@ -6,6 +6,7 @@ mod applier;
 mod arguments;
 mod backlog;
 mod child;
+mod compare;
 mod copy;
 mod large;
 mod mainstay;
@@ -49,6 +50,10 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
     if arguments.wants(copy::NAME) {
         let servers = servers(&mut report).await?;
         copy::run(&servers, &sizes, &mut report).await?;
+    }
+    if arguments.wants(compare::NAME) {
+        let servers = servers(&mut report).await?;
+        compare::run(&servers, &sizes, &mut report).await?;
     }
     println!("{report}");
     Ok(())

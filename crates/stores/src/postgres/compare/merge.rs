@@ -25,23 +25,22 @@ pub enum Kind {
     Differs,
 }
 
-/// The comparison of one table, and the bytes that were read for it.
+/// Counts what differs, and lists the first of it.
 pub(super) async fn merge(
-    table: &str,
+    into: &mut TableComparison,
     mut source: Scan<'_>,
     mut target: Scan<'_>,
-) -> Result<(TableComparison, u64), Fault> {
-    let mut tally = Tally::new(table);
+) -> Result<(), Fault> {
     let (mut left, mut right) = tokio::try_join!(source.next(), target.next())?;
     while let Some(step) = step(left.as_ref(), right.as_ref()) {
-        tally.add(step, left.as_ref(), right.as_ref());
+        into.add(step, left.as_ref(), right.as_ref());
         match step {
             Step::Source => left = source.next().await?,
             Step::Target => right = target.next().await?,
             Step::Both => (left, right) = tokio::try_join!(source.next(), target.next())?,
         }
     }
-    Ok((tally.table, tally.bytes))
+    Ok(())
 }
 
 /// The side or sides whose entry comes next.
@@ -65,39 +64,21 @@ fn step(left: Option<&Entry>, right: Option<&Entry>) -> Option<Step> {
     }
 }
 
-struct Tally {
-    table: TableComparison,
-    bytes: u64,
-}
-
-impl Tally {
-    fn new(table: &str) -> Self {
-        let table = TableComparison { table: table.to_owned(), ..TableComparison::default() };
-        Self { table, bytes: 0 }
-    }
-
+impl TableComparison {
     fn add(&mut self, step: Step, left: Option<&Entry>, right: Option<&Entry>) {
-        let (left, right) = match step {
-            Step::Source => (left, None),
-            Step::Target => (None, right),
-            Step::Both => (left, right),
-        };
-        self.table.rows_source += u64::from(left.is_some());
-        self.table.rows_target += u64::from(right.is_some());
-        self.bytes += left.iter().chain(&right).map(|entry| entry.bytes).sum::<u64>();
-        match (left, right) {
-            (Some(left), Some(right)) if left.digest == right.digest => {}
-            (Some(left), Some(_)) => self.differ(left, Kind::Differs),
-            (Some(left), None) => self.differ(left, Kind::OnlyAtSource),
-            (None, Some(right)) => self.differ(right, Kind::OnlyAtTarget),
-            (None, None) => {}
+        match (step, left, right) {
+            (Step::Both, Some(left), Some(right)) if left.digest == right.digest => {}
+            (Step::Both, Some(left), _) => self.differ(left, Kind::Differs),
+            (Step::Source, Some(left), _) => self.differ(left, Kind::OnlyAtSource),
+            (Step::Target, _, Some(right)) => self.differ(right, Kind::OnlyAtTarget),
+            _ => {}
         }
     }
 
     fn differ(&mut self, entry: &Entry, kind: Kind) {
-        self.table.differences += 1;
-        if self.table.differing.len() < LISTED {
-            self.table.differing.push(Difference { key: entry.key.clone(), kind });
+        self.differences += 1;
+        if self.differing.len() < LISTED {
+            self.differing.push(Difference { key: entry.key.clone(), kind });
         }
     }
 }

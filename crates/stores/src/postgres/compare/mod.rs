@@ -4,10 +4,16 @@
 //! Both sides are read as of one position while writes go on: the source by a snapshot that says
 //! its position, the target by a snapshot taken while its link stands still exactly there.
 //!
+//! Each side first adds up a digest for each range of a table's key, in one pass and in parallel
+//! where the server can; only ranges whose digests differ are then read row by row, in the order
+//! of their keys. Memory is bounded either way.
+//!
 //! Invariant: an answer is only given when every row of both sides was read to the end. Whatever
 //! comes in between is an error, and the answer is unknown.
 
+mod digest;
 mod merge;
+mod ranges;
 mod scan;
 mod sequence;
 
@@ -15,8 +21,10 @@ use super::catalog::{self, Table};
 use super::fault::Fault;
 use super::session::Session;
 use super::snapshot::{self, Snapshot};
+use digest::Seeds;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
+use ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -133,13 +141,42 @@ async fn one(
         (Some(here), Some(there)) if here.columns != there.columns => {
             Ok((unlike("the tables have different columns"), 0))
         }
-        (Some(here), Some(_)) => {
-            // One statement for both sides, so that its text means the same.
-            let (left, right) =
-                tokio::try_join!(scan::begin(source, here), scan::begin(target, here))?;
-            merge::merge(name, left, right).await
-        }
+        (Some(here), Some(_)) => rows(name, here, source, target).await,
         (Some(_), None) => Ok((unlike("the table is missing at the target"), 0)),
         (None, _) => Ok((unlike("the table is missing at the source"), 0)),
     }
+}
+
+/// The rows of a table that both sides have. The same statements run at both of them, so that
+/// their texts mean the same.
+async fn rows(
+    name: &str,
+    table: &Table,
+    source: &Session,
+    target: &Session,
+) -> Result<(TableComparison, u64), Fault> {
+    let (ranges, seeds) = (Ranges::of(source, table).await?, Seeds::random());
+    let (left, right) = tokio::try_join!(
+        digest::read(source, table, &ranges, seeds),
+        digest::read(target, table, &ranges, seeds)
+    )?;
+    let mut comparison = TableComparison {
+        table: name.to_owned(),
+        rows_source: left.rows(),
+        rows_target: right.rows(),
+        ..TableComparison::default()
+    };
+    let differing = left.differing(&right);
+    if !differing.is_empty() {
+        let (left, right) = tokio::try_join!(
+            scan::begin(source, table, &ranges, &differing),
+            scan::begin(target, table, &ranges, &differing)
+        )?;
+        merge::merge(&mut comparison, left, right).await?;
+        if comparison.differences == 0 {
+            let why = format!("the rows of {name} add up to different sums and read the same");
+            return Err(interrupted(source, why));
+        }
+    }
+    Ok((comparison, left.bytes + right.bytes))
 }

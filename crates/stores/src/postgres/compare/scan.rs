@@ -1,11 +1,13 @@
-//! The rows of one table at one side, in the order of their keys, as digests.
+//! The rows of some ranges of a table at one side, in the order of their keys, as digests.
 
 use super::interrupted;
+use super::ranges::Ranges;
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::{Session, reason};
 use futures::TryStreamExt;
 use postgres_protocol::escape::escape_identifier;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use tokio_postgres::RowStream;
 use uuid::Uuid;
@@ -18,7 +20,6 @@ pub(super) struct Entry {
     /// The key's values as text. A table without a key is ordered by its digests.
     pub key: Vec<String>,
     pub digest: Uuid,
-    pub bytes: u64,
 }
 
 pub(super) struct Scan<'a> {
@@ -26,15 +27,20 @@ pub(super) struct Scan<'a> {
     rows: Pin<Box<RowStream>>,
 }
 
-pub(super) async fn begin<'a>(session: &'a Session, table: &Table) -> Result<Scan<'a>, Fault> {
-    let rows = session.stream(DOING, &query(table), &[]).await;
+pub(super) async fn begin<'a>(
+    session: &'a Session,
+    table: &Table,
+    ranges: &Ranges,
+    indexes: &BTreeSet<i32>,
+) -> Result<Scan<'a>, Fault> {
+    let rows = session.stream(DOING, &query(table, &ranges.within(indexes)), &[]).await;
     let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
     Ok(Scan { session, rows: Box::pin(rows) })
 }
 
 /// The digest is of the whole row in text, in which each value stands as its type writes it. The
 /// order is by bytes, which is the same at both sides and here, whatever their collations.
-fn query(table: &Table) -> String {
+fn query(table: &Table, within: &str) -> String {
     let row = format!("ROW({})::text", list(&table.columns));
     let mut key: Vec<_> =
         table.key.iter().map(|column| escape_identifier(column) + "::text").collect();
@@ -43,8 +49,9 @@ fn query(table: &Table) -> String {
     }
     let order: Vec<_> = (1..=key.len()).map(|at| format!("k[{at}] COLLATE \"C\"")).collect();
     format!(
-        "SELECT k, md5(r)::uuid, octet_length(r) \
-         FROM (SELECT ARRAY[{key}] AS k, {row} AS r FROM {table}) t ORDER BY {order}",
+        "SELECT k, md5(r)::uuid \
+         FROM (SELECT ARRAY[{key}] AS k, {row} AS r FROM ONLY {table} WHERE {within}) t \
+         ORDER BY {order}",
         key = key.join(", "),
         table = table.quoted,
         order = order.join(", "),
@@ -55,10 +62,6 @@ impl Scan<'_> {
     pub async fn next(&mut self) -> Result<Option<Entry>, Fault> {
         let row = self.rows.try_next().await;
         let row = row.map_err(|e| interrupted(self.session, reason(&e)))?;
-        Ok(row.map(|row| Entry {
-            key: row.get(0),
-            digest: row.get(1),
-            bytes: u64::try_from(row.get::<_, i32>(2)).unwrap_or(0),
-        }))
+        Ok(row.map(|row| Entry { key: row.get(0), digest: row.get(1) }))
     }
 }
