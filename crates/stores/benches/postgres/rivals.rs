@@ -3,13 +3,41 @@
 use super::copy::{DATABASE, complete};
 use super::world::{self, Servers, psql, run};
 use super::{Outcome, progress};
+use std::fmt;
 use std::process::Command;
 use std::time::Instant;
 
 const JOBS: &str = "2";
 
+#[derive(Debug, Clone, Copy)]
+pub enum Rival {
+    DumpAndRestore,
+    Pgcopydb,
+}
+
+impl Rival {
+    pub const ALL: [Self; 2] = [Self::DumpAndRestore, Self::Pgcopydb];
+
+    /// Seconds from an empty target until all is there.
+    pub async fn copy(self, servers: &Servers) -> Outcome<f64> {
+        match self {
+            Self::DumpAndRestore => dump_and_restore(servers).await,
+            Self::Pgcopydb => pgcopydb(servers).await,
+        }
+    }
+}
+
+impl fmt::Display for Rival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DumpAndRestore => "pg_dump and pg_restore",
+            Self::Pgcopydb => "pgcopydb",
+        })
+    }
+}
+
 /// Directory format with as many jobs, not compressed: what is fastest on one machine.
-pub async fn dump_and_restore(servers: &Servers) -> Outcome<f64> {
+async fn dump_and_restore(servers: &Servers) -> Outcome<f64> {
     let (target, folder) = ("copy_dump", tempfile::tempdir()?);
     let archive = folder.path().join("archive");
     world::create(&servers.target, target)?;
@@ -28,10 +56,10 @@ pub async fn dump_and_restore(servers: &Servers) -> Outcome<f64> {
         target,
     ]);
     run(restore.arg(&archive))?;
-    finish(servers, target, "pg_dump and pg_restore", start).await
+    finish(servers, target, Rival::DumpAndRestore, start).await
 }
 
-pub async fn pgcopydb(servers: &Servers) -> Outcome<f64> {
+async fn pgcopydb(servers: &Servers) -> Outcome<f64> {
     let (target, folder) = ("copy_pgcopydb", tempfile::tempdir()?);
     world::create(&servers.target, target)?;
     // The login trigger and Mainstay's own tables are no part of the work.
@@ -51,12 +79,12 @@ pub async fn pgcopydb(servers: &Servers) -> Outcome<f64> {
         copy.arg(option).arg(format!("postgres://{user}@{host}:{port}/{database}"));
     }
     run(&mut copy)?;
-    finish(servers, target, "pgcopydb", start).await
+    finish(servers, target, Rival::Pgcopydb, start).await
 }
 
-async fn finish(servers: &Servers, target: &str, name: &str, start: Instant) -> Outcome<f64> {
+async fn finish(servers: &Servers, target: &str, rival: Rival, start: Instant) -> Outcome<f64> {
     let seconds = start.elapsed().as_secs_f64();
-    progress(&format!("{name} copied in {seconds:.2} s"));
+    progress(&format!("{rival} copied in {seconds:.2} s"));
     complete(servers, target).await?;
     psql(&servers.target, "postgres", &format!("DROP DATABASE {target}"))?;
     Ok(seconds)
