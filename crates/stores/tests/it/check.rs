@@ -227,3 +227,36 @@ async fn generated_columns_in_identities_are_named_when_one_site_of_the_store_re
     let both = codes(&found(&sites, &["bank"]).await);
     assert!(both.contains(&"!MS-PG-317 east".to_owned()), "{both:?}");
 }
+
+#[tokio::test]
+async fn functions_that_would_run_with_more_rights_at_the_other_site_are_named() {
+    let schema = "CREATE ROLE bank LOGIN; CREATE ROLE clerk;
+        CREATE FUNCTION checks(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE FUNCTION of_domain(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE FUNCTION makes(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION sorts(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE FUNCTION rests() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE FUNCTION trusted(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE FUNCTION idle(int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+        CREATE DOMAIN small AS int CHECK (of_domain(VALUE));
+        CREATE TABLE t (id int PRIMARY KEY CHECK (checks(id)), a small DEFAULT sorts(1),
+                        b int GENERATED ALWAYS AS (makes(id)) STORED, CHECK (trusted(a)));
+        CREATE INDEX ON t (sorts(id));
+        CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fires();
+        CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION rests();
+        ALTER TABLE t ENABLE ALWAYS TRIGGER f;
+        ALTER FUNCTION checks OWNER TO clerk; ALTER FUNCTION of_domain OWNER TO clerk;
+        ALTER FUNCTION makes OWNER TO clerk; ALTER FUNCTION sorts OWNER TO clerk;
+        ALTER FUNCTION fires OWNER TO clerk; ALTER FUNCTION rests OWNER TO clerk;
+        ALTER FUNCTION idle OWNER TO clerk;";
+    let site = Site::start(schema).await;
+    let found = found(&[("east", site.endpoint.clone())], &["bank"]).await;
+    let found: Vec<_> = found.iter().filter(|finding| finding.code == "MS-PG-318").collect();
+    let names =
+        ["checks(integer)", "fires()", "makes(integer)", "of_domain(integer)", "sorts(integer)"];
+    assert_eq!(found.len(), names.len(), "{found:#?}");
+    for (finding, name) in found.iter().zip(names) {
+        assert!(finding.what.contains(&format!("public.{name} of role clerk")), "{finding:#?}");
+    }
+}

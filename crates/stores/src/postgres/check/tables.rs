@@ -17,6 +17,7 @@ pub(super) async fn findings(place: &str, session: &Session) -> Result<Vec<Findi
     let mut found = keyless(place, session).await?;
     found.extend(unlogged(place, session).await?);
     found.extend(large_objects(place, session).await?);
+    found.extend(foreign_rights(place, session).await?);
     Ok(found)
 }
 
@@ -115,6 +116,50 @@ async fn large_objects(place: &str, session: &Session) -> Result<Vec<Finding>, F
     let advice = "Move them to a bytea column: UPDATE ... SET data = lo_get(reference); then remove \
                   them: SELECT lo_unlink(oid) FROM pg_largeobject_metadata;";
     Ok((count > 0).then(|| Finding::error("MS-PG-311", place, what, advice)).into_iter().collect())
+}
+
+/// The link writes rows as Mainstay's user, and what a table evaluates for each row runs with that
+/// user's rights then.
+async fn foreign_rights(place: &str, session: &Session) -> Result<Vec<Finding>, Fault> {
+    let sql = format!(
+        "SELECT DISTINCT p.oid::pg_catalog.regprocedure::text, r.rolname::text \
+         FROM pg_catalog.pg_depend d \
+         JOIN pg_catalog.pg_proc p ON d.refclassid = 'pg_catalog.pg_proc'::regclass \
+                                  AND d.refobjid = p.oid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+         JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND NOT r.rolsuper \
+         WHERE {APPLICATION} AND ( \
+             EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+                     WHERE d.classid = 'pg_catalog.pg_constraint'::regclass \
+                           AND k.oid = d.objid AND k.contype = 'c') \
+             OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f \
+                        JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid \
+                             AND a.attnum = f.adnum AND a.attgenerated <> '' \
+                        WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_index i \
+                        WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+                              AND i.indexrelid = d.objid) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_trigger g \
+                        WHERE d.classid = 'pg_catalog.pg_trigger'::regclass \
+                              AND g.oid = d.objid AND g.tgenabled IN ('A', 'R'))) \
+         ORDER BY 1"
+    );
+    let rows = session.rows(DOING, &sql, &[]).await?;
+    let one = |function: &str, owner: &str| {
+        let what = format!(
+            "tables call {function} of role {owner} for each row: at the other site it runs with \
+             the rights of Mainstay's user"
+        );
+        let advice = format!(
+            "Read it, then: ALTER FUNCTION {function} OWNER TO postgres; or leave it, if {owner} \
+             may do anything there."
+        );
+        Finding::warning("MS-PG-318", place, what, advice)
+    };
+    let mut found: Vec<_> =
+        rows.iter().take(LISTED).map(|row| one(row.get(0), row.get(1))).collect();
+    found.extend(more(place, "MS-PG-318", "functions are called so", rows.len()));
+    Ok(found)
 }
 
 fn more(place: &str, code: &str, what: &str, count: usize) -> Option<Finding> {
