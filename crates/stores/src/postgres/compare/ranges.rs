@@ -45,8 +45,7 @@ impl Ranges {
         );
         let rows = session.rows(DOING, &sql, &[]).await;
         let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
-        let bound = |text: &str| kind.constant(text);
-        let bounds = rows.iter().map(|row| bound(row.get(0))).collect();
+        let bounds = rows.iter().map(|row| kind.constant(row.get(0))).collect();
         Ok(Self { column, bounds })
     }
 

@@ -328,7 +328,14 @@ impl Assembler {
 
     fn stream_abort(&mut self, xid: u32, subxid: u32) -> Result<Fed> {
         let Some(stream) = self.streams.get_mut(&xid) else {
-            return not_understood("the end of a transaction in progress that did not begin");
+            // PostgreSQL 18 tells so of a subtransaction of which it told nothing, when it finds a
+            // large transaction that was rolled back already (`reorderbuffer.c`,
+            // `ReorderBufferCheckAndTruncateAbortedTXN`): there is nothing to take back.
+            return if subxid == xid {
+                not_understood("the end of a transaction in progress that did not begin")
+            } else {
+                Ok(Fed::Nothing)
+            };
         };
         if subxid == xid {
             self.streams.remove(&xid);

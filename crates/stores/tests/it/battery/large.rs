@@ -74,6 +74,39 @@ async fn a_transaction_of_300_000_rows(ground: &Ground) {
     field.assert_equal("300,000 rows");
 }
 
+/// The source finds them in its history together with their end, and tells nothing of some of them
+/// but that they were rolled back.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_transactions_that_were_rolled_back_long_ago_are_nothing() {
+    for pair in [Pair::USUAL, Pair { source: 15, target: 18 }, Pair { source: 17, target: 17 }] {
+        let ground = ground(pair).await;
+        let field = ground.field("gone", SCHEMA).await;
+        field.streaming().await.stop().await;
+        let source = client(&field).await;
+        let rows = |from: i64| {
+            format!(
+                "INSERT INTO large SELECT i, repeat('x', 90) FROM generate_series({from}, {from} + 3000) i;"
+            )
+        };
+        let (first, second) = (rows(0), rows(10_000));
+        for ends in [
+            format!("INSERT INTO small (v) VALUES ('top'); SAVEPOINT a; {first} ROLLBACK"),
+            format!("SAVEPOINT a; {first} RELEASE a; {second} ROLLBACK"),
+            format!("SAVEPOINT a; {first} SAVEPOINT b; {second} RELEASE b; RELEASE a; ROLLBACK"),
+            format!(
+                "SAVEPOINT a; {first} ROLLBACK TO a; INSERT INTO small (v) VALUES ('kept'); COMMIT"
+            ),
+            format!("SAVEPOINT a; {first} ROLLBACK TO a; SAVEPOINT b; {second} ROLLBACK"),
+            "INSERT INTO small (v) VALUES ('after'); COMMIT".to_owned(),
+        ] {
+            run(&source, &format!("BEGIN; {ends}")).await;
+        }
+        let link = field.streaming().await;
+        field.end(link).await;
+        field.assert_equal("rolled back");
+    }
+}
+
 /// Three transactions take turns; one of them is rolled back, and the last to begin ends first.
 async fn transactions_that_are_open_side_by_side(ground: &Ground) {
     let field = ground.field("turns", SCHEMA).await;
