@@ -62,9 +62,15 @@ impl Ground {
 }
 
 impl Field {
+    /// An older target takes no definitions of the source: its tables are made here, and are empty.
     async fn by_hand(&self, schema: &str) {
+        const EMPTY: &str = "
+            DO $$DECLARE names text := (SELECT string_agg(format('%I', tablename), ', ')
+                                        FROM pg_tables WHERE schemaname = 'public');
+            BEGIN IF names IS NOT NULL THEN EXECUTE 'TRUNCATE ' || names; END IF; END$$";
         if self.pair.target < self.pair.source {
             self.world.target.run(schema).await;
+            self.world.target.run(EMPTY).await;
         }
     }
 
