@@ -162,7 +162,7 @@ async fn a_target_that_lost_commits_made_durable_together_gets_them_again() {
     let entries = "SELECT coalesce(max(id), 0)::text FROM entry";
     let (mut sets_back, mut kills) = (0, 0);
     while sets_back < 3 && kills < 40 {
-        // The moment of the kill is what is tried.
+        // Time itself is the subject: the random moment of the kill is what is tried.
         tokio::time::sleep(Duration::from_millis(300) + random_millis(400)).await;
         let seen: u64 = world.target.text(entries).await.parse().unwrap();
         world.target.kill9();
