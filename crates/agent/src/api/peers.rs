@@ -111,7 +111,11 @@ async fn hold(
     reply(async {
         let application = active(&agent, &caller, &request)?;
         let length = Duration::from_millis(request.hold_ms).min(LONGEST_HOLD);
-        let hold = Hold { execution: request.execution.clone(), until: tick().plus(length) };
+        let hold = Hold {
+            execution: request.execution.clone(),
+            epoch: request.epoch,
+            until: tick().plus(length),
+        };
         application.learn(|known| known.facts.hold = Some(hold));
         let mut reports = application.context.gate.watch(&application.spec.name);
         let drained = reports.wait_for(|report| report.as_ref().is_some_and(|it| it.drained));

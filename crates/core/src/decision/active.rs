@@ -1,6 +1,6 @@
 //! The holder of the epoch.
 
-use super::{Action, Databases, Decision, Facts, Hold, Rules, State};
+use super::{Action, Databases, Decision, Facts, Rules, State};
 use crate::{Posture, Record, Tick};
 
 pub(super) fn decide(rules: &Rules, facts: &Facts, record: &Record, now: Tick) -> Decision {
@@ -32,9 +32,8 @@ fn just_started() -> Decision {
 /// The gate opens only after the databases were found open: a request must not meet a fence. While
 /// a planned move has this site hold, that move fences the databases, and nothing opens them again.
 fn serving(facts: &Facts, record: &Record, until: Tick, now: Tick) -> Decision {
-    let held = facts.hold.as_ref().filter(|hold| now < hold.until);
-    if let Some(Hold { until: held, .. }) = held {
-        let posture = Posture::Hold { until: until.min(*held) };
+    if let Some(hold) = facts.held(record.epoch, now) {
+        let posture = Posture::Hold { until: until.min(hold.until) };
         return Decision::new(State::Active, Some(posture), Databases::Leave);
     }
     let posture = match facts.open == Some(record.epoch) {
@@ -55,7 +54,7 @@ fn promoting(rules: &Rules, facts: &Facts, now: Tick) -> Decision {
 /// disaster, and takes the handover back when the hold has run out and the move did not come to
 /// pass.
 fn handing_over(facts: &Facts, execution: &str, record: &Record, now: Tick) -> Decision {
-    let held = facts.hold.as_ref().filter(|hold| hold.execution == execution && now < hold.until);
+    let held = facts.held(record.epoch, now).filter(|hold| hold.execution == execution);
     let posture = match held {
         Some(hold) => Posture::Hold { until: hold.until },
         None => Posture::Closed { reason: "a planned move is under way".to_owned() },

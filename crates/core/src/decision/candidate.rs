@@ -103,9 +103,9 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
     let claim = state == State::Claiming && !facts.claiming && !facts.executing;
     let databases =
         if facts.executing { Databases::Leave } else { Databases::Fenced(seen.record.epoch) };
-    let posture = match &facts.hold {
-        Some(hold) if now < hold.until => Posture::Hold { until: hold.until },
-        _ => Posture::Forward { to: seen.record.active.clone() },
+    let posture = match facts.held(seen.record.epoch, now) {
+        Some(hold) => Posture::Hold { until: hold.until },
+        None => Posture::Forward { to: seen.record.active.clone() },
     };
     Decision {
         state,

@@ -47,10 +47,12 @@ pub struct Promise {
     pub sent: Tick,
 }
 
-/// A planned move has asked this, the active site, to hold.
+/// A planned move has asked this site to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     pub execution: String,
+    /// The epoch that the move means to end. With it the hold is over.
+    pub epoch: Epoch,
     pub until: Tick,
 }
 
@@ -116,6 +118,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The hold under which this site is in that epoch.
+    pub(super) fn held(&self, epoch: Epoch, now: Tick) -> Option<&Hold> {
+        self.hold.as_ref().filter(|hold| hold.epoch == epoch && now < hold.until)
+    }
+
     pub fn new(here: SiteName, started: Tick) -> Self {
         Self {
             here,

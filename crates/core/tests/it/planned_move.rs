@@ -7,7 +7,7 @@ use mainstay_core::decision::{
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
-use mainstay_core::record::Handover;
+use mainstay_core::record::{Cause, Handover};
 use mainstay_core::{Epoch, Posture, Record, Tick};
 use std::time::Duration;
 
@@ -37,7 +37,11 @@ fn active() -> Facts {
 }
 
 fn hold() -> Hold {
-    Hold { execution: "move".to_owned(), until: NOW.plus(Duration::from_secs(5)) }
+    Hold {
+        execution: "move".to_owned(),
+        epoch: Epoch::new(1),
+        until: NOW.plus(Duration::from_secs(5)),
+    }
 }
 
 fn handover() -> Handover {
@@ -85,4 +89,15 @@ fn a_site_that_handed_over_stays_fenced_until_it_has_taken_its_word_back() {
     let given_up = decide(&rules(), &facts, NOW);
     assert_eq!(given_up.databases, Databases::Fenced(Epoch::new(1)));
     assert!(given_up.actions.contains(&Action::TakeBack));
+}
+
+#[test]
+fn a_hold_is_over_with_the_epoch_that_its_move_ends() {
+    let mut facts = active();
+    facts.hold = Some(hold());
+    if let Some(seen) = &mut facts.record {
+        seen.record = seen.record.claimed_by(&name(1), Cause::Switchover);
+    }
+    let posture = decide(&rules(), &facts, NOW).posture;
+    assert_eq!(posture, Some(Posture::Forward { to: name(1) }));
 }

@@ -35,12 +35,13 @@ pub fn rpo_s(lost: &[Lost], kill: Moment) -> f64 {
     oldest.map_or(0.0, |oldest| seconds((kill.mono_us - oldest).max(0)))
 }
 
-/// The longest time without any acknowledgement, over all clients, that touches the span.
+/// The longest that any client waited for an acknowledgement, its retries included, of those waits
+/// that touch the span.
 pub fn longest_pause_s(record: &ClientRecord, from: Moment, to: Moment) -> Option<f64> {
-    let mut times: Vec<i64> = record.acknowledged.iter().map(|ack| ack.at.mono_us).collect();
-    times.sort_unstable();
-    let gaps = times.windows(2).filter(|pair| pair[1] >= from.mono_us && pair[0] <= to.mono_us);
-    gaps.map(|pair| seconds(pair[1] - pair[0])).reduce(f64::max)
+    let touches =
+        |ack: &&Acknowledged| ack.at.mono_us >= from.mono_us && ack.sent.mono_us <= to.mono_us;
+    let waits = record.acknowledged.iter().filter(touches);
+    waits.map(|ack| seconds(ack.at.mono_us - ack.sent.mono_us)).reduce(f64::max)
 }
 
 /// How long the old site's last commit lies after the new site's first: milliseconds, rounded up,
@@ -82,6 +83,7 @@ mod tests {
             number: number as i64,
             gateway: "east".to_owned(),
             attempts: 1,
+            sent: moment(*time - 0.25),
             at: moment(*time),
         };
         ClientRecord {
@@ -118,11 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_counts_when_any_part_of_it_lies_in_the_span() {
-        let record = record(&[1.0, 4.0, 4.5, 9.0, 9.25]);
-        assert_eq!(longest_pause_s(&record, moment(2.0), moment(4.25)), Some(3.0));
-        assert_eq!(longest_pause_s(&record, moment(5.0), moment(6.0)), Some(4.5));
-        assert_eq!(longest_pause_s(&record, moment(10.0), moment(11.0)), None);
+    fn one_client_that_waits_is_a_pause_whatever_others_do_and_counts_when_it_touches_the_span() {
+        let mut record = record(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        record.acknowledged[3].sent = moment(1.5);
+        assert_eq!(longest_pause_s(&record, moment(1.9), moment(2.1)), Some(2.5));
+        assert_eq!(longest_pause_s(&record, moment(3.9), moment(6.0)), Some(2.5));
+        assert_eq!(longest_pause_s(&record, moment(4.5), moment(6.0)), Some(0.25));
+        assert_eq!(longest_pause_s(&record, moment(6.0), moment(7.0)), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Acknowledged {
     /// Name of the address that answered.
     pub gateway: String,
     pub attempts: u32,
+    /// When it was first sent.
+    pub sent: Moment,
     pub at: Moment,
 }
 
@@ -51,8 +53,8 @@ impl ClientRecord {
         match line {
             Line::Sent { .. } => self.sent += 1,
             Line::Retried { .. } => self.retries += 1,
-            Line::Acknowledged { id, number, gateway, attempts, at, .. } => {
-                self.acknowledged.push(Acknowledged { id, number, gateway, attempts, at });
+            Line::Acknowledged { id, number, gateway, attempts, sent, at, .. } => {
+                self.acknowledged.push(Acknowledged { id, number, gateway, attempts, sent, at });
             }
             Line::GivenUp { id, why, at, .. } => self.given_up.push(GivenUp { id, why, at }),
         }

@@ -31,7 +31,7 @@ pub struct Report {
     pub rpo_stated_s: Option<f64>,
     /// What the failover said, before it began, could be lost at most.
     pub rpo_bound_s: Option<f64>,
-    /// The longest time without an acknowledgement around the switchover.
+    /// The longest that any client waited for an acknowledgement around the switchover.
     pub switchover_pause_s: Option<f64>,
 
     pub acknowledged: u64,

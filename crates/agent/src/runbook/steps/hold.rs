@@ -1,6 +1,6 @@
 //! Holding new requests at this gate and at the active site's.
 
-use super::{HOLD, from, peer, request};
+use super::{HOLD, ends, from, peer, request};
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::peer::messages::HoldAnswer;
@@ -16,7 +16,8 @@ pub async fn make(
     application: &Arc<Application>,
     execution: &Execution,
 ) -> Result<String, StepError> {
-    let hold = Hold { execution: execution.id.clone(), until: tick().plus(HOLD) };
+    let (id, epoch) = (execution.id.clone(), ends(execution));
+    let hold = Hold { execution: id, epoch, until: tick().plus(HOLD) };
     application.learn(|known| known.facts.hold = Some(hold));
     let active = from(execution)?;
     let answer: HoldAnswer = peer(application, active)?

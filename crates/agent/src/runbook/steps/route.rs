@@ -13,7 +13,6 @@ pub async fn make(
     application: &Arc<Application>,
     execution: &Execution,
 ) -> Result<String, StepError> {
-    application.learn(|known| known.facts.hold = None);
     let mut reports = application.context.gate.watch(&application.spec.name);
     let serves = reports.wait_for(|report| {
         report
