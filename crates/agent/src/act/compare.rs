@@ -37,7 +37,7 @@ pub async fn run(application: &Application, store: &StoreName) -> Result<Compari
             .ok_or("a comparison is made at a standby, against the active site")?
     };
     let held = hold(application, store).await?;
-    let compared = compare::run(&spec.source, &spec.target, held).await;
+    let compared = compare::run(&spec.source, &spec.target, held, &mut ()).await;
     let compared = compared.map_err(|why| why.to_string())?;
     let body = serde_json::json!({
         "store": store, "position": compared.position, "equal": compared.equal,

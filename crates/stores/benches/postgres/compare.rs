@@ -62,7 +62,7 @@ async fn sum(server: &Postgres, database: &str) -> Outcome<Option<String>> {
 async fn mainstay(servers: &Servers, target: &str) -> Outcome<f64> {
     let (source, target) = (servers.source.endpoint(DATABASE), servers.target.endpoint(target));
     let start = Instant::now();
-    let compared = compare::run(&source, &target, Still).await?;
+    let compared = compare::run(&source, &target, Still, &mut ()).await?;
     let seconds = start.elapsed().as_secs_f64();
     progress(&format!("mainstay compared in {seconds:.2} s"));
     let found: Vec<_> = compared.tables.iter().flat_map(|table| &table.differing).collect();

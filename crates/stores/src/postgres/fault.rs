@@ -116,6 +116,11 @@ pub enum Fault {
         "{place}: nothing was compared to the end, so equality is unknown: {why}; run the comparison again"
     )]
     ComparisonInterrupted { place: String, why: String },
+
+    #[error(
+        "what the comparison found cannot be written: {0}; make room or mend the state folder, then run it again"
+    )]
+    DifferencesUnwritable(#[source] std::io::Error),
 }
 
 impl Fault {
@@ -150,6 +155,7 @@ impl Fault {
             Fault::PutRightRefused { .. } => "MS-PG-145",
             Fault::NoSnapshot { .. } => "MS-PG-107",
             Fault::ComparisonInterrupted { .. } => "MS-PG-150",
+            Fault::DifferencesUnwritable(_) => "MS-PG-151",
         }
     }
 }

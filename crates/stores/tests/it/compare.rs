@@ -18,7 +18,7 @@ async fn pair(schema: &str) -> (Site, Site) {
 }
 
 async fn compared(source: &Site, target: &Site) -> Comparison {
-    compare::run(&source.endpoint, &target.endpoint, Still).await.unwrap()
+    compare::run(&source.endpoint, &target.endpoint, Still, &mut ()).await.unwrap()
 }
 
 fn differing(comparison: &Comparison) -> Vec<(&str, Vec<(&str, Kind)>)> {
@@ -142,9 +142,11 @@ async fn a_comparison_that_was_cut_short_or_whose_link_stalls_is_unknown_not_equ
                  INSERT INTO t SELECT i, repeat('v', 100) FROM generate_series(1, 200000) i";
     let (source, target) = pair(table).await;
     let killer = Killer(Some(target.server.client("bank").await));
-    let error = compare::run(&source.endpoint, &target.endpoint, killer).await.err().unwrap();
+    let error =
+        compare::run(&source.endpoint, &target.endpoint, killer, &mut ()).await.err().unwrap();
     assert_eq!(error.code(), "MS-PG-150", "{error}");
-    let error = compare::run(&source.endpoint, &target.endpoint, Stalled).await.err().unwrap();
+    let error =
+        compare::run(&source.endpoint, &target.endpoint, Stalled, &mut ()).await.err().unwrap();
     assert_eq!(error.code(), "MS-PG-150", "{error}");
     assert!(error.to_string().contains("the link does not move"), "{error}");
     let equal = compared(&source, &target).await;

@@ -85,7 +85,7 @@ fn transaction(number: u64) -> String {
 
 async fn compared(source: &Site, target: &Site, link: &Link) -> Comparison {
     let held = Standing(link.pause(LONG).await.unwrap());
-    compare::run(&source.endpoint, &target.endpoint, held).await.unwrap()
+    compare::run(&source.endpoint, &target.endpoint, held, &mut ()).await.unwrap()
 }
 
 async fn caught_up(source: &Site, link: &Link) {

@@ -1,10 +1,12 @@
 //! Two ordered sides, walked along together.
 
-use super::TableComparison;
 use super::scan::{Entry, Scan};
+use super::{Listener, TableComparison};
+use crate::postgres::catalog::Table;
 use crate::postgres::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::io;
 
 /// Differences that are listed for each table. The others are counted.
 const LISTED: usize = 20;
@@ -27,13 +29,13 @@ pub enum Kind {
 
 /// Counts what differs, and lists the first of it.
 pub(super) async fn merge(
-    into: &mut TableComparison,
+    into: &mut Found<'_>,
     mut source: Scan<'_>,
     mut target: Scan<'_>,
 ) -> Result<(), Fault> {
     let (mut left, mut right) = tokio::try_join!(source.next(), target.next())?;
     while let Some(step) = step(left.as_ref(), right.as_ref()) {
-        into.add(step, left.as_ref(), right.as_ref());
+        into.add(step, left.as_ref(), right.as_ref()).map_err(Fault::DifferencesUnwritable)?;
         match step {
             Step::Source => left = source.next().await?,
             Step::Target => right = target.next().await?,
@@ -64,21 +66,33 @@ fn step(left: Option<&Entry>, right: Option<&Entry>) -> Option<Step> {
     }
 }
 
-impl TableComparison {
-    fn add(&mut self, step: Step, left: Option<&Entry>, right: Option<&Entry>) {
+/// Where the differences of one table go.
+pub(super) struct Found<'a> {
+    pub table: &'a Table,
+    pub comparison: &'a mut TableComparison,
+    pub listener: &'a mut dyn Listener,
+}
+
+impl Found<'_> {
+    fn add(&mut self, step: Step, left: Option<&Entry>, right: Option<&Entry>) -> io::Result<()> {
         match (step, left, right) {
-            (Step::Both, Some(left), Some(right)) if left.digest == right.digest => {}
+            (Step::Both, Some(left), Some(right)) if left.digest == right.digest => Ok(()),
             (Step::Both, Some(left), _) => self.differ(left, Kind::Differs),
             (Step::Source, Some(left), _) => self.differ(left, Kind::OnlyAtSource),
             (Step::Target, _, Some(right)) => self.differ(right, Kind::OnlyAtTarget),
-            _ => {}
+            _ => Ok(()),
         }
     }
 
-    fn differ(&mut self, entry: &Entry, kind: Kind) {
-        self.differences += 1;
-        if self.differing.len() < LISTED {
-            self.differing.push(Difference { key: entry.key.clone(), kind });
+    fn differ(&mut self, entry: &Entry, kind: Kind) -> io::Result<()> {
+        let difference = Difference { key: entry.key.clone(), kind };
+        if !self.table.key.is_empty() {
+            self.listener.found(&self.table.name, &difference)?;
         }
+        self.comparison.differences += 1;
+        if self.comparison.differing.len() < LISTED {
+            self.comparison.differing.push(difference);
+        }
+        Ok(())
     }
 }

@@ -24,6 +24,7 @@ use super::snapshot::{self, Snapshot};
 use digest::Seeds;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
+use merge::Found;
 use ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,19 @@ pub use sequence::SequenceDifference;
 pub trait Held: Send {
     /// Applies everything that ends at or before `at`, and nothing later; or says why it cannot.
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Is told of what the comparison finds, as it finds it.
+pub trait Listener: Send {
+    /// A row of a table (`schema.table`) that has a key. What fails ends the comparison.
+    fn found(&mut self, table: &str, difference: &Difference) -> std::io::Result<()>;
+}
+
+/// Nobody listens.
+impl Listener for () {
+    fn found(&mut self, _: &str, _: &Difference) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +92,7 @@ pub async fn run(
     source: &PostgresEndpoint,
     target: &PostgresEndpoint,
     held: impl Held,
+    listener: &mut dyn Listener,
 ) -> Result<Comparison, Fault> {
     let began = Instant::now();
     let source = Snapshot::take(source, "comparison").await?;
@@ -96,7 +111,8 @@ pub async fn run(
     };
     let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
     for name in names {
-        let (table, bytes) = one(name, (&source.session, &here), (&target, &there)).await?;
+        let (table, bytes) =
+            one(name, (&source.session, &here), (&target, &there), listener).await?;
         comparison.equal &= table.is_equal();
         comparison.bytes += bytes;
         comparison.tables.push(table);
@@ -131,6 +147,7 @@ async fn one(
     name: &str,
     (source, here): (&Session, &Tables),
     (target, there): (&Session, &Tables),
+    listener: &mut dyn Listener,
 ) -> Result<(TableComparison, u64), Fault> {
     let unlike = |why: &str| TableComparison {
         table: name.to_owned(),
@@ -141,7 +158,7 @@ async fn one(
         (Some(here), Some(there)) if here.columns != there.columns => {
             Ok((unlike("the tables have different columns"), 0))
         }
-        (Some(here), Some(_)) => rows(name, here, source, target).await,
+        (Some(here), Some(_)) => rows(here, source, target, listener).await,
         (Some(_), None) => Ok((unlike("the table is missing at the target"), 0)),
         (None, _) => Ok((unlike("the table is missing at the source"), 0)),
     }
@@ -150,10 +167,10 @@ async fn one(
 /// The rows of a table that both sides have. The same statements run at both of them, so that
 /// their texts mean the same.
 async fn rows(
-    name: &str,
     table: &Table,
     source: &Session,
     target: &Session,
+    listener: &mut dyn Listener,
 ) -> Result<(TableComparison, u64), Fault> {
     let (ranges, seeds) = (Ranges::of(source, table).await?, Seeds::random());
     let (left, right) = tokio::try_join!(
@@ -161,7 +178,7 @@ async fn rows(
         digest::read(target, table, &ranges, seeds)
     )?;
     let mut comparison = TableComparison {
-        table: name.to_owned(),
+        table: table.name.clone(),
         rows_source: left.rows(),
         rows_target: right.rows(),
         ..TableComparison::default()
@@ -172,9 +189,11 @@ async fn rows(
             scan::begin(source, table, &ranges, &differing),
             scan::begin(target, table, &ranges, &differing)
         )?;
-        merge::merge(&mut comparison, left, right).await?;
+        let mut found = Found { table, comparison: &mut comparison, listener };
+        merge::merge(&mut found, left, right).await?;
         if comparison.differences == 0 {
-            let why = format!("the rows of {name} add up to different sums and read the same");
+            let why =
+                format!("the rows of {} add up to different sums and read the same", table.name);
             return Err(interrupted(source, why));
         }
     }
