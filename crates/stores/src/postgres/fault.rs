@@ -121,6 +121,19 @@ pub enum Fault {
         "what the comparison found cannot be written: {0}; make room or mend the state folder, then run it again"
     )]
     DifferencesUnwritable(#[source] std::io::Error),
+
+    #[error(
+        "{place}: the repair stopped: {why}; what is in its record so far is done; run it again"
+    )]
+    RepairInterrupted { place: String, why: String },
+
+    #[error(
+        "the record of a repair cannot be written: {0}; nothing is changed without it; make room or mend the state folder, then run it again"
+    )]
+    RepairUnwritable(#[source] std::io::Error),
+
+    #[error("a file of a repair cannot be read at line {line}: {why}; run the repair again")]
+    RepairUnreadable { line: u64, why: String },
 }
 
 impl Fault {
@@ -156,6 +169,9 @@ impl Fault {
             Fault::NoSnapshot { .. } => "MS-PG-107",
             Fault::ComparisonInterrupted { .. } => "MS-PG-150",
             Fault::DifferencesUnwritable(_) => "MS-PG-151",
+            Fault::RepairInterrupted { .. } => "MS-PG-152",
+            Fault::RepairUnwritable(_) => "MS-PG-153",
+            Fault::RepairUnreadable { .. } => "MS-PG-154",
         }
     }
 }

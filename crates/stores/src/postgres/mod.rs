@@ -12,6 +12,7 @@ mod generated;
 pub mod link;
 pub mod probe;
 pub mod put_right;
+pub mod repair;
 pub mod replication;
 pub mod salvage;
 pub mod sequences;

@@ -18,12 +18,13 @@ use super::snapshot::Snapshot;
 use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
-use rows::Rows;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::PgLsn;
+
+pub(super) use rows::Rows;
 
 const DOING: &str = "put rows right";
 
@@ -79,12 +80,13 @@ async fn pinned(plan: &Plan) -> Result<Lsn, Fault> {
     slot::usable(&session, &plan.slot, state)
 }
 
-/// The transaction at the returned site.
-struct Work<'a> {
-    transaction: &'a Transaction<'a>,
-    place: &'a str,
-    link: &'a str,
-    until: Lsn,
+/// The transaction at the site whose rows are put right.
+pub(super) struct Work<'a> {
+    pub transaction: &'a Transaction<'a>,
+    pub place: &'a str,
+    /// Under which the rows are named in `mainstay.put_right`.
+    pub link: &'a str,
+    pub until: Lsn,
 }
 
 impl Work<'_> {
@@ -98,11 +100,39 @@ impl Work<'_> {
 
     /// The rows are copies: no trigger and no foreign key has a say (PostgreSQL manual,
     /// `session_replication_role`). What an earlier attempt noted is replaced.
-    async fn begin(&self) -> Result<(), Fault> {
+    pub async fn begin(&self) -> Result<(), Fault> {
         self.batch("SET LOCAL session_replication_role = replica").await?;
+        self.forget_names().await
+    }
+
+    pub async fn forget_names(&self) -> Result<(), Fault> {
         let sql = "DELETE FROM mainstay.put_right WHERE link = $1";
-        self.transaction.execute(sql, &[&self.link]).await.map_err(|e| self.fault(&e))?;
-        Ok(())
+        self.transaction.execute(sql, &[&self.link]).await.map_err(|e| self.fault(&e)).map(drop)
+    }
+
+    /// The keys that are named now and are not among these: those of rows that stood in the way.
+    pub async fn named_beside(
+        &self,
+        known: &BTreeMap<String, Vec<Vec<String>>>,
+    ) -> Result<BTreeMap<String, Vec<Vec<String>>>, Fault> {
+        if self.count().await? == known.values().map(|keys| keys.len() as u64).sum::<u64>() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = "SELECT table_name, ARRAY(SELECT pg_catalog.jsonb_array_elements_text(key)) \
+                   FROM mainstay.put_right WHERE link = $1";
+        let rows = self.transaction.query(sql, &[&self.link]).await.map_err(|e| self.fault(&e))?;
+        let known: HashSet<(&String, &Vec<String>)> = known
+            .iter()
+            .flat_map(|(table, keys)| keys.iter().map(move |key| (table, key)))
+            .collect();
+        let mut beside: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+        for row in rows {
+            let (table, key): (String, Vec<String>) = (row.get(0), row.get(1));
+            if !known.contains(&(&table, &key)) {
+                beside.entry(table).or_default().push(key);
+            }
+        }
+        Ok(beside)
     }
 
     /// Writes down the keys of all rows that the salvage names, before and after each change.
@@ -112,12 +142,12 @@ impl Work<'_> {
         tables: &'t BTreeMap<String, Table>,
     ) -> Result<BTreeMap<&'t str, &'t Table>, Fault> {
         let mut named = BTreeMap::new();
-        let mut batch = Batch::default();
+        let mut batch = Names::default();
         while let Some(event) = salvage.next().await? {
             let Event::Change(change) = event else { continue };
             let table = self.fit(&change, tables)?;
             named.insert(table.name.as_str(), table);
-            batch.add(&change);
+            batch.add_all(&change);
             if batch.keys.len() >= BATCH {
                 self.name(&std::mem::take(&mut batch)).await?;
             }
@@ -152,7 +182,7 @@ impl Work<'_> {
         }
     }
 
-    async fn name(&self, batch: &Batch) -> Result<(), Fault> {
+    pub async fn name(&self, batch: &Names) -> Result<(), Fault> {
         let sql = "INSERT INTO mainstay.put_right (link, table_name, columns, key, until) \
                    SELECT $1, t, ARRAY(SELECT pg_catalog.jsonb_array_elements_text(c::jsonb)), \
                           k::jsonb, $5 \
@@ -192,21 +222,27 @@ impl Work<'_> {
     }
 }
 
+/// Rows by their keys.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Names {
     tables: Vec<String>,
     /// The key's columns' names, as a JSON array.
     columns: Vec<String>,
     keys: Vec<String>,
 }
 
-impl Batch {
-    fn add(&mut self, change: &Change) {
+impl Names {
+    /// The row before and after the change.
+    fn add_all(&mut self, change: &Change) {
         for key in change.key.iter().chain(change.new_key().as_ref()) {
-            self.tables.push(change.table.clone());
-            self.columns.push(as_json(change.key_columns()));
-            self.keys.push(as_array(key));
+            self.add(&change.table, key);
         }
+    }
+
+    pub fn add(&mut self, table: &str, key: &Columns) {
+        self.tables.push(table.to_owned());
+        self.columns.push(as_json(key.names()));
+        self.keys.push(as_array(key));
     }
 }
 

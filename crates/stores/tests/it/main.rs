@@ -38,6 +38,7 @@ mod link_world;
 mod protocol;
 #[cfg(test)]
 mod put_right;
+mod repair;
 #[cfg(test)]
 mod salvage;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::task::JoinHandle;
 
-struct Standing(Paused);
+pub struct Standing(pub Paused);
 
 impl Held for Standing {
     async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
@@ -24,7 +24,7 @@ impl Held for Standing {
     }
 }
 
-fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
+pub fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
     LinkSpec {
         application: ApplicationName::new("bank").unwrap(),
         store: StoreName::new("db").unwrap(),
@@ -40,14 +40,14 @@ fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
 }
 
 /// Keeps every table of the bank changing, the rows that a salvage may name among them.
-struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Load {
-    async fn on(site: &Site, seed: u64) -> Self {
+    pub async fn on(site: &Site, seed: u64) -> Self {
         let client = site.server.client("bank").await;
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&done));
@@ -61,7 +61,7 @@ impl Load {
         Self { stop, done, task }
     }
 
-    async fn stop(self) -> u64 {
+    pub async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
         self.done.load(Ordering::Relaxed)
@@ -88,7 +88,7 @@ async fn compared(source: &Site, target: &Site, link: &Link) -> Comparison {
     compare::run(&source.endpoint, &target.endpoint, held, &mut ()).await.unwrap()
 }
 
-async fn caught_up(source: &Site, link: &Link) {
+pub async fn caught_up(source: &Site, link: &Link) {
     let end = source.position().await;
     source.run("SELECT pg_logical_emit_message(true, 'test', 'after')").await;
     link.drain_to(end, LONG).await.unwrap_or_else(|e| panic!("{e}: {:?}", link.status()));

@@ -16,7 +16,7 @@ const WAITING: &str = "pg_temp.mainstay_waiting";
 /// A table's named keys, numbered, so that those named on the way come last.
 const KEYS: &str = "pg_temp.mainstay_keys";
 
-pub(super) struct Rows<'a> {
+pub(in crate::postgres) struct Rows<'a> {
     pub work: &'a Work<'a>,
     /// Sees the active site as of `until`.
     pub active: &'a Session,

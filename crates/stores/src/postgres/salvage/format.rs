@@ -44,7 +44,7 @@ pub struct Change {
 impl Change {
     /// The key's columns' names.
     pub fn key_columns(&self) -> impl Iterator<Item = &str> {
-        self.key.iter().flat_map(|key| key.0.iter().map(|(name, _)| name.as_str()))
+        self.key.iter().flat_map(Columns::names)
     }
 
     /// The key of the row after the change: what the change did not touch, it left.
@@ -115,6 +115,10 @@ pub struct Columns(pub Vec<(String, Value)>);
 impl Columns {
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(column, _)| column == name).map(|(_, value)| value)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 }
 

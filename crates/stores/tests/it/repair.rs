@@ -1,0 +1,222 @@
+//! Rows of a standby that differ become those of the active site, and only those; `pg_dump` and the
+//! tests' own queries judge.
+
+use crate::link_world::{LONG, streaming};
+use crate::sites::{SCHEMA, Site};
+use crate::way_back::{Load, Standing, caught_up, spec};
+use mainstay_core::position::Lsn;
+use mainstay_stores::postgres::compare;
+use mainstay_stores::postgres::link::{self, Link};
+use mainstay_stores::postgres::repair::{self, Hold, KeysWriter, Mode, Repaired, Sides, Swap};
+use std::io::BufReader;
+use std::path::PathBuf;
+
+/// East is active, west follows, and rows of west are spoilt behind the link's back.
+struct Ground {
+    east: Site,
+    west: Site,
+    link: Link,
+    folder: tempfile::TempDir,
+}
+
+struct Holding<'a>(&'a Link);
+
+impl Hold for Holding<'_> {
+    type Held = Standing;
+
+    async fn hold(&mut self) -> Result<Standing, String> {
+        self.0.pause(LONG).await.map(Standing).map_err(|error| error.to_string())
+    }
+}
+
+impl Ground {
+    async fn new() -> Self {
+        let (east, west) = tokio::join!(Site::start(SCHEMA), Site::start(""));
+        let more = "INSERT INTO account SELECT i, 'owner ' || i, 5 FROM generate_series(61, 63) i";
+        east.run(more).await;
+        let link = link::start(spec(("east", &east), ("west", &west), 1));
+        streaming(&link).await;
+        west.run("SET search_path = public; SET session_replication_role = replica").await;
+        Self { east, west, link, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn sides(&self) -> Sides {
+        Sides {
+            source: self.east.endpoint.clone(),
+            target: self.west.endpoint.clone(),
+            link: "bank/db/east->west".to_owned(),
+        }
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.folder.path().join("record")
+    }
+
+    /// Writes down the keys of the rows that differ, and answers how many do.
+    async fn compare(&self) -> u64 {
+        let held = Standing(self.link.pause(LONG).await.unwrap());
+        let mut keys = KeysWriter::new(std::fs::File::create(self.keys()).unwrap(), None);
+        let (east, west) = (&self.east.endpoint, &self.west.endpoint);
+        let compared = compare::run(east, west, held, &mut keys).await.unwrap();
+        keys.finish().unwrap();
+        compared.tables.iter().map(|table| table.differences).sum()
+    }
+
+    async fn repair(&self, mode: Mode) -> Repaired {
+        let keys = BufReader::new(std::fs::File::open(self.keys()).unwrap());
+        let mut record = repair::open_record(&self.record()).unwrap();
+        let hold = Holding(&self.link);
+        repair::run(&self.sides(), mode, keys, &mut record, hold, |_| ()).await.unwrap()
+    }
+
+    fn swaps(&self) -> Vec<Swap> {
+        let text = std::fs::read_to_string(self.record()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    async fn undo(&self) -> repair::Undone {
+        let record = BufReader::new(std::fs::File::open(self.record()).unwrap());
+        repair::undo(&self.sides(), record, Holding(&self.link)).await.unwrap()
+    }
+
+    fn assert_equal(&self) {
+        assert_eq!(self.east.server.dump("bank"), self.west.server.dump("bank"));
+    }
+}
+
+/// Only rows that the load of `way_back` does not change: at others the link stops.
+const SPOILT: &str = "
+    UPDATE account SET owner = 'x' WHERE id = 61;
+    UPDATE account SET owner = 'owner 61' WHERE id = 62;
+    UPDATE account SET owner = 'owner 62' WHERE id = 61;
+    DELETE FROM account WHERE id = 63;
+    INSERT INTO account VALUES (900, E'only \\\\ west\\n\\t''€', 'NaN');
+    INSERT INTO pair VALUES (E'q\"\\\\\\n\\t''€', -1, NULL), ('', -2, repeat('z', 9000));
+    INSERT INTO whole VALUES (100, NULL)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_differ_become_those_of_the_source_while_it_goes_on_writing() {
+    let ground = Ground::new().await;
+    let load = Load::on(&ground.east, 1).await;
+    ground.west.run(SPOILT).await;
+    assert!(ground.compare().await >= 6);
+
+    let told = ground.repair(Mode::DryRun).await;
+    assert_eq!((told.inserted, told.deleted), (1, 4), "{told:?}");
+    assert_eq!(ground.swaps().len() as u64, told.swapped());
+    let still = ground.west.text("SELECT count(*)::text FROM account WHERE id IN (63, 900)").await;
+    assert_eq!(still, "1", "a dry run changes nothing");
+
+    let repaired = ground.repair(Mode::Swap).await;
+    assert_eq!((repaired.inserted, repaired.deleted), (1, 4), "{repaired:?}");
+    assert!(repaired.refused.is_empty(), "{repaired:?}");
+    load.stop().await;
+    caught_up(&ground.east, &ground.link).await;
+    ground.assert_equal();
+    assert_eq!(ground.compare().await, 0);
+}
+
+#[tokio::test]
+async fn an_undo_brings_back_what_was_there_but_for_rows_that_changed_since() {
+    let ground = Ground::new().await;
+    ground.west.run(SPOILT).await;
+    let spoilt = ground.west.server.dump("bank");
+    ground.compare().await;
+    let repaired = ground.repair(Mode::Swap).await;
+    ground.assert_equal();
+    let undone = ground.undo().await;
+    assert_eq!((undone.restored, undone.left), (repaired.swapped(), 0));
+    assert_eq!(ground.west.server.dump("bank"), spoilt);
+    let again = ground.undo().await;
+    assert_eq!((again.restored, again.left), (0, repaired.swapped()));
+
+    ground.compare().await;
+    ground.repair(Mode::Swap).await;
+    ground.east.run("UPDATE account SET balance = 7 WHERE id = 63").await;
+    caught_up(&ground.east, &ground.link).await;
+    let undone = ground.undo().await;
+    assert_eq!((undone.restored, undone.left), (repaired.swapped() - 1, 1));
+    let since = ground.west.text("SELECT balance::text FROM account WHERE id = 63").await;
+    assert_eq!(since, "7");
+}
+
+#[tokio::test]
+async fn a_row_that_changed_after_it_was_compared_is_left_alone() {
+    let ground = Ground::new().await;
+    ground.west.run("UPDATE account SET owner = 'spoilt ' || id WHERE id IN (1, 2, 3)").await;
+    assert_eq!(ground.compare().await, 3);
+    let changed = "UPDATE account SET balance = 5 WHERE id = 1; DELETE FROM account WHERE id = 2";
+    ground.east.run(changed).await;
+    let repaired = ground.repair(Mode::Swap).await;
+    assert_eq!((repaired.updated, repaired.equal_by_now), (1, 2), "{repaired:?}");
+    let swaps = ground.swaps();
+    assert_eq!(swaps.len(), 1);
+    assert_eq!(swaps[0].key_texts(), ["3"]);
+    ground.assert_equal();
+}
+
+#[tokio::test]
+async fn a_row_that_stands_in_the_way_of_another_is_repaired_and_recorded_too() {
+    let ground = Ground::new().await;
+    let swapped = "UPDATE account SET owner = 'x' WHERE id = 1;
+                   UPDATE account SET owner = 'owner 1' WHERE id = 2;
+                   UPDATE account SET owner = 'owner 2' WHERE id = 3";
+    ground.west.run(swapped).await;
+    std::fs::write(ground.keys(), "{\"table\":\"public.account\",\"key\":[\"1\"]}\n").unwrap();
+    let repaired = ground.repair(Mode::Swap).await;
+    assert_eq!(repaired.updated, 3, "{repaired:?}");
+    assert_eq!(ground.swaps().len(), 3);
+    ground.assert_equal();
+    assert_eq!(ground.undo().await.restored, 3);
+    let owner = ground.west.text("SELECT owner FROM account WHERE id = 3").await;
+    assert_eq!(owner, "owner 2");
+}
+
+#[tokio::test]
+async fn nothing_is_swapped_that_cannot_be_recorded_first() {
+    let ground = Ground::new().await;
+    ground.west.run(SPOILT).await;
+    let spoilt = ground.west.server.dump("bank");
+    ground.compare().await;
+    let keys = BufReader::new(std::fs::File::open(ground.keys()).unwrap());
+    let mut full = repair::open_record("/dev/full".as_ref()).unwrap();
+    let hold = Holding(&ground.link);
+    let failed = repair::run(&ground.sides(), Mode::Swap, keys, &mut full, hold, |_| ()).await;
+    assert_eq!(failed.err().unwrap().code(), "MS-PG-153");
+    assert_eq!(ground.west.server.dump("bank"), spoilt);
+}
+
+/// Does not stand still where it should.
+struct Elsewhere;
+
+impl compare::Held for Elsewhere {
+    async fn advance_to(&mut self, _: Lsn) -> Result<(), String> {
+        Err("the link stopped".to_owned())
+    }
+}
+
+impl Hold for Elsewhere {
+    type Held = Elsewhere;
+
+    async fn hold(&mut self) -> Result<Elsewhere, String> {
+        Ok(Elsewhere)
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_swapped_while_the_link_does_not_stand_still() {
+    let ground = Ground::new().await;
+    ground.west.run(SPOILT).await;
+    let spoilt = ground.west.server.dump("bank");
+    ground.compare().await;
+    let keys = BufReader::new(std::fs::File::open(ground.keys()).unwrap());
+    let mut record = repair::open_record(&ground.record()).unwrap();
+    let failed =
+        repair::run(&ground.sides(), Mode::Swap, keys, &mut record, Elsewhere, |_| ()).await;
+    assert_eq!(failed.err().unwrap().code(), "MS-PG-152");
+    assert_eq!(ground.west.server.dump("bank"), spoilt);
+}
