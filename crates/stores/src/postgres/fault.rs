@@ -132,6 +132,11 @@ pub enum Fault {
     )]
     RepairUnwritable(#[source] std::io::Error),
 
+    #[error(
+        "no delta is possible: of {table}, {why}; make both sides' tables alike, or copy the database anew from the active site"
+    )]
+    NoDelta { table: String, why: String },
+
     #[error("a file of a repair cannot be read at line {line}: {why}; run the repair again")]
     RepairUnreadable { line: u64, why: String },
 }
@@ -171,6 +176,7 @@ impl Fault {
             Fault::DifferencesUnwritable(_) => "MS-PG-151",
             Fault::RepairInterrupted { .. } => "MS-PG-152",
             Fault::RepairUnwritable(_) => "MS-PG-153",
+            Fault::NoDelta { .. } => "MS-PG-155",
             Fault::RepairUnreadable { .. } => "MS-PG-154",
         }
     }

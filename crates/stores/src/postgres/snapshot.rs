@@ -24,9 +24,19 @@ impl Snapshot {
     /// By a temporary slot: its consistent point is the only place where PostgreSQL says which
     /// position a snapshot belongs to.
     pub async fn take(endpoint: &PostgresEndpoint, what: &str) -> Result<Self, Fault> {
-        let mut slots = Replication::connect(endpoint, what).await?;
         let name = format!("mainstay_{}", uuid::Uuid::new_v4().simple());
-        let slot = slots.create_slot(&name, SlotLife::Temporary);
+        Self::of_new_slot(endpoint, what, &name, SlotLife::Temporary).await
+    }
+
+    /// The slot holds everything that comes after the snapshot.
+    pub async fn of_new_slot(
+        endpoint: &PostgresEndpoint,
+        what: &str,
+        name: &str,
+        life: SlotLife,
+    ) -> Result<Self, Fault> {
+        let mut slots = Replication::connect(endpoint, what).await?;
+        let slot = slots.create_slot(name, life);
         let slot = match tokio::time::timeout(PATIENCE, slot).await {
             Ok(slot) => slot?,
             Err(_) => return Err(Fault::NoSnapshot { place: place(endpoint) }),
@@ -34,7 +44,7 @@ impl Snapshot {
         let session = reading(endpoint, what).await?;
         let sql = format!("SET TRANSACTION SNAPSHOT '{}'", slot.snapshot);
         session.batch("read as of a position", &sql).await?;
-        // The slot ends here with its connection; the transaction has the snapshot by now.
+        // A temporary slot ends here with its connection; the transaction has the snapshot by now.
         Ok(Self { position: slot.consistent_point, session })
     }
 }

@@ -4,10 +4,13 @@
 use crate::link_world::{LONG, streaming};
 use crate::sites::{SCHEMA, Site};
 use crate::way_back::{Load, Standing, caught_up, spec};
+use mainstay_core::Epoch;
 use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::compare;
 use mainstay_stores::postgres::link::{self, Link};
+use mainstay_stores::postgres::repair::delta;
 use mainstay_stores::postgres::repair::{self, Hold, KeysWriter, Mode, Repaired, Sides, Swap};
+use mainstay_stores::postgres::slot;
 use std::io::BufReader;
 use std::path::PathBuf;
 
@@ -219,4 +222,63 @@ async fn nothing_is_swapped_while_the_link_does_not_stand_still() {
         repair::run(&ground.sides(), Mode::Swap, keys, &mut record, Elsewhere, |_| ()).await;
     assert_eq!(failed.err().unwrap().code(), "MS-PG-152");
     assert_eq!(ground.west.server.dump("bank"), spoilt);
+}
+
+/// West was active alone and lost its link's slot; east went on. Nobody knows what lies between.
+#[tokio::test]
+async fn without_a_whole_history_only_the_rows_that_differ_are_touched_and_the_link_goes_on() {
+    let ground = Ground::new().await;
+    let (from, to) = (("east", &ground.east), ("west", &ground.west));
+    let (slot, epoch) = (spec(from, to, 2).slot(), Epoch::new(2));
+    ground.link.stop().await;
+    ground.west.run(SPOILT).await;
+    ground.west.run("UPDATE account SET balance = 1 WHERE id = 5").await;
+    ground.east.run("UPDATE account SET balance = 2 WHERE id IN (5, 6)").await;
+    slot::drop_slot(&ground.east.endpoint, &slot).await.unwrap();
+    let untouched =
+        "SELECT string_agg(xmin::text, ',' ORDER BY id) FROM account WHERE id IN (1, 9)";
+    let before = ground.west.text(untouched).await;
+
+    let sides = Sides {
+        source: ground.east.endpoint.clone(),
+        target: ground.west.endpoint.clone(),
+        link: "bank/db/east->west".to_owned(),
+    };
+    let record = ground.folder.path().join("record");
+    let mut writer = repair::open_record(&record).unwrap();
+    let keys = ground.folder.path().join("keys");
+    let delta = delta::run(&sides, &slot, epoch, &keys, &mut writer).await.unwrap();
+    let Repaired { inserted, updated, deleted, .. } = delta.repaired;
+    assert_eq!((inserted, updated, deleted), (1, 4, 4), "{delta:?}");
+    assert_eq!(ground.east.server.dump("bank"), ground.west.server.dump("bank"));
+    assert_eq!(ground.west.text(untouched).await, before);
+    let text = std::fs::read_to_string(&record).unwrap();
+    assert_eq!(text.lines().count(), 9);
+    assert!(text.contains("only \\\\ west"), "what only the target had is in the record: {text}");
+
+    let link = link::start(spec(from, to, 2));
+    ground.east.run("UPDATE account SET balance = 3 WHERE id = 7").await;
+    caught_up(&ground.east, &link).await;
+    assert_eq!(ground.east.server.dump("bank"), ground.west.server.dump("bank"));
+}
+
+#[tokio::test]
+async fn rows_of_a_table_without_a_key_that_differ_leave_everything_as_it_is() {
+    let ground = Ground::new().await;
+    let (from, to) = (("east", &ground.east), ("west", &ground.west));
+    let slot = spec(from, to, 2).slot();
+    ground.link.stop().await;
+    ground.west.run(SPOILT).await;
+    ground.west.run("INSERT INTO loose VALUES ('only west')").await;
+    let before = ground.west.server.dump("bank");
+    let sides = Sides {
+        source: ground.east.endpoint.clone(),
+        target: ground.west.endpoint.clone(),
+        link: "bank/db/east->west".to_owned(),
+    };
+    let mut record = repair::open_record(&ground.folder.path().join("record")).unwrap();
+    let keys = ground.folder.path().join("keys");
+    let refused = delta::run(&sides, &slot, Epoch::new(2), &keys, &mut record).await;
+    assert_eq!(refused.err().unwrap().code(), "MS-PG-155");
+    assert_eq!(ground.west.server.dump("bank"), before);
 }

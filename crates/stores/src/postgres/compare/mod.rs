@@ -97,7 +97,19 @@ pub async fn run(
     let began = Instant::now();
     let source = Snapshot::take(source, "comparison").await?;
     let (target, there) = pause_and_read(target, source.position, held).await?;
-    for session in [&source.session, &target] {
+    let mut comparison = between(&source, (&target, &there), listener).await?;
+    comparison.seconds = began.elapsed().as_secs_f64();
+    Ok(comparison)
+}
+
+/// Compares a source with a target that stands at its position.
+pub(super) async fn between(
+    source: &Snapshot,
+    (target, there): (&Session, &Tables),
+    listener: &mut dyn Listener,
+) -> Result<Comparison, Fault> {
+    let began = Instant::now();
+    for session in [&source.session, target] {
         session.batch("prepare to compare", "SET work_mem = '64MB'").await?;
     }
     let here = catalog::tables(&source.session).await?;
@@ -111,13 +123,12 @@ pub async fn run(
     };
     let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
     for name in names {
-        let (table, bytes) =
-            one(name, (&source.session, &here), (&target, &there), listener).await?;
+        let (table, bytes) = one(name, (&source.session, &here), (target, there), listener).await?;
         comparison.equal &= table.is_equal();
         comparison.bytes += bytes;
         comparison.tables.push(table);
     }
-    comparison.sequences = sequence::differences(&source.session, &target).await?;
+    comparison.sequences = sequence::differences(&source.session, target).await?;
     comparison.seconds = began.elapsed().as_secs_f64();
     Ok(comparison)
 }

@@ -8,6 +8,7 @@
 //!
 //! Invariant: what a row was and what it becomes is on disk before it is changed.
 
+pub mod delta;
 mod image;
 mod keys;
 mod record;
@@ -120,6 +121,18 @@ async fn standing(
 ) -> Result<(), Fault> {
     let snapshot = Snapshot::take(&sides.source, "repair").await?;
     held.advance_to(snapshot.position).await.map_err(|why| stands(sides, why))?;
+    one(sides, &snapshot, mode, batch, record, repaired).await
+}
+
+/// One batch of a target that stands at the snapshot's position.
+async fn one(
+    sides: &Sides,
+    snapshot: &Snapshot,
+    mode: Mode,
+    batch: &keys::Batch,
+    record: &mut Record,
+    repaired: &mut Repaired,
+) -> Result<(), Fault> {
     let mut target = Session::open(&sides.target, "repair").await?;
     target.batch(DOING, "SET statement_timeout = 0").await?;
     let here = catalog::tables(&snapshot.session).await?;
@@ -127,7 +140,7 @@ async fn standing(
     let (batch, refused) = fit(batch, &here, &there);
     repaired.refused.extend(refused);
     repaired.position = Some(snapshot.position);
-    let swap = swap::Swapping { sides, snapshot: &snapshot, tables: &there };
+    let swap = swap::Swapping { sides, snapshot, tables: &there };
     swap.run(mode, &mut target, batch, record, repaired).await
 }
 

@@ -1,0 +1,112 @@
+//! Making a target equal to its source where the history between them is not whole: by touching
+//! only the rows that differ.
+//!
+//! A new slot is made at the source. Its snapshot is compared with the target, which nobody else
+//! changes. Rows that differ are recorded as they were at both sides, and become the source's; the
+//! link begins at the slot, exactly where both were made equal.
+//!
+//! Doing it again after a crash is safe. Each attempt has a record of its own, since what an earlier
+//! one swapped does not differ any more.
+
+use super::keys::{Reader, Writer};
+use super::{DOING, Mode, Record, Repaired, Sides, one};
+use crate::postgres::catalog::{self, Table};
+use crate::postgres::compare::{self, Comparison};
+use crate::postgres::fault::Fault;
+use crate::postgres::replication::SlotLife;
+use crate::postgres::session::Session;
+use crate::postgres::slot;
+use crate::postgres::snapshot::{Snapshot, reading};
+use mainstay_core::Epoch;
+use mainstay_core::position::Lsn;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use tokio_postgres::types::PgLsn;
+
+/// What a delta did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    /// Both sides are equal here, and the link begins here.
+    pub from: Lsn,
+    pub repaired: Repaired,
+    /// Rows of the source that were read to find those that differ.
+    pub compared: u64,
+}
+
+/// The target's link does not run, and the application does not write there. `keys` is a file for
+/// the keys of the rows that differ.
+pub async fn run(
+    sides: &Sides,
+    slot: &str,
+    epoch: Epoch,
+    keys: &Path,
+    record: &mut Record,
+) -> Result<Delta, Fault> {
+    slot::drop_slot(&sides.source, slot).await?;
+    let snapshot = Snapshot::of_new_slot(&sides.source, "delta", slot, SlotLife::Kept).await?;
+    let comparison = compare(sides, &snapshot, keys).await?;
+    let repaired = swap(sides, &snapshot, keys, record).await?;
+    set_position(sides, epoch, snapshot.position).await?;
+    let compared = comparison.tables.iter().map(|table| table.rows_source).sum();
+    Ok(Delta { from: snapshot.position, repaired, compared })
+}
+
+async fn compare(sides: &Sides, snapshot: &Snapshot, keys: &Path) -> Result<Comparison, Fault> {
+    let file = File::create(keys).map_err(Fault::DifferencesUnwritable)?;
+    let mut writer = Writer::new(file, None);
+    let target = reading(&sides.target, "delta").await?;
+    let tables = catalog::tables(&target).await?;
+    let comparison = compare::between(snapshot, (&target, &tables), &mut writer).await?;
+    writer.finish()?;
+    refuse(&comparison, &tables)?;
+    Ok(comparison)
+}
+
+/// Before anything is changed: tables whose rows cannot be told apart, or that are not alike.
+fn refuse(comparison: &Comparison, tables: &BTreeMap<String, Table>) -> Result<(), Fault> {
+    for table in &comparison.tables {
+        if let Some(why) = &table.unlike {
+            let (name, why) = (table.table.clone(), why.clone());
+            return Err(Fault::NoDelta { table: name, why });
+        }
+        let keyless = tables.get(&table.table).is_none_or(|table| table.key.is_empty());
+        if table.differences > 0 && keyless {
+            let why = "its rows differ, and it has no key to tell them apart by".to_owned();
+            return Err(Fault::NoDelta { table: table.table.clone(), why });
+        }
+    }
+    Ok(())
+}
+
+async fn swap(
+    sides: &Sides,
+    snapshot: &Snapshot,
+    keys: &Path,
+    record: &mut Record,
+) -> Result<Repaired, Fault> {
+    let file = File::open(keys).map_err(Fault::DifferencesUnwritable)?;
+    let mut keys = Reader::new(BufReader::new(file));
+    let mut repaired = Repaired::default();
+    loop {
+        let batch = keys.next(super::ONCE)?;
+        if batch.is_empty() {
+            return Ok(repaired);
+        }
+        one(sides, snapshot, Mode::Swap, &batch, record, &mut repaired).await?;
+    }
+}
+
+/// Of a history that the link learns when it begins.
+async fn set_position(sides: &Sides, epoch: Epoch, from: Lsn) -> Result<(), Fault> {
+    let session = Session::open(&sides.target, "delta").await?;
+    let forget = "DELETE FROM mainstay.put_right WHERE link = $1";
+    session.execute(DOING, forget, &[&sides.link]).await?;
+    let sql = "INSERT INTO mainstay.link (name, epoch, position) VALUES ($1, $2, $3) \
+               ON CONFLICT (name) DO UPDATE SET epoch = $2, position = $3, commit_micros = NULL, \
+                   source_system = NULL, source_timeline = NULL, source_history = NULL";
+    let epoch = crate::postgres::fence::number(epoch);
+    session.execute(DOING, sql, &[&sides.link, &epoch, &PgLsn::from(from.0)]).await.map(drop)
+}
