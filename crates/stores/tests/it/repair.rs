@@ -247,13 +247,16 @@ async fn without_a_whole_history_only_the_rows_that_differ_are_touched_and_the_l
     let record = ground.folder.path().join("record");
     let mut writer = repair::open_record(&record).unwrap();
     let keys = ground.folder.path().join("keys");
-    let delta = delta::run(&sides, &slot, epoch, &keys, &mut writer).await.unwrap();
+    let found = delta::find(&sides, &slot, &keys).await.unwrap();
+    let told = found.tell(&mut writer).await.unwrap();
+    let delta = found.swap(epoch, &mut writer).await.unwrap();
+    assert_eq!(told, delta.repaired);
     let Repaired { inserted, updated, deleted, .. } = delta.repaired;
     assert_eq!((inserted, updated, deleted), (1, 4, 4), "{delta:?}");
     assert_eq!(ground.east.server.dump("bank"), ground.west.server.dump("bank"));
     assert_eq!(ground.west.text(untouched).await, before);
     let text = std::fs::read_to_string(&record).unwrap();
-    assert_eq!(text.lines().count(), 9);
+    assert_eq!(text.lines().count(), 18, "told, then done");
     assert!(text.contains("only \\\\ west"), "what only the target had is in the record: {text}");
 
     let link = link::start(spec(from, to, 2));
@@ -276,9 +279,7 @@ async fn rows_of_a_table_without_a_key_that_differ_leave_everything_as_it_is() {
         target: ground.west.endpoint.clone(),
         link: "bank/db/east->west".to_owned(),
     };
-    let mut record = repair::open_record(&ground.folder.path().join("record")).unwrap();
-    let keys = ground.folder.path().join("keys");
-    let refused = delta::run(&sides, &slot, Epoch::new(2), &keys, &mut record).await;
+    let refused = delta::find(&sides, &slot, &ground.folder.path().join("keys")).await;
     assert_eq!(refused.err().unwrap().code(), "MS-PG-155");
     assert_eq!(ground.west.server.dump("bank"), before);
 }

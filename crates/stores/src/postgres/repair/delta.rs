@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio_postgres::types::PgLsn;
 
 /// What a delta did.
@@ -32,26 +32,61 @@ pub struct Delta {
     /// Both sides are equal here, and the link begins here.
     pub from: Lsn,
     pub repaired: Repaired,
-    /// Rows of the source that were read to find those that differ.
+}
+
+/// The rows that differ, as of the new slot's beginning. The source is seen so as long as this is
+/// kept.
+pub struct Found {
+    sides: Sides,
+    snapshot: Snapshot,
+    keys: PathBuf,
+    /// Rows of the source that were read.
     pub compared: u64,
+    pub differing: u64,
 }
 
 /// The target's link does not run, and the application does not write there. `keys` is a file for
 /// the keys of the rows that differ.
-pub async fn run(
-    sides: &Sides,
-    slot: &str,
-    epoch: Epoch,
-    keys: &Path,
-    record: &mut Record,
-) -> Result<Delta, Fault> {
+pub async fn find(sides: &Sides, slot: &str, keys: &Path) -> Result<Found, Fault> {
     slot::drop_slot(&sides.source, slot).await?;
     let snapshot = Snapshot::of_new_slot(&sides.source, "delta", slot, SlotLife::Kept).await?;
     let comparison = compare(sides, &snapshot, keys).await?;
-    let repaired = swap(sides, &snapshot, keys, record).await?;
-    set_position(sides, epoch, snapshot.position).await?;
-    let compared = comparison.tables.iter().map(|table| table.rows_source).sum();
-    Ok(Delta { from: snapshot.position, repaired, compared })
+    let tables = comparison.tables.iter();
+    Ok(Found {
+        sides: sides.clone(),
+        snapshot,
+        keys: keys.to_owned(),
+        compared: tables.clone().map(|table| table.rows_source).sum(),
+        differing: tables.map(|table| table.differences).sum(),
+    })
+}
+
+impl Found {
+    /// Records the rows of both sides, and changes nothing.
+    pub async fn tell(&self, record: &mut Record) -> Result<Repaired, Fault> {
+        self.each(Mode::DryRun, record).await
+    }
+
+    /// Makes the rows those of the source, and has the link begin here.
+    pub async fn swap(self, epoch: Epoch, record: &mut Record) -> Result<Delta, Fault> {
+        let repaired = self.each(Mode::Swap, record).await?;
+        let from = self.snapshot.position;
+        set_position(&self.sides, epoch, from).await?;
+        Ok(Delta { from, repaired })
+    }
+
+    async fn each(&self, mode: Mode, record: &mut Record) -> Result<Repaired, Fault> {
+        let file = File::open(&self.keys).map_err(Fault::DifferencesUnwritable)?;
+        let mut keys = Reader::new(BufReader::new(file));
+        let mut repaired = Repaired::default();
+        loop {
+            let batch = keys.next(super::ONCE)?;
+            if batch.is_empty() {
+                return Ok(repaired);
+            }
+            one(&self.sides, &self.snapshot, mode, &batch, record, &mut repaired).await?;
+        }
+    }
 }
 
 async fn compare(sides: &Sides, snapshot: &Snapshot, keys: &Path) -> Result<Comparison, Fault> {
@@ -79,24 +114,6 @@ fn refuse(comparison: &Comparison, tables: &BTreeMap<String, Table>) -> Result<(
         }
     }
     Ok(())
-}
-
-async fn swap(
-    sides: &Sides,
-    snapshot: &Snapshot,
-    keys: &Path,
-    record: &mut Record,
-) -> Result<Repaired, Fault> {
-    let file = File::open(keys).map_err(Fault::DifferencesUnwritable)?;
-    let mut keys = Reader::new(BufReader::new(file));
-    let mut repaired = Repaired::default();
-    loop {
-        let batch = keys.next(super::ONCE)?;
-        if batch.is_empty() {
-            return Ok(repaired);
-        }
-        one(sides, snapshot, Mode::Swap, &batch, record, &mut repaired).await?;
-    }
 }
 
 /// Of a history that the link learns when it begins.
