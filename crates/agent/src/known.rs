@@ -11,6 +11,7 @@ use mainstay_core::{
     Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName,
     Tick,
 };
+use mainstay_stores::postgres::repair::Repaired;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Known {
     pub links: BTreeMap<StoreName, KnownLink>,
     pub positions: BTreeMap<StoreName, Position>,
     pub returns: BTreeMap<StoreName, Return>,
+    /// A repair under way, by its id, and what it has done.
+    pub repairing: Option<(String, Repaired)>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -83,6 +86,7 @@ impl Known {
             links: BTreeMap::new(),
             positions: BTreeMap::new(),
             returns: BTreeMap::new(),
+            repairing: None,
             execution: None,
             fenced: None,
             database_trouble: None,

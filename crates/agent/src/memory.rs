@@ -1,6 +1,6 @@
 //! What an agent must not forget over its own crash: `state.db`.
 
-use crate::api::types::{Execution, Return, SalvageSummary};
+use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
 use crate::error::AgentError;
 use mainstay_core::{ApplicationName, Epoch, StoreName};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -77,6 +77,19 @@ impl Memory {
     pub async fn keep_salvage(&self, salvage: &SalvageSummary) -> Result<(), AgentError> {
         let sequence = i64::try_from(salvage.epoch.number()).unwrap_or(i64::MAX);
         self.write("salvage", &salvage.application, &salvage.id, sequence, salvage).await
+    }
+
+    /// The repairs, newest first.
+    pub async fn repairs(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<RepairSummary>, AgentError> {
+        self.list("repair", application).await
+    }
+
+    pub async fn keep_repair(&self, repair: &RepairSummary) -> Result<(), AgentError> {
+        let (application, id) = (&repair.application, &repair.id);
+        self.write("repair", application, id, repair.started_micros, repair).await
     }
 
     /// The executions, newest first.

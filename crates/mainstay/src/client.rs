@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::ApiError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -66,6 +67,32 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// The first lines of a long answer of JSON lines, and how many there are in all.
+    pub async fn lines(
+        &self,
+        path: &str,
+        limit: usize,
+    ) -> Result<(Vec<Value>, usize), ClientError> {
+        let (mut lines, mut rest, mut total) = (Vec::new(), Vec::new(), 0usize);
+        let each = |data: &[u8]| {
+            for piece in data.split_inclusive(|byte| *byte == b'\n') {
+                if total < limit {
+                    rest.extend_from_slice(piece);
+                }
+                if piece.ends_with(b"\n") {
+                    if total < limit {
+                        lines.push(serde_json::from_slice(&rest)?);
+                        rest.clear();
+                    }
+                    total += 1;
+                }
+            }
+            Ok(())
+        };
+        self.stream(path, each).await?;
+        Ok((lines, total))
     }
 
     async fn json<T: DeserializeOwned>(

@@ -10,4 +10,5 @@ pub mod links;
 pub mod prepare;
 pub mod promises;
 pub mod renewal;
+pub mod repair;
 pub mod returning;

@@ -7,6 +7,7 @@ mod moves;
 pub mod peers;
 pub mod people;
 pub mod plan;
+mod repair;
 mod reply;
 pub mod status;
 pub mod types;

@@ -7,7 +7,7 @@ use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{
     CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    SalvageSummary,
+    RepairRequest, RepairSummary, SalvageSummary, UndoRequest,
 };
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
@@ -45,6 +45,9 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
         .route("/v1/peer/compare", post(compare))
+        .route("/v1/peer/repair", post(repair))
+        .route("/v1/peer/repair/undo", post(undo))
+        .route("/v1/peer/repairs", get(repairs))
         .route("/v1/peer/link/continue", post(go_on))
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
@@ -221,6 +224,24 @@ async fn compare(
     Json(request): Json<CompareRequest>,
 ) -> Reply<serde_json::Value> {
     reply(super::comparison::here(&agent, &request)).await
+}
+
+async fn repair(
+    State(agent): State<Agent>,
+    Json(request): Json<RepairRequest>,
+) -> Reply<RepairSummary> {
+    reply(super::repair::begin_here(&agent, &request)).await
+}
+
+async fn undo(
+    State(agent): State<Agent>,
+    Json(request): Json<UndoRequest>,
+) -> Reply<RepairSummary> {
+    reply(super::repair::undo_here(&agent, &request)).await
+}
+
+async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
+    reply(super::repair::list_here(&agent)).await
 }
 
 async fn go_on(

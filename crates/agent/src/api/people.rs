@@ -7,7 +7,8 @@ use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
     CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    UndoRequest,
 };
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
@@ -18,6 +19,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use std::fs::File;
+use std::io::BufReader;
 use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
@@ -30,6 +33,11 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/compare", post(compare))
+        .route("/v1/repair", post(repair))
+        .route("/v1/repair/undo", post(undo))
+        .route("/v1/repairs", get(repairs))
+        .route("/v1/repairs/{id}", get(one_repair))
+        .route("/v1/repairs/{id}/rows", get(repair_rows))
         .route("/v1/link/continue", post(go_on))
         .route("/v1/salvage", get(salvage))
         .route("/v1/salvage/replay", post(replay))
@@ -106,6 +114,35 @@ async fn compare(
     reply(super::comparison::at_standby(&agent, &request)).await
 }
 
+async fn repair(
+    State(agent): State<Agent>,
+    Json(request): Json<RepairRequest>,
+) -> Reply<RepairSummary> {
+    reply(super::repair::begin(&agent, &request)).await
+}
+
+async fn undo(
+    State(agent): State<Agent>,
+    Json(request): Json<UndoRequest>,
+) -> Reply<RepairSummary> {
+    reply(super::repair::undo(&agent, &request)).await
+}
+
+async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
+    reply(super::repair::list(&agent)).await
+}
+
+async fn one_repair(State(agent): State<Agent>, Path(id): Path<String>) -> Reply<RepairSummary> {
+    reply(super::repair::one(&agent, &id)).await
+}
+
+async fn repair_rows(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
+    match super::repair::find_here(&agent, &id).await {
+        Ok((application, _)) => lines(crate::act::repair::open(&application, &id)),
+        Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
+    }
+}
+
 async fn go_on(
     State(agent): State<Agent>,
     Json(request): Json<ContinueRequest>,
@@ -145,15 +182,20 @@ async fn find_salvage(agent: &Agent, id: &str) -> Result<Arc<Application>, Refus
 
 async fn salvage_lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
     match find_salvage(&agent, &id).await {
-        Ok(application) => match crate::salvage::open(&application, &id) {
-            Ok(file) => {
-                let file = tokio::fs::File::from_std(file.into_inner());
-                let lines = Body::from_stream(ReaderStream::new(file));
-                ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
-            }
-            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
-        },
+        Ok(application) => lines(crate::salvage::open(&application, &id)),
         Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
+    }
+}
+
+/// A file of JSON lines as it is.
+fn lines(file: Result<BufReader<File>, String>) -> Response {
+    match file {
+        Ok(file) => {
+            let file = tokio::fs::File::from_std(file.into_inner());
+            let lines = Body::from_stream(ReaderStream::new(file));
+            ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
+        }
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
     }
 }
 

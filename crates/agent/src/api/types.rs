@@ -1,6 +1,7 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use mainstay_stores::postgres::repair::{Repaired, Undone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -224,6 +225,59 @@ pub struct MoveRequest {
 pub struct CompareRequest {
     pub application: Option<ApplicationName>,
     pub store: Option<StoreName>,
+}
+
+/// Body of `POST /v1/repair`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RepairRequest {
+    pub application: Option<ApplicationName>,
+    pub store: Option<StoreName>,
+    /// Only these, `schema.table`; all when empty.
+    pub tables: Vec<String>,
+    /// Tell what would be done, and do nothing.
+    pub dry_run: bool,
+    pub reason: String,
+}
+
+/// Body of `POST /v1/repair/undo`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct UndoRequest {
+    pub id: String,
+    pub reason: String,
+}
+
+/// `GET /v1/repairs`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RepairSummary {
+    pub id: String,
+    pub application: ApplicationName,
+    pub store: StoreName,
+    /// The standby whose rows were changed, and which has the record.
+    pub site: SiteName,
+    /// The active site that they became equal to.
+    pub from: SiteName,
+    pub dry_run: bool,
+    pub tables: Vec<String>,
+    pub reason: String,
+    pub state: RepairState,
+    pub started_micros: i64,
+    pub ended_micros: Option<i64>,
+    /// What the comparison found, in all tables; none while it goes on.
+    pub differences: Option<u64>,
+    /// What was done so far, or would be.
+    pub repaired: Repaired,
+    /// Why it failed. What was done before is done.
+    pub why: Option<String>,
+    pub undone: Option<Undone>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairState {
+    Comparing,
+    Repairing,
+    Done,
+    Failed,
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.

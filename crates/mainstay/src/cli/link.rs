@@ -52,7 +52,7 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
 }
 
 /// `bank/db`, or `bank` alone.
-fn names(store: Option<&str>) -> Result<(Option<ApplicationName>, Option<StoreName>), Failure> {
+pub fn names(store: Option<&str>) -> Result<(Option<ApplicationName>, Option<StoreName>), Failure> {
     let Some(text) = store else { return Ok((None, None)) };
     let (application, store) = match text.split_once('/') {
         Some((application, store)) => (application, Some(store)),

@@ -16,6 +16,7 @@ mod link;
 mod moves;
 mod output;
 mod plan;
+mod repair;
 mod run;
 mod salvage;
 mod site;
@@ -86,6 +87,8 @@ pub enum Command {
     Executions(executions::Args),
     /// Compare the data of two sites and name the position at which it was equal
     Compare(compare::Args),
+    /// Make rows of a standby that differ what they are at the active site
+    Repair(repair::Args),
     /// A link that has stopped
     #[command(subcommand)]
     Link(link::Command),

@@ -78,11 +78,21 @@ pub struct TableComparison {
     pub differing: Vec<Difference>,
     /// Why the tables could not be compared row by row: they differ themselves.
     pub unlike: Option<String>,
+    /// No key tells its rows apart.
+    #[serde(default)]
+    pub keyless: bool,
 }
 
 impl TableComparison {
     pub fn is_equal(&self) -> bool {
         self.differences == 0 && self.unlike.is_none()
+    }
+
+    /// Why what differs cannot be repaired row by row.
+    pub fn beyond_repair(&self) -> Option<String> {
+        let keyless = self.keyless && self.differences > 0;
+        let no_key = || "its rows differ, and it has no key to tell them apart by".to_owned();
+        self.unlike.clone().or_else(|| keyless.then(no_key))
     }
 }
 
@@ -192,6 +202,7 @@ async fn rows(
         table: table.name.clone(),
         rows_source: left.rows(),
         rows_target: right.rows(),
+        keyless: table.key.is_empty(),
         ..TableComparison::default()
     };
     let differing = left.differing(&right);

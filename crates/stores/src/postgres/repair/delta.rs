@@ -10,7 +10,7 @@
 
 use super::keys::{Reader, Writer};
 use super::{DOING, Mode, Record, Repaired, Sides, one};
-use crate::postgres::catalog::{self, Table};
+use crate::postgres::catalog;
 use crate::postgres::compare::{self, Comparison};
 use crate::postgres::fault::Fault;
 use crate::postgres::replication::SlotLife;
@@ -20,7 +20,6 @@ use crate::postgres::snapshot::{Snapshot, reading};
 use mainstay_core::Epoch;
 use mainstay_core::position::Lsn;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -96,24 +95,17 @@ async fn compare(sides: &Sides, snapshot: &Snapshot, keys: &Path) -> Result<Comp
     let tables = catalog::tables(&target).await?;
     let comparison = compare::between(snapshot, (&target, &tables), &mut writer).await?;
     writer.finish()?;
-    refuse(&comparison, &tables)?;
+    refuse(&comparison)?;
     Ok(comparison)
 }
 
-/// Before anything is changed: tables whose rows cannot be told apart, or that are not alike.
-fn refuse(comparison: &Comparison, tables: &BTreeMap<String, Table>) -> Result<(), Fault> {
-    for table in &comparison.tables {
-        if let Some(why) = &table.unlike {
-            let (name, why) = (table.table.clone(), why.clone());
-            return Err(Fault::NoDelta { table: name, why });
-        }
-        let keyless = tables.get(&table.table).is_none_or(|table| table.key.is_empty());
-        if table.differences > 0 && keyless {
-            let why = "its rows differ, and it has no key to tell them apart by".to_owned();
-            return Err(Fault::NoDelta { table: table.table.clone(), why });
-        }
+/// Before anything is changed.
+fn refuse(comparison: &Comparison) -> Result<(), Fault> {
+    let mut tables = comparison.tables.iter();
+    match tables.find_map(|table| Some((&table.table, table.beyond_repair()?))) {
+        Some((table, why)) => Err(Fault::NoDelta { table: table.clone(), why }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Of a history that the link learns when it begins.
