@@ -133,10 +133,7 @@ fn outcome(summary: &RepairSummary) -> String {
         repaired.deleted,
     );
     if repaired.equal_by_now > 0 {
-        text += &format!(
-            "{} differed when they were compared and are equal by now\n",
-            count(repaired.equal_by_now, "row")
-        );
+        text += &format!("equal by now, and left alone: {}\n", count(repaired.equal_by_now, "row"));
     }
     for (name, why) in &repaired.refused {
         text += &format!("{} {name}: {why}\n", styled(BAD, "beyond repair"));
@@ -164,7 +161,7 @@ fn undone(summary: &RepairSummary) -> String {
     let Some(undone) = summary.undone else { return String::new() };
     let left = match undone.left {
         0 => String::new(),
-        left => format!("; {} changed since and left as they are", count(left, "row")),
+        left => format!("; changed since, and left alone: {}", count(left, "row")),
     };
     format!(
         "{}: {} of {} at {} are as they were before {}{left}\n",

@@ -10,5 +10,6 @@ mod ledger;
 mod live;
 mod moving;
 mod reference;
+mod repairing;
 mod running;
 mod sample;
