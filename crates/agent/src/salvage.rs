@@ -1,14 +1,16 @@
 //! What a fenced site had accepted and the standby never received: taken, kept here and at the
 //! active site, replayed there.
 
-use crate::api::types::{ReplaySummary, Return, SalvageSummary};
+use crate::api::types::{Inexact, ReplaySummary, Return, SalvageSummary};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::Peer;
 use crate::peer::messages::Done;
 use bytes::Bytes;
 use mainstay_core::estate::{SalvageRule, StoreKind};
+use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
+use mainstay_stores::postgres::repair::{self, Repaired, Sides, delta};
 use mainstay_stores::postgres::{applied, salvage};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -21,6 +23,38 @@ use std::time::Duration;
 pub const PIECE: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Why there is no salvage.
+pub enum NotTaken {
+    /// The history that would tell it is gone; trying again changes nothing.
+    NotWhole(String),
+    Failed(String),
+}
+
+impl From<String> for NotTaken {
+    fn from(why: String) -> Self {
+        NotTaken::Failed(why)
+    }
+}
+
+impl From<Fault> for NotTaken {
+    fn from(fault: Fault) -> Self {
+        let gone = match &fault {
+            Fault::SlotMissing { slot, .. } => format!("its replication slot {slot} is gone"),
+            Fault::SlotLost { slot, .. } => {
+                format!("its replication slot {slot} was invalidated, and the history with it")
+            }
+            Fault::SalvageGap { confirmed, after, .. } => {
+                format!("its slot begins at {confirmed}, and only {after} had arrived")
+            }
+            Fault::HistoryLost { end, after, .. } => {
+                format!("its history ends at {end}, before {after}, which had arrived")
+            }
+            other => return NotTaken::Failed(other.to_string()),
+        };
+        NotTaken::NotWhole(gone)
+    }
+}
+
 /// Takes the salvage of one store and keeps it at both sites. Made again after a crash it writes
 /// the same file anew: the slot is not moved.
 pub async fn take(
@@ -28,20 +62,19 @@ pub async fn take(
     returning: &Return,
     former: &LinkSpec,
     reverse: &LinkSpec,
-) -> Result<SalvageSummary, String> {
+) -> Result<SalvageSummary, NotTaken> {
     let id = id(application, returning);
     let received =
         applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
     let received = received.ok_or_else(|| {
-        format!("{} does not know how far it had applied; the salvage cannot be told", reverse.from)
+        NotTaken::NotWhole(format!("{} does not know how far it had applied", reverse.from))
     })?;
     let path = path(application, &id);
     let draft = path.with_extension("draft");
     let file = create(&draft).map_err(|why| why.to_string())?;
     let mut writer = BufWriter::new(file);
-    let summary = salvage::take(&former.source, &former.slot(), received.position, &mut writer)
-        .await
-        .map_err(|why| why.to_string())?;
+    let summary =
+        salvage::take(&former.source, &former.slot(), received.position, &mut writer).await?;
     finish(writer, &draft, &path).map_err(|why| why.to_string())?;
     let kept = SalvageSummary {
         id,
@@ -53,6 +86,7 @@ pub async fn take(
         changes: summary.changes,
         first_commit_micros: summary.first_commit_micros,
         last_commit_micros: summary.last_commit_micros,
+        inexact: None,
         replay: None,
         rpo_exact_s: Some(span(received.commit_micros, summary.last_commit_micros)),
     };
@@ -69,6 +103,64 @@ fn span(last_applied: Option<i64>, last_made: Option<i64>) -> f64 {
         }
         _ => 0.0,
     }
+}
+
+/// Keeps at both sites the rows that this site has and the active one has not, or not so: all that
+/// can be known where the history is gone.
+pub async fn take_rows(
+    application: &Application,
+    returning: &Return,
+    former: &LinkSpec,
+    reverse: &LinkSpec,
+    why: String,
+) -> Result<SalvageSummary, String> {
+    let id = id(application, returning);
+    let received = applied::read(&reverse.source, &former.name()).await.map_err(say)?;
+    let path = path(application, &id);
+    let draft = path.with_extension("draft");
+    let mut record = repair::open_record(&draft).map_err(say)?;
+    let sides = sides(reverse);
+    let rows = if delta::has_tables(&sides).await.map_err(say)? {
+        let found = delta::find(&sides, None, &path.with_extension("keys")).await.map_err(say)?;
+        let rows = found.salvage(&mut record).await.map_err(say)?;
+        found.forget_keys().map_err(say)?;
+        rows
+    } else {
+        Repaired::default()
+    };
+    std::fs::rename(&draft, &path).map_err(|why| why.to_string())?;
+    let kept = SalvageSummary {
+        id,
+        application: application.spec.name.clone(),
+        store: returning.store.clone(),
+        site: application.here().clone(),
+        epoch: returning.epoch,
+        transactions: 0,
+        changes: rows.updated + rows.deleted,
+        first_commit_micros: None,
+        last_commit_micros: None,
+        inexact: Some(Inexact {
+            why,
+            only_there: rows.deleted,
+            other_there: rows.updated,
+            after_micros: received.and_then(|received| received.commit_micros),
+        }),
+        replay: None,
+        rpo_exact_s: None,
+    };
+    send(application, &kept, reverse).await?;
+    keep(application, &kept).await?;
+    Ok(kept)
+}
+
+/// The two sides of the link back, for a repair.
+pub fn sides(reverse: &LinkSpec) -> Sides {
+    let (source, target) = (reverse.source.clone(), reverse.target.clone());
+    Sides { source, target, link: reverse.name() }
+}
+
+fn say(fault: Fault) -> String {
+    fault.to_string()
 }
 
 fn id(application: &Application, returning: &Return) -> String {
@@ -186,6 +278,14 @@ pub async fn replay(application: &Application, id: &str) -> Result<ReplaySummary
         .into_iter()
         .find(|kept| kept.id == id)
         .ok_or_else(|| failed(format!("there is no salvage {id:?} at this site")))?;
+    if let Some(inexact) = &kept.inexact {
+        let what = format!("it holds rows and no transactions: {}", inexact.why);
+        return Err(Refused::new(
+            "MS-AGENT-020",
+            what,
+            format!("look at each row with `mainstay salvage show {id}`, and write by hand"),
+        ));
+    }
     let (endpoint, rules) = target(application, &kept).map_err(failed)?;
     application
         .enter("replay-begun", json!({"salvage": id}))

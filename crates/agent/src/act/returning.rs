@@ -5,13 +5,19 @@
 use crate::act::{compare, databases, links};
 use crate::api::types::{Return, ReturnPhase, SalvageSummary};
 use crate::application::Application;
-use crate::salvage;
+use crate::salvage::{self, NotTaken};
+use crate::time::unix_micros;
 use mainstay_core::decision::State;
 use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
+use mainstay_stores::postgres::repair::{self, delta};
 use mainstay_stores::postgres::{put_right, slot};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a person is asked when the history is gone; nothing is touched before.
+const ASKED: &str = "mainstay return continue --inexact --reason TEXT";
 
 /// Between two tries of a phase.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -50,6 +56,8 @@ fn current(application: &Application, store: &StoreName, epoch: Epoch) -> Return
         salvage: None,
         rows_put_right: None,
         detail: String::new(),
+        inexact: None,
+        asked: None,
     })
 }
 
@@ -111,8 +119,26 @@ async fn salvaging(
     former: &LinkSpec,
     reverse: &LinkSpec,
 ) -> Result<(), String> {
-    let taken = salvage::take(application, returning, former, reverse).await?;
-    let detail = format!("{} transactions salvaged, kept at both sites", taken.transactions);
+    let taken = match salvage::take(application, returning, former, reverse).await {
+        Ok(taken) => taken,
+        Err(NotTaken::Failed(why)) => return Err(why),
+        Err(NotTaken::NotWhole(why)) if returning.inexact.is_some() => {
+            salvage::take_rows(application, returning, former, reverse, why).await?
+        }
+        Err(NotTaken::NotWhole(why)) => {
+            returning.asked = Some(ASKED.to_owned());
+            return Err(format!(
+                "the salvage cannot be whole, because {why}; what {} accepted last can only be \
+                 told as rows that differ, and a person decides",
+                application.here()
+            ));
+        }
+    };
+    returning.asked = None;
+    let detail = match &taken.inexact {
+        None => format!("{} transactions salvaged, kept at both sites", taken.transactions),
+        Some(_) => format!("not whole: {} rows salvaged, kept at both sites", taken.changes),
+    };
     returning.salvage = Some(taken);
     step(application, returning, ReturnPhase::PuttingRight, detail).await
 }
@@ -126,18 +152,84 @@ async fn putting_right(
 ) -> Result<(), String> {
     slot::drop_slot(&former.source, &former.slot()).await.map_err(|why| why.to_string())?;
     let kept = returning.salvage.as_ref().ok_or("no salvage was kept")?;
-    let done = put_right_rows(application, kept, reverse).await?;
-    returning.rows_put_right = Some(done.rows);
-    let detail = format!("{} rows put right as of {}", done.rows, done.until);
+    let why = match &kept.inexact {
+        Some(inexact) => inexact.why.clone(),
+        None => match put_right_rows(application, kept, reverse).await {
+            Ok(done) => {
+                returning.rows_put_right = Some(done.rows);
+                let detail = format!("{} rows put right as of {}", done.rows, done.until);
+                return step(application, returning, ReturnPhase::Streaming, detail).await;
+            }
+            Err(why) if is_for_a_delta(&why) => why.to_string(),
+            Err(why) => return Err(why.to_string()),
+        },
+    };
+    by_comparison(application, returning, reverse, &why).await
+}
+
+/// The salvage does not name single rows, or the start that was pinned at the promotion is gone.
+fn is_for_a_delta(why: &Fault) -> bool {
+    matches!(
+        why,
+        Fault::NotPutRight { .. }
+            | Fault::PutRightRefused { .. }
+            | Fault::SlotMissing { .. }
+            | Fault::SlotLost { .. }
+    )
+}
+
+/// The history between the sites does not say which rows differ: a comparison does, and only those
+/// are touched. Where nothing is left of this site's data, the link copies everything.
+async fn by_comparison(
+    application: &Application,
+    returning: &mut Return,
+    reverse: &LinkSpec,
+    why: &str,
+) -> Result<(), String> {
+    let sides = salvage::sides(reverse);
+    let say = |fault: Fault| fault.to_string();
+    if !delta::has_tables(&sides).await.map_err(say)? {
+        delta::begin_anew(&sides, &reverse.slot()).await.map_err(say)?;
+        let detail = format!("full copy, because this site has no tables: {why}");
+        return step(application, returning, ReturnPhase::Streaming, detail).await;
+    }
+    let folder = application.context.state.join("repair");
+    let name = format!("{}-{}-{}", application.spec.name, returning.store, unix_micros());
+    let mut record = repair::open_record(&folder.join(format!("{name}.jsonl"))).map_err(say)?;
+    let keys = folder.join(format!("{name}.keys"));
+    let found = delta::find(&sides, Some(&reverse.slot()), &keys).await.map_err(say)?;
+    let compared = found.compared;
+    let done = found.swap(reverse.epoch, &mut record).await.map_err(say)?;
+    let rows = done.repaired.swapped();
+    returning.rows_put_right = Some(rows);
+    let detail =
+        format!("{rows} of {compared} rows made equal as of {}, found by comparison", done.from);
     step(application, returning, ReturnPhase::Streaming, detail).await
+}
+
+/// A person lets the way back go on although the salvage cannot be whole.
+pub async fn go_on_inexact(
+    application: &Application,
+    store: &StoreName,
+    reason: &str,
+) -> Result<Return, String> {
+    let kept = application.known().returns.get(store).cloned();
+    let salvaging = |it: &Return| it.phase == ReturnPhase::Salvaging;
+    let mut returning = kept.filter(salvaging).ok_or("no way back waits for that here")?;
+    (returning.inexact, returning.asked) = (Some(reason.to_owned()), None);
+    let body = serde_json::json!({"return": returning});
+    application.enter("return-inexact", body).await.map_err(|why| why.to_string())?;
+    application.keep_returning(&returning).await.map_err(|why| why.to_string())?;
+    Ok(returning)
 }
 
 async fn put_right_rows(
     application: &Application,
     kept: &SalvageSummary,
     reverse: &LinkSpec,
-) -> Result<put_right::PutRight, String> {
-    let file = salvage::open(application, &kept.id)?;
+) -> Result<put_right::PutRight, Fault> {
+    let file = salvage::open(application, &kept.id);
+    let file = file.map_err(|why| Fault::SalvageDamaged { line: 0, why })?;
     let plan = put_right::Plan {
         old: reverse.target.clone(),
         active: reverse.source.clone(),
@@ -145,7 +237,7 @@ async fn put_right_rows(
         slot: reverse.slot(),
         epoch: reverse.epoch,
     };
-    put_right::run(&plan, file).await.map_err(|why| why.to_string())
+    put_right::run(&plan, file).await
 }
 
 /// Streams until what was put right is passed, then proves both sides equal.
@@ -162,7 +254,7 @@ async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Re
     let compared = compare::run(application, &returning.store).await?;
     if !compared.equal {
         return Err(format!(
-            "the sides differ at {}: see `mainstay compare`; failback waits",
+            "the sides differ at {}: see `mainstay compare`, then `mainstay repair`; failback waits",
             compared.position
         ));
     }

@@ -9,5 +9,6 @@ pub mod people;
 pub mod plan;
 mod repair;
 mod reply;
+mod returning;
 pub mod status;
 pub mod types;

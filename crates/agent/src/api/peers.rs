@@ -7,7 +7,7 @@ use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{
     CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    RepairRequest, RepairSummary, SalvageSummary, UndoRequest,
+    RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary, UndoRequest,
 };
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
@@ -49,6 +49,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/repair/undo", post(undo))
         .route("/v1/peer/repairs", get(repairs))
         .route("/v1/peer/link/continue", post(go_on))
+        .route("/v1/peer/return/continue", post(go_on_inexact))
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
@@ -242,6 +243,13 @@ async fn undo(
 
 async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
     reply(super::repair::list_here(&agent)).await
+}
+
+async fn go_on_inexact(
+    State(agent): State<Agent>,
+    Json(request): Json<ReturnRequest>,
+) -> Reply<Return> {
+    reply(super::returning::here(&agent, &request)).await
 }
 
 async fn go_on(

@@ -7,8 +7,8 @@ use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
     CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, SalvageSummary, Status,
-    UndoRequest,
+    RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, Return, ReturnRequest,
+    SalvageSummary, Status, UndoRequest,
 };
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
@@ -39,6 +39,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/repairs/{id}", get(one_repair))
         .route("/v1/repairs/{id}/rows", get(repair_rows))
         .route("/v1/link/continue", post(go_on))
+        .route("/v1/return/continue", post(go_on_inexact))
         .route("/v1/salvage", get(salvage))
         .route("/v1/salvage/replay", post(replay))
         .route("/v1/salvage/{id}", get(salvage_lines))
@@ -141,6 +142,13 @@ async fn repair_rows(State(agent): State<Agent>, Path(id): Path<String>) -> Resp
         Ok((application, _)) => lines(crate::act::repair::open(&application, &id)),
         Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
     }
+}
+
+async fn go_on_inexact(
+    State(agent): State<Agent>,
+    Json(request): Json<ReturnRequest>,
+) -> Reply<Return> {
+    reply(super::returning::at_returning(&agent, &request)).await
 }
 
 async fn go_on(

@@ -263,8 +263,15 @@ fn return_problem(known: &Known, found: &mut Vec<Problem>) {
     let Some(returning) = returning(known).filter(|it| it.phase < ReturnPhase::Ready) else {
         return;
     };
-    let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
-    push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
+    let Return { store, detail, asked, .. } = &returning;
+    match asked {
+        Some(asked) => push(found, format!("the way back of {store} waits: {detail}"), asked),
+        None => push(
+            found,
+            format!("the way back of {store} goes on: {detail}"),
+            "nothing yet; `mainstay switchover` becomes possible when it is ready",
+        ),
+    }
 }
 
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {

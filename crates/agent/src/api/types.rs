@@ -136,6 +136,12 @@ pub struct Return {
     pub rows_put_right: Option<u64>,
     /// What happened last, or what is asked of a person.
     pub detail: String,
+    /// A person's reason for going on although the salvage cannot be whole.
+    #[serde(default)]
+    pub inexact: Option<String>,
+    /// What a person has to type before it goes on.
+    #[serde(default)]
+    pub asked: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -168,10 +174,36 @@ pub struct SalvageSummary {
     /// Source commit times of the first and the last salvaged transaction, microseconds.
     pub first_commit_micros: Option<i64>,
     pub last_commit_micros: Option<i64>,
+    /// Set when it is not whole.
+    #[serde(default)]
+    pub inexact: Option<Inexact>,
     /// Set once replayed.
     pub replay: Option<ReplaySummary>,
     /// The exact span of lost work: last salvaged commit minus last applied commit, seconds.
     pub rpo_exact_s: Option<f64>,
+}
+
+/// What is known of a lost site's work when its history is gone: not its transactions, but the rows
+/// that it has and the active site has not, or not so. Never all of it: a row that both sites
+/// changed alike, or that the lost site deleted, does not show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inexact {
+    pub why: String,
+    /// Rows that only that site has.
+    pub only_there: u64,
+    /// Rows that it has with other values. Newer or older ones: that is not known.
+    pub other_there: u64,
+    /// The last commit of that site that had arrived at the other, microseconds: what is missing is
+    /// later than this.
+    pub after_micros: Option<i64>,
+}
+
+/// Body of `POST /v1/return/continue`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReturnRequest {
+    pub application: Option<ApplicationName>,
+    pub store: Option<StoreName>,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ mod moves;
 mod output;
 mod plan;
 mod repair;
+mod returning;
 mod run;
 mod salvage;
 mod site;
@@ -92,6 +93,9 @@ pub enum Command {
     /// A link that has stopped
     #[command(subcommand)]
     Link(link::Command),
+    /// A lost site on its way back
+    #[command(subcommand)]
+    Return(returning::Command),
     /// What a lost site had accepted and the other never received
     #[command(subcommand)]
     Salvage(salvage::Command),

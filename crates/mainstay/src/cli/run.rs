@@ -2,7 +2,7 @@
 
 use super::{
     Cli, Command, Context, Failure, agent, check, compare, config, executions, gate, help_all, lab,
-    ledger, link, moves, plan, repair, salvage, status,
+    ledger, link, moves, plan, repair, returning, salvage, status,
 };
 use std::process::ExitCode;
 
@@ -26,6 +26,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Executions(args) => executions::run(args, context).await,
         Command::Compare(args) => compare::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,
+        Command::Return(command) => returning::run(command, context).await,
         Command::Link(command) => link::run(command, context).await,
         Command::Salvage(command) => salvage::run(command, context).await,
         Command::Check(args) => check::run(args, context).await,

@@ -85,6 +85,8 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
             store: StoreName::new("db").expect("a name"),
             salvage: Some(sample::salvage()),
             rows_put_right: Some(3),
+            inexact: None,
+            asked: None,
             detail: "rows of the salvage are put right from west".into(),
         });
     });

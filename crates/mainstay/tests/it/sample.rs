@@ -154,6 +154,7 @@ pub fn salvage() -> SalvageSummary {
         changes: 3,
         first_commit_micros: Some(NOON),
         last_commit_micros: Some(NOON + 420_000),
+        inexact: None,
         replay: None,
         rpo_exact_s: Some(0.42),
     }

@@ -45,10 +45,16 @@ pub struct Found {
 }
 
 /// The target's link does not run, and the application does not write there. `keys` is a file for
-/// the keys of the rows that differ.
-pub async fn find(sides: &Sides, slot: &str, keys: &Path) -> Result<Found, Fault> {
-    slot::drop_slot(&sides.source, slot).await?;
-    let snapshot = Snapshot::of_new_slot(&sides.source, "delta", slot, SlotLife::Kept).await?;
+/// the keys of the rows that differ. With a slot's name, that slot is made anew, and the link can
+/// begin there.
+pub async fn find(sides: &Sides, slot: Option<&str>, keys: &Path) -> Result<Found, Fault> {
+    let snapshot = match slot {
+        Some(slot) => {
+            slot::drop_slot(&sides.source, slot).await?;
+            Snapshot::of_new_slot(&sides.source, "delta", slot, SlotLife::Kept).await?
+        }
+        None => Snapshot::take(&sides.source, "delta").await?,
+    };
     let comparison = compare(sides, &snapshot, keys).await?;
     let tables = comparison.tables.iter();
     Ok(Found {
@@ -61,17 +67,23 @@ pub async fn find(sides: &Sides, slot: &str, keys: &Path) -> Result<Found, Fault
 }
 
 impl Found {
-    /// Records the rows of both sides, and changes nothing.
-    pub async fn tell(&self, record: &mut Record) -> Result<Repaired, Fault> {
-        self.each(Mode::DryRun, record).await
+    /// Records what only the target has, and changes nothing.
+    pub async fn salvage(&self, record: &mut Record) -> Result<Repaired, Fault> {
+        self.each(Mode::Salvage, record).await
     }
 
-    /// Makes the rows those of the source, and has the link begin here.
+    /// Makes the rows those of the source, and has the link begin at the new slot.
     pub async fn swap(self, epoch: Epoch, record: &mut Record) -> Result<Delta, Fault> {
         let repaired = self.each(Mode::Swap, record).await?;
         let from = self.snapshot.position;
         set_position(&self.sides, epoch, from).await?;
+        self.forget_keys()?;
         Ok(Delta { from, repaired })
+    }
+
+    /// Removes the file of the keys.
+    pub fn forget_keys(&self) -> Result<(), Fault> {
+        std::fs::remove_file(&self.keys).map_err(Fault::DifferencesUnwritable)
     }
 
     async fn each(&self, mode: Mode, record: &mut Record) -> Result<Repaired, Fault> {
@@ -86,6 +98,25 @@ impl Found {
             one(&self.sides, &self.snapshot, mode, &batch, record, &mut repaired).await?;
         }
     }
+}
+
+/// Whether the target has tables of the application at all.
+pub async fn has_tables(sides: &Sides) -> Result<bool, Fault> {
+    let session = Session::open(&sides.target, "delta").await?;
+    Ok(!catalog::tables(&session).await?.is_empty())
+}
+
+/// Nothing is known of the link any more, at either side: when it begins, it copies everything.
+pub async fn begin_anew(sides: &Sides, slot: &str) -> Result<(), Fault> {
+    slot::drop_slot(&sides.source, slot).await?;
+    let session = Session::open(&sides.target, "delta").await?;
+    for sql in [
+        "DELETE FROM mainstay.put_right WHERE link = $1",
+        "DELETE FROM mainstay.link WHERE name = $1",
+    ] {
+        session.execute(DOING, sql, &[&sides.link]).await?;
+    }
+    Ok(())
 }
 
 async fn compare(sides: &Sides, snapshot: &Snapshot, keys: &Path) -> Result<Comparison, Fault> {

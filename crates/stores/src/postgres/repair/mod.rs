@@ -58,6 +58,8 @@ pub struct Sides {
 pub enum Mode {
     /// Only record what would be done.
     DryRun,
+    /// Only record what the target has and the source has not, or not so.
+    Salvage,
     Swap,
 }
 

@@ -61,8 +61,8 @@ impl Swapping<'_> {
             until: self.snapshot.position,
         };
         work.begin().await?;
-        let differing = self.name_differing(&work, batch, record, repaired).await?;
-        if mode == Mode::DryRun {
+        let differing = self.name_differing(mode, &work, batch, record, repaired).await?;
+        if mode != Mode::Swap {
             record.keep()?;
             return Ok(Batch::new());
         }
@@ -81,6 +81,7 @@ impl Swapping<'_> {
     /// Records and names the rows that still differ. Answers with their keys.
     async fn name_differing(
         &self,
+        mode: Mode,
         work: &Work<'_>,
         batch: &Batch,
         record: &mut Record,
@@ -95,7 +96,9 @@ impl Swapping<'_> {
                 for swap in self.swaps(table, chunk, here, there, repaired) {
                     names.add(name, &swap.key);
                     differing.entry(name.clone()).or_default().push(swap.key_texts());
-                    record.add(&swap)?;
+                    if mode != Mode::Salvage || swap.before.is_some() {
+                        record.add(&swap)?;
+                    }
                 }
                 work.name(&names).await?;
             }
