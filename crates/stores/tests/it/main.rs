@@ -47,3 +47,4 @@ mod sequences;
 mod sites;
 #[cfg(test)]
 mod way_back;
+mod way_back_large;
