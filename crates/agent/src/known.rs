@@ -12,7 +12,7 @@ use mainstay_core::{
     Tick,
 };
 use mainstay_stores::postgres::repair::Repaired;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Lag samples kept for plots: ten minutes at two a second.
@@ -32,6 +32,8 @@ pub struct Known {
     pub links: BTreeMap<StoreName, KnownLink>,
     pub positions: BTreeMap<StoreName, Position>,
     pub returns: BTreeMap<StoreName, Return>,
+    /// Stores whose link must not run, because a repair makes both sites equal without it.
+    pub relinking: BTreeSet<StoreName>,
     /// A repair under way, by its id, and what it has done.
     pub repairing: Option<(String, Repaired)>,
     pub execution: Option<Execution>,
@@ -86,6 +88,7 @@ impl Known {
             links: BTreeMap::new(),
             positions: BTreeMap::new(),
             returns: BTreeMap::new(),
+            relinking: BTreeSet::new(),
             repairing: None,
             execution: None,
             fenced: None,

@@ -21,7 +21,7 @@ pub fn keep(application: &Arc<Application>, state: State) {
         return;
     }
     let Some((epoch, active)) = active(application) else { return };
-    let wanted = match state {
+    let mut wanted = match state {
         State::Standby | State::Suspect | State::LeaseWait | State::Asking => {
             application.rules.stores.iter().cloned().collect()
         }
@@ -29,6 +29,8 @@ pub fn keep(application: &Arc<Application>, state: State) {
         State::Active | State::Fenced | State::HandingOver => Vec::new(),
         _ => return,
     };
+    let relinking = application.known().relinking.clone();
+    wanted.retain(|store| !relinking.contains(store));
     let work = application.clone();
     application.single.links.spawn(async move { reconcile(&work, &wanted, epoch, &active).await });
 }
@@ -217,6 +219,28 @@ async fn leave_out_at(
     link::leave_out(spec, at, reason)
         .await
         .map_err(|why| Refused::new(why.code(), why.to_string(), "see `mainstay status`"))
+}
+
+/// A store's link does not run while this is kept.
+pub struct Unlinked {
+    application: Arc<Application>,
+    store: StoreName,
+}
+
+impl Unlinked {
+    pub async fn new(application: &Arc<Application>, store: &StoreName) -> Self {
+        application.known().relinking.insert(store.clone());
+        if let Some(running) = application.links.lock().await.remove(store) {
+            running.link.stop().await;
+        }
+        Self { application: application.clone(), store: store.clone() }
+    }
+}
+
+impl Drop for Unlinked {
+    fn drop(&mut self) {
+        self.application.known().relinking.remove(&self.store);
+    }
 }
 
 pub async fn stop_all(application: &Application) {

@@ -3,13 +3,14 @@
 //! what it changed.
 
 use super::compare::{self, Linked};
+use super::links;
 use crate::api::types::{RepairRequest, RepairState, RepairSummary};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::time::unix_micros;
 use mainstay_core::StoreName;
 use mainstay_stores::postgres::link::LinkSpec;
-use mainstay_stores::postgres::repair::{self, KeysWriter, Mode, Repaired, Sides};
+use mainstay_stores::postgres::repair::{self, KeysWriter, Mode, Repaired, Sides, delta};
 use serde_json::json;
 use std::fs::File;
 use std::io::BufReader;
@@ -49,9 +50,13 @@ pub async fn begin(
     enter(application, "repair-begun", &summary).await?;
     let work = application.clone();
     let begun = summary.clone();
+    let relink = request.relink;
     tokio::spawn(async move {
         let _turn = turn;
-        let outcome = conduct(&work, &spec, &mut summary).await;
+        let outcome = match relink {
+            true => relinked(&work, &spec, &mut summary).await,
+            false => conduct(&work, &spec, &mut summary).await,
+        };
         end(&work, summary, outcome).await;
     });
     Ok(begun)
@@ -91,6 +96,28 @@ async fn conduct(
     summary.repaired.refused.extend(refused);
     std::fs::remove_file(&keys).map_err(|why| format!("{}: {why}", keys.display()))?;
     done.map(drop).map_err(say)
+}
+
+/// Without the link: it is ended first, and begins anew where both sites were made equal.
+async fn relinked(
+    application: &Arc<Application>,
+    spec: &LinkSpec,
+    summary: &mut RepairSummary,
+) -> Result<(), String> {
+    let _unlinked = links::Unlinked::new(application, &spec.store).await;
+    let mut record = repair::open_record(&path(application, &summary.id, "jsonl")).map_err(say)?;
+    let slot = (!summary.dry_run).then(|| spec.slot());
+    let keys = path(application, &summary.id, "keys");
+    let found = delta::find(&sides(spec), slot.as_deref(), &keys).await.map_err(say)?;
+    summary.differences = Some(found.differing);
+    summary.state = RepairState::Repairing;
+    keep(application, summary).await?;
+    if summary.dry_run {
+        summary.repaired = found.tell(&mut record).await.map_err(say)?;
+        return found.forget_keys().map_err(say);
+    }
+    summary.repaired = found.swap(spec.epoch, &mut record).await.map_err(say)?.repaired;
+    Ok(())
 }
 
 fn say(fault: mainstay_stores::postgres::fault::Fault) -> String {

@@ -204,7 +204,10 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
         match &link.status.phase {
             LinkPhase::Stopped { code, reason } => {
                 let named = format!("{}/{}", application.spec.name, link.store);
-                let advice = format!("see {code}; when mended: mainstay link continue {named}");
+                let advice = format!(
+                    "see {code}; when mended: mainstay link continue {named}; when rows or the \
+                     history are not alike: mainstay repair --relink {named}"
+                );
                 push(found, format!("{name} stopped: {reason}"), advice);
             }
             LinkPhase::Disconnected { reason } => {

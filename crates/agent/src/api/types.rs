@@ -268,6 +268,9 @@ pub struct RepairRequest {
     pub tables: Vec<String>,
     /// Tell what would be done, and do nothing.
     pub dry_run: bool,
+    /// The link has stopped or lost its history: end it, make both sites equal, begin it anew there.
+    #[serde(default)]
+    pub relink: bool,
     pub reason: String,
 }
 

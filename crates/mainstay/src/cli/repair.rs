@@ -51,6 +51,9 @@ struct Repair {
     /// Tell what would be changed, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// For a link that has stopped: end it, make the sites equal without it, begin it anew there
+    #[arg(long, conflicts_with = "tables")]
+    relink: bool,
     /// Only this table, such as public.account; may be given more than once
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
@@ -85,7 +88,8 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
 async fn repair(args: Repair, client: &Client, context: &Context) -> Result<ExitCode, Failure> {
     let (application, store) = link::names(args.store.as_deref())?;
     let (tables, dry_run, reason) = (args.tables, args.dry_run, failure::plain(args.reason)?);
-    let request = RepairRequest { application, store, tables, dry_run, reason };
+    let relink = args.relink;
+    let request = RepairRequest { application, store, tables, dry_run, relink, reason };
     let mut summary: RepairSummary = client.post("/v1/repair", &request).await?;
     let path = format!("/v1/repairs/{}", summary.id);
     for beat in 0u32.. {

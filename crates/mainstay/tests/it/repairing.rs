@@ -52,7 +52,7 @@ fn a_repair_is_followed_to_its_end_and_says_how_to_take_it_back() {
     compare("repair/done.txt", &agent.shows(&["repair", "bank/db", "--reason", "why"]));
     let asked: Value = serde_json::from_str(&agent.asked("POST /v1/repair")[0]).expect("JSON");
     let wanted = json!({"application": "bank", "store": "db", "tables": [], "dry_run": false,
-        "reason": "why"});
+        "relink": false, "reason": "why"});
     assert_eq!(asked, wanted);
 
     let agent = FakeAgent::new().answers("POST /v1/repair", &repair(true));

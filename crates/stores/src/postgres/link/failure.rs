@@ -97,7 +97,7 @@ pub enum LinkError {
     #[error(
         "{place}: the source changed a row of {table} that the target does not have ({change} \
          found {found} rows, in the transaction that ends at {position}); somebody else wrote \
-         there; run `mainstay compare`, and put the row right or copy the table anew"
+         there; make the rows alike with `mainstay repair --relink`"
     )]
     RowMissing { place: String, table: String, change: &'static str, found: u64, position: Lsn },
 

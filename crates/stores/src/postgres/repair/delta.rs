@@ -67,6 +67,11 @@ pub async fn find(sides: &Sides, slot: Option<&str>, keys: &Path) -> Result<Foun
 }
 
 impl Found {
+    /// Records the rows of both sides, and changes nothing.
+    pub async fn tell(&self, record: &mut Record) -> Result<Repaired, Fault> {
+        self.each(Mode::DryRun, record).await
+    }
+
     /// Records what only the target has, and changes nothing.
     pub async fn salvage(&self, record: &mut Record) -> Result<Repaired, Fault> {
         self.each(Mode::Salvage, record).await
