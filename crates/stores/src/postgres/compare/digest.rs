@@ -1,11 +1,11 @@
 //! The rows of one table at one side, as a digest of each range of its key.
 //!
-//! A range's digest is the count of its rows and two sums of 64 bits of each row's text, under
-//! seeds that are new in every comparison: no order is needed, and servers add up in parallel.
+//! A range's digest is the count of its rows and two sums of 64 bits of each row, under seeds that
+//! are new in every comparison: no order is needed, and servers add up in parallel.
 
 use super::interrupted;
 use super::ranges::Ranges;
-use crate::postgres::catalog::{Table, list};
+use crate::postgres::catalog::Table;
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ impl Seeds {
 #[derive(Debug, Default)]
 pub(super) struct Digests {
     ranges: BTreeMap<i32, Digest>,
-    /// Of rows in text form.
+    /// Of the table as it is stored.
     pub bytes: u64,
 }
 
@@ -52,30 +52,35 @@ pub(super) async fn read(
     session: &Session,
     table: &Table,
     ranges: &Ranges,
+    row: &str,
     seeds: Seeds,
 ) -> Result<Digests, Fault> {
-    let rows = session.rows(DOING, &query(table, ranges, seeds), &[]).await;
+    let rows = session.rows(DOING, &query(table, ranges, row, seeds), &[]).await;
     let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
-    let mut digests = Digests::default();
+    let mut digests = Digests { bytes: stored(session, table).await?, ..Digests::default() };
     for row in rows {
         let digest = Digest { rows: row.get(1), sums: [row.get(2), row.get(3)] };
         digests.ranges.insert(row.get(0), digest);
-        digests.bytes += u64::try_from(row.get::<_, i64>(4)).unwrap_or(0);
     }
     Ok(digests)
 }
 
-/// OFFSET keeps the row's text from being made once for each sum.
-fn query(table: &Table, ranges: &Ranges, Seeds(first, second): Seeds) -> String {
+async fn stored(session: &Session, table: &Table) -> Result<u64, Fault> {
+    let sql = "SELECT pg_catalog.pg_table_size(pg_catalog.to_regclass($1))";
+    let bytes: i64 = session.row(DOING, sql, &[&table.quoted]).await?.get(0);
+    Ok(bytes.unsigned_abs())
+}
+
+/// OFFSET keeps the row's parts from being made once for each sum.
+fn query(table: &Table, ranges: &Ranges, row: &str, Seeds(first, second): Seeds) -> String {
     format!(
-        "SELECT i, count(*), sum(hashtextextended(r, {first}))::text, \
-                sum(hashtextextended(r, {second}))::text, sum(octet_length(r))::int8 \
-         FROM (SELECT {index} AS i, ROW({columns})::text AS r FROM ONLY {table} OFFSET 0) t \
+        "SELECT i, count(*), sum(hash_record_extended(r, {first}))::text, \
+                sum(hash_record_extended(r, {second}))::text \
+         FROM (SELECT {index} AS i, {row} AS r FROM ONLY {table} OFFSET 0) t \
          GROUP BY i",
         first = first.cast_signed(),
         second = second.cast_signed(),
         index = ranges.index(),
-        columns = list(&table.columns),
         table = table.quoted,
     )
 }

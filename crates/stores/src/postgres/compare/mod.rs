@@ -12,6 +12,7 @@
 //! comes in between is an error, and the answer is unknown.
 
 mod digest;
+mod encoding;
 mod merge;
 mod ranges;
 mod scan;
@@ -62,7 +63,7 @@ pub struct Comparison {
     pub equal: bool,
     pub tables: Vec<TableComparison>,
     pub sequences: Vec<SequenceDifference>,
-    /// Of rows in text form, both sides together.
+    /// Of the tables as they are stored, both sides together.
     pub bytes: u64,
     pub seconds: f64,
 }
@@ -194,9 +195,10 @@ async fn rows(
     listener: &mut dyn Listener,
 ) -> Result<(TableComparison, u64), Fault> {
     let (ranges, seeds) = (Ranges::of(source, table).await?, Seeds::random());
+    let row = encoding::row(source, table).await?;
     let (left, right) = tokio::try_join!(
-        digest::read(source, table, &ranges, seeds),
-        digest::read(target, table, &ranges, seeds)
+        digest::read(source, table, &ranges, &row, seeds),
+        digest::read(target, table, &ranges, &row, seeds)
     )?;
     let mut comparison = TableComparison {
         table: table.name.clone(),
