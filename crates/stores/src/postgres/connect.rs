@@ -16,7 +16,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What makes values read the same at both sides of a link: the settings that decide how
 /// PostgreSQL writes them as text, and the time limits that a role or database may have been
 /// given, which are not meant for Mainstay.
-pub const SETTINGS: [(&str, &str); 13] = [
+pub const SETTINGS: [(&str, &str); 14] = [
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),
     ("extra_float_digits", "3"),
@@ -24,6 +24,7 @@ pub const SETTINGS: [(&str, &str); 13] = [
     ("TimeZone", "UTC"),
     ("lc_monetary", "C"),
     ("xmloption", "content"),
+    ("quote_all_identifiers", "off"),
     ("default_transaction_read_only", "off"),
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "0"),

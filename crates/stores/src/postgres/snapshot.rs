@@ -39,10 +39,15 @@ impl Snapshot {
     }
 }
 
-/// A session in a transaction that sees the database as it is at its first query.
+/// A session in a transaction that sees the database as it is at its first query. Time limits of a
+/// role or database are not meant for it; PostgreSQL knows `transaction_timeout` since 17.
 pub(crate) async fn reading(endpoint: &PostgresEndpoint, what: &str) -> Result<Session, Fault> {
     let session = Session::open(endpoint, what).await?;
-    let sql = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let unlimited = "SET statement_timeout = 0; \
+                     SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings \
+                     WHERE name = 'transaction_timeout'";
+    session.batch("begin to read", unlimited).await?;
+    let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     session.batch("begin to read", sql).await?;
     Ok(session)
 }

@@ -5,6 +5,7 @@
 
 use super::interrupted;
 use super::ranges::Ranges;
+use super::settled::Bytes;
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
@@ -53,8 +54,9 @@ pub(super) async fn read(
     table: &Table,
     ranges: &Ranges,
     seeds: Seeds,
+    bytes: Bytes,
 ) -> Result<Digests, Fault> {
-    let rows = session.rows(DOING, &query(table, ranges, seeds), &[]).await;
+    let rows = session.rows(DOING, &query(table, ranges, seeds, bytes), &[]).await;
     let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
     let mut digests = Digests::default();
     for row in rows {
@@ -66,16 +68,16 @@ pub(super) async fn read(
 }
 
 /// OFFSET keeps the row's text from being made once for each sum.
-fn query(table: &Table, ranges: &Ranges, Seeds(first, second): Seeds) -> String {
+fn query(table: &Table, ranges: &Ranges, Seeds(first, second): Seeds, bytes: Bytes) -> String {
     format!(
         "SELECT i, count(*), sum(hashtextextended(r, {first}))::text, \
                 sum(hashtextextended(r, {second}))::text, sum(octet_length(r))::int8 \
-         FROM (SELECT {index} AS i, ROW({columns})::text AS r FROM ONLY {table} OFFSET 0) t \
+         FROM (SELECT {index} AS i, {row} AS r FROM ONLY {table} OFFSET 0) t \
          GROUP BY i",
         first = first.cast_signed(),
         second = second.cast_signed(),
         index = ranges.index(),
-        columns = list(&table.columns),
+        row = bytes.hashed(&format!("ROW({})::text", list(&table.columns))),
         table = table.quoted,
     )
 }

@@ -13,25 +13,29 @@
 
 mod digest;
 mod merge;
+mod progress;
 mod ranges;
 mod scan;
 mod sequence;
+mod settled;
+mod shape;
+mod table;
 
-use super::catalog::{self, Table};
+use super::catalog;
 use super::fault::Fault;
 use super::session::Session;
 use super::snapshot::{self, Snapshot};
-use digest::Seeds;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
-use merge::Found;
-use ranges::Ranges;
+use progress::Meter;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use table::Side;
 
 pub use merge::{Difference, Kind};
+pub use progress::Progress;
 pub use sequence::SequenceDifference;
 
 /// A link that stands still: what ends later than its target's position is not applied until this
@@ -41,10 +45,13 @@ pub trait Held: Send {
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// Is told of what the comparison finds, as it finds it.
+/// Is told of what the comparison finds, as it finds it, and of how far it has come.
 pub trait Listener: Send {
     /// A row of a table (`schema.table`) that has a key. What fails ends the comparison.
     fn found(&mut self, table: &str, difference: &Difference) -> std::io::Result<()>;
+
+    /// Before each table and at the end. Must return at once.
+    fn progress(&mut self, _: &Progress) {}
 }
 
 /// Nobody listens.
@@ -62,6 +69,10 @@ pub struct Comparison {
     pub equal: bool,
     pub tables: Vec<TableComparison>,
     pub sequences: Vec<SequenceDifference>,
+    /// What a person should know beside the rows, such as extensions of unequal versions. It does
+    /// not make the sides different.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Of rows in text form, both sides together.
     pub bytes: u64,
     pub seconds: f64,
@@ -86,6 +97,19 @@ impl TableComparison {
     }
 }
 
+/// How much of the servers' time a comparison takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the servers go, with their parallel workers.
+    Full,
+    /// By one process at each side, which rests after each table for as long as it took.
+    Gentle,
+}
+
+/// A gentle comparison rests no longer than this after a table: its snapshot keeps old rows from
+/// being cleaned away.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
 /// Compares every table. `held` is given back its freedom as soon as the target's snapshot is
 /// taken, long before the rows are read.
 pub async fn run(
@@ -94,35 +118,67 @@ pub async fn run(
     held: impl Held,
     listener: &mut dyn Listener,
 ) -> Result<Comparison, Fault> {
+    run_at(Pace::Full, source, target, held, listener).await
+}
+
+/// As `run`, at a pace.
+pub async fn run_at(
+    pace: Pace,
+    source: &PostgresEndpoint,
+    target: &PostgresEndpoint,
+    held: impl Held,
+    listener: &mut dyn Listener,
+) -> Result<Comparison, Fault> {
     let began = Instant::now();
-    let source = Snapshot::take(source, "comparison").await?;
-    let (target, there) = pause_and_read(target, source.position, held).await?;
-    for session in [&source.session, &target] {
-        session.batch("prepare to compare", "SET work_mem = '64MB'").await?;
+    let Snapshot { position, session } = Snapshot::take(source, "comparison").await?;
+    let target = pause_and_read(target, position, held).await?;
+    let source = side(session).await?;
+    for Side { session, .. } in [&source, &target] {
+        session.batch("prepare to compare", pace.settings()).await?;
     }
-    let here = catalog::tables(&source.session).await?;
+    let settled = settled::settle(&source.session, &target.session).await?;
     let mut comparison = Comparison {
-        position: source.position,
+        position,
         equal: true,
         tables: Vec::new(),
         sequences: Vec::new(),
+        notes: settled.notes,
         bytes: 0,
         seconds: 0.0,
     };
-    let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+    let names: BTreeSet<&String> = source.tables.keys().chain(target.tables.keys()).collect();
+    let mut meter = Meter::of(&source, names.len()).await?;
     for name in names {
-        let (table, bytes) =
-            one(name, (&source.session, &here), (&target, &there), listener).await?;
+        listener.progress(meter.begin(name));
+        let started = Instant::now();
+        let compared = table::compare(name, (&source, &target), settled.bytes, listener).await;
+        let (table, bytes) = compared?;
         comparison.equal &= table.is_equal();
         comparison.bytes += bytes;
         comparison.tables.push(table);
+        meter.end(name);
+        pace.rest(started).await;
     }
-    comparison.sequences = sequence::differences(&source.session, &target).await?;
+    listener.progress(meter.now());
+    comparison.sequences = sequence::differences(&source.session, &target.session).await?;
     comparison.seconds = began.elapsed().as_secs_f64();
     Ok(comparison)
 }
 
-type Tables = BTreeMap<String, Table>;
+impl Pace {
+    fn settings(self) -> &'static str {
+        match self {
+            Pace::Full => "SET work_mem = '64MB'",
+            Pace::Gentle => "SET work_mem = '64MB'; SET max_parallel_workers_per_gather = 0",
+        }
+    }
+
+    async fn rest(self, started: Instant) {
+        if self == Pace::Gentle {
+            tokio::time::sleep(started.elapsed().min(LONGEST_REST)).await;
+        }
+    }
+}
 
 /// The target as it is when the link stands at `at`. Its first query, for the tables, is what takes
 /// the snapshot.
@@ -130,72 +186,20 @@ async fn pause_and_read(
     target: &PostgresEndpoint,
     at: Lsn,
     mut held: impl Held,
-) -> Result<(Session, Tables), Fault> {
+) -> Result<Side, Fault> {
     let session = snapshot::reading(target, "comparison").await?;
     held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
-    let tables = catalog::tables(&session).await?;
+    let side = side(session).await?;
     drop(held);
-    Ok((session, tables))
+    Ok(side)
+}
+
+async fn side(session: Session) -> Result<Side, Fault> {
+    let tables = catalog::tables(&session).await?;
+    let shapes = shape::read(&session).await?;
+    Ok(Side { session, tables, shapes })
 }
 
 fn interrupted(session: &Session, why: String) -> Fault {
     Fault::ComparisonInterrupted { place: session.place().to_owned(), why }
-}
-
-/// One table at both sides, and how many bytes were read for it.
-async fn one(
-    name: &str,
-    (source, here): (&Session, &Tables),
-    (target, there): (&Session, &Tables),
-    listener: &mut dyn Listener,
-) -> Result<(TableComparison, u64), Fault> {
-    let unlike = |why: &str| TableComparison {
-        table: name.to_owned(),
-        unlike: Some(why.to_owned()),
-        ..TableComparison::default()
-    };
-    match (here.get(name), there.get(name)) {
-        (Some(here), Some(there)) if here.columns != there.columns => {
-            Ok((unlike("the tables have different columns"), 0))
-        }
-        (Some(here), Some(_)) => rows(here, source, target, listener).await,
-        (Some(_), None) => Ok((unlike("the table is missing at the target"), 0)),
-        (None, _) => Ok((unlike("the table is missing at the source"), 0)),
-    }
-}
-
-/// The rows of a table that both sides have. The same statements run at both of them, so that
-/// their texts mean the same.
-async fn rows(
-    table: &Table,
-    source: &Session,
-    target: &Session,
-    listener: &mut dyn Listener,
-) -> Result<(TableComparison, u64), Fault> {
-    let (ranges, seeds) = (Ranges::of(source, table).await?, Seeds::random());
-    let (left, right) = tokio::try_join!(
-        digest::read(source, table, &ranges, seeds),
-        digest::read(target, table, &ranges, seeds)
-    )?;
-    let mut comparison = TableComparison {
-        table: table.name.clone(),
-        rows_source: left.rows(),
-        rows_target: right.rows(),
-        ..TableComparison::default()
-    };
-    let differing = left.differing(&right);
-    if !differing.is_empty() {
-        let (left, right) = tokio::try_join!(
-            scan::begin(source, table, &ranges, &differing),
-            scan::begin(target, table, &ranges, &differing)
-        )?;
-        let mut found = Found { table, comparison: &mut comparison, listener };
-        merge::merge(&mut found, left, right).await?;
-        if comparison.differences == 0 {
-            let why =
-                format!("the rows of {} add up to different sums and read the same", table.name);
-            return Err(interrupted(source, why));
-        }
-    }
-    Ok((comparison, left.bytes + right.bytes))
 }
