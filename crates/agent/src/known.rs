@@ -1,6 +1,7 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
 use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
+use crate::comparing::Job;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
@@ -31,6 +32,8 @@ pub struct Known {
     pub links: BTreeMap<StoreName, KnownLink>,
     pub positions: BTreeMap<StoreName, Position>,
     pub returns: BTreeMap<StoreName, Return>,
+    /// The newest comparison of each store that this site made since the agent began.
+    pub comparisons: BTreeMap<StoreName, Job>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -83,6 +86,7 @@ impl Known {
             links: BTreeMap::new(),
             positions: BTreeMap::new(),
             returns: BTreeMap::new(),
+            comparisons: BTreeMap::new(),
             execution: None,
             fenced: None,
             database_trouble: None,

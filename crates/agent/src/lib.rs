@@ -4,6 +4,7 @@
 mod act;
 pub mod api;
 mod application;
+mod comparing;
 mod context;
 pub mod coordinator;
 mod error;

@@ -6,8 +6,8 @@ use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{
-    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    SalvageSummary,
+    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
+    MoveRequest, Plan, SalvageSummary,
 };
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
@@ -45,6 +45,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
         .route("/v1/peer/compare", post(compare))
+        .route("/v1/peer/comparison", post(comparison))
         .route("/v1/peer/link/continue", post(go_on))
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
@@ -219,8 +220,15 @@ async fn begin_move(
 async fn compare(
     State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
-) -> Reply<serde_json::Value> {
-    reply(super::comparison::here(&agent, &request)).await
+) -> Reply<ComparisonView> {
+    reply(async { super::comparison::begin_here(&agent, &request) }).await
+}
+
+async fn comparison(
+    State(agent): State<Agent>,
+    Json(request): Json<CompareRequest>,
+) -> Reply<ComparisonView> {
+    reply(async { super::comparison::state_here(&agent, &request) }).await
 }
 
 async fn go_on(

@@ -6,8 +6,8 @@ use super::moves::begin;
 use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
-    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
+    MoveRequest, Plan, ReplayRequest, ReplaySummary, SalvageSummary, Status,
 };
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
@@ -29,7 +29,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/failover", post(failover))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
-        .route("/v1/compare", post(compare))
+        .route("/v1/compare", post(compare).get(comparison))
         .route("/v1/link/continue", post(go_on))
         .route("/v1/salvage", get(salvage))
         .route("/v1/salvage/replay", post(replay))
@@ -102,8 +102,15 @@ async fn execution(State(agent): State<Agent>, Path(id): Path<String>) -> Reply<
 async fn compare(
     State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
-) -> Reply<serde_json::Value> {
-    reply(super::comparison::at_standby(&agent, &request)).await
+) -> Reply<ComparisonView> {
+    reply(super::comparison::begin(&agent, &request)).await
+}
+
+async fn comparison(
+    State(agent): State<Agent>,
+    Query(request): Query<CompareRequest>,
+) -> Reply<ComparisonView> {
+    reply(super::comparison::state(&agent, &request)).await
 }
 
 async fn go_on(

@@ -1,6 +1,7 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use mainstay_stores::postgres::compare::{Comparison, Progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -219,11 +220,43 @@ pub struct MoveRequest {
     pub reason: String,
 }
 
-/// Body of `POST /v1/compare`; the answer is the stores' `Comparison` as JSON.
+/// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of
+/// `GET /v1/compare`, which only tells of it. Both answer with a `ComparisonView`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CompareRequest {
     pub application: Option<ApplicationName>,
     pub store: Option<StoreName>,
+}
+
+/// The comparison of a store that is under way, or the last one since the agent began.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComparisonView {
+    pub application: ApplicationName,
+    pub store: StoreName,
+    /// The standby, which makes it.
+    pub site: SiteName,
+    pub started_micros: i64,
+    #[serde(flatten)]
+    pub state: ComparisonState,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ComparisonState {
+    Running {
+        progress: Progress,
+        /// By the pace so far; none while that says nothing.
+        seconds_left: Option<u64>,
+    },
+    Ended {
+        ended_micros: i64,
+        result: Box<Comparison>,
+    },
+    /// Whether both sides are equal is unknown.
+    Failed {
+        ended_micros: i64,
+        error: ApiError,
+    },
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.
