@@ -1,7 +1,7 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
-use crate::comparing::Job;
+use crate::api::types::{EqualityView, Execution, LinkView, Return, ReturnPhase};
+use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
@@ -32,8 +32,8 @@ pub struct Known {
     pub links: BTreeMap<StoreName, KnownLink>,
     pub positions: BTreeMap<StoreName, Position>,
     pub returns: BTreeMap<StoreName, Return>,
-    /// The newest comparison of each store that this site made since the agent began.
-    pub comparisons: BTreeMap<StoreName, Job>,
+    /// What comparisons of each store were made at this site since the agent began.
+    pub comparisons: BTreeMap<StoreName, Comparing>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -216,6 +216,14 @@ impl Known {
         }?;
         link.scarce = !link.scarce;
         Some(kind)
+    }
+
+    /// Of the stores whose links run here.
+    pub fn equality(&self) -> Vec<EqualityView> {
+        let never = Comparing::default();
+        let compared = |store| self.comparisons.get(store).unwrap_or(&never);
+        let links = self.links.values();
+        links.map(|link| compared(&link.store).view(&link.store, &link.from, &link.to)).collect()
     }
 
     pub fn sample_lag(&mut self, micros: i64) {

@@ -112,6 +112,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         coordinator,
         embedded,
         gate,
+        comparing: once::Once::default(),
         estate,
     })
 }

@@ -4,8 +4,10 @@ use crate::application::Application;
 use crate::comparing::Job;
 use crate::error::Refused;
 use crate::time::tick;
-use mainstay_core::StoreName;
+use mainstay_core::decision::State;
+use mainstay_core::estate::StoreKind;
 use mainstay_core::position::Lsn;
+use mainstay_core::{LinkPhase, StoreName};
 use mainstay_stores::postgres::compare::{
     self, Comparison, Difference, Held, Listener, Pace, Progress,
 };
@@ -14,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How soon a comparison of its own gives way to something else.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A link that stands still for a comparison.
 struct Standing(Paused);
@@ -43,14 +47,23 @@ async fn compared(
     listener: &mut dyn Listener,
 ) -> Result<Comparison, String> {
     let spec = sides(application, store)?;
+    let interruptions = {
+        let mut known = application.known();
+        known.comparisons.entry(store.clone()).or_default().interruptions()
+    };
     let held = hold(application, store).await?;
     let compared = compare::run_at(pace, &spec.source, &spec.target, held, listener).await;
     let compared = compared.map_err(|why| why.to_string())?;
+    let differences: u64 = compared.tables.iter().map(|table| table.differences).sum();
+    let unlike = compared.tables.iter().filter(|table| table.unlike.is_some()).count();
     let body = serde_json::json!({
         "store": store, "position": compared.position, "equal": compared.equal,
-        "tables": compared.tables.len(),
+        "tables": compared.tables.len(), "differences": differences, "unlike": unlike,
     });
     application.enter("comparison", body).await.map_err(|why| why.to_string())?;
+    application.learn(|known| {
+        known.comparisons.entry(store.clone()).or_default().proved(&compared, interruptions);
+    });
     Ok(compared)
 }
 
@@ -79,7 +92,8 @@ impl Listener for Telling<'_> {
 
     fn progress(&mut self, progress: &Progress) {
         let mut known = self.application.known();
-        if let Some(job) = known.comparisons.get_mut(self.store) {
+        let comparing = known.comparisons.get_mut(self.store);
+        if let Some(job) = comparing.and_then(|it| it.job.as_mut()) {
             job.tell(progress, tick());
         }
     }
@@ -89,28 +103,91 @@ impl Listener for Telling<'_> {
 /// end with whoever asked for it.
 pub fn begin(application: &Arc<Application>, store: &StoreName) -> Result<(), Refused> {
     sides(application, store).map_err(unknown)?;
-    {
-        let mut known = application.known();
-        if known.comparisons.get(store).is_some_and(Job::is_running) {
-            return Ok(());
-        }
-        known.comparisons.insert(store.clone(), Job::begin());
-    }
     let (work, of) = (application.clone(), store.clone());
-    let made = tokio::spawn(async move {
+    start(application, store, async move {
         let mut telling = Telling { application: &work, store: &of };
         compared(&work, &of, Pace::Full, &mut telling).await
     });
+    Ok(())
+}
+
+fn start(
+    application: &Arc<Application>,
+    store: &StoreName,
+    work: impl Future<Output = Result<Comparison, String>> + Send + 'static,
+) {
+    {
+        let mut known = application.known();
+        let comparing = known.comparisons.entry(store.clone()).or_default();
+        if comparing.job.as_ref().is_some_and(Job::is_running) {
+            return;
+        }
+        comparing.job = Some(Job::begin());
+    }
     let (application, store) = (application.clone(), store.clone());
     tokio::spawn(async move {
         // A panic is an end too; nothing may go on saying that it is under way.
-        let made = made.await.unwrap_or_else(|why| Err(why.to_string()));
+        let made = tokio::spawn(work).await.unwrap_or_else(|why| Err(why.to_string()));
+        if let Err(why) = &made {
+            tracing::warn!(%store, why, "a comparison was not finished");
+        }
+        let every = every(&application, &store);
         let mut known = application.known();
-        if let Some(job) = known.comparisons.get_mut(&store) {
-            job.end(made.map_err(unknown));
+        let comparing = known.comparisons.entry(store).or_default();
+        comparing.ended(made.map_err(unknown), every, tick());
+    });
+}
+
+fn every(application: &Application, store: &StoreName) -> Option<Duration> {
+    let StoreKind::Postgres(postgres) = &application.spec.stores.get(store)?.kind;
+    postgres.compare_every
+}
+
+/// A standby compares by itself when that is due, one store at a time and gently. It gives up when
+/// the site is no standby any more: whatever it does then comes first.
+pub fn keep(application: &Arc<Application>, state: State) {
+    if !is_quiet(application, state) {
+        return;
+    }
+    let Some(store) = due(application) else { return };
+    let Some(turn) = application.context.comparing.try_take() else { return };
+    let (work, of) = (application.clone(), store.clone());
+    start(application, &store, async move {
+        let _turn = turn;
+        let mut telling = Telling { application: &work, store: &of };
+        tokio::select! {
+            made = compared(&work, &of, Pace::Gentle, &mut telling) => made,
+            () = until_unquiet(&work) => Err("this site had something else to do".to_owned()),
         }
     });
-    Ok(())
+}
+
+fn is_quiet(application: &Application, state: State) -> bool {
+    let single = &application.single;
+    state == State::Standby && !single.execution.is_taken() && !single.returning.is_taken()
+}
+
+async fn until_unquiet(application: &Application) {
+    loop {
+        let state = application.known().state;
+        if state.is_none_or(|state| !is_quiet(application, state)) {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn due(application: &Application) -> Option<StoreName> {
+    let now = tick();
+    let mut known = application.known();
+    let streaming =
+        known.links.iter().filter(|(_, link)| link.status.phase == LinkPhase::Streaming);
+    let streaming: Vec<StoreName> = streaming.map(|(store, _)| store.clone()).collect();
+    streaming.into_iter().find(|store| {
+        let every = every(application, store);
+        let comparing = known.comparisons.entry(store.clone()).or_default();
+        every.is_some_and(|every| comparing.is_due(every, now))
+    })
 }
 
 pub fn unknown(why: String) -> Refused {

@@ -84,7 +84,7 @@ fn picked<'a>(
 
 fn view(application: &Application, store: &StoreName) -> Result<ComparisonView, Refused> {
     let known = application.known();
-    let job = known.comparisons.get(store).ok_or_else(|| {
+    let job = known.comparisons.get(store).and_then(|it| it.job.as_ref()).ok_or_else(|| {
         unknown(format!("{} has made no comparison since its agent began", application.here()))
     })?;
     Ok(ComparisonView {

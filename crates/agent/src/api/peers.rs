@@ -80,6 +80,7 @@ fn view_of(application: &Application) -> ApplicationView {
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
         returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
+        equality: known.equality(),
         execution: known.execution.clone(),
     }
 }

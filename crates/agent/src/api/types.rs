@@ -1,5 +1,6 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Progress};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct ApplicationStatus {
     pub execution: Option<Execution>,
     /// Where this site's way back is, when it is on one.
     pub returning: Option<Return>,
+    /// Of each store that a link brings to a standby.
+    #[serde(default)]
+    pub equality: Vec<EqualityView>,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }
@@ -257,6 +261,35 @@ pub enum ComparisonState {
         ended_micros: i64,
         error: ApiError,
     },
+}
+
+/// Whether two sites hold the same in a store, as far as it was proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EqualityView {
+    pub store: StoreName,
+    pub from: SiteName,
+    pub to: SiteName,
+    #[serde(flatten)]
+    pub equality: Equality,
+    /// Also when that is unknown by now.
+    pub last_equal: Option<ProvedAt>,
+    /// Why the last comparison could not be finished.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "equality", rename_all = "kebab-case")]
+pub enum Equality {
+    Unknown { why: String },
+    Equal(ProvedAt),
+    Different { at: ProvedAt, rows: u64, tables: u64 },
+}
+
+/// Where both sites were read, by the history of the active one, and when that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvedAt {
+    pub position: Lsn,
+    pub micros: i64,
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.

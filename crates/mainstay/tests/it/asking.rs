@@ -3,7 +3,10 @@
 use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
 use crate::sample::{self, SALVAGED, link, problem, site};
-use mainstay_agent::api::types::{ApiError, ExecutionState, LinkView, Return, ReturnPhase, Status};
+use mainstay_agent::api::types::{
+    ApiError, Equality, ExecutionState, LinkView, ProvedAt, Return, ReturnPhase, Status,
+};
+use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, Lag, LinkPhase, StoreName};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -108,6 +111,27 @@ fn status_with_all_shows_each_link_and_problem() {
     status.applications[0].problems = vec![problem("one", "do this"), problem("two", "do that")];
     let agent = FakeAgent::new().answers("GET /v1/status", &status);
     compare("status/all.txt", &agent.shows(&["status", "--all"]));
+}
+
+#[test]
+fn status_with_all_says_when_a_store_was_last_proved_equal() {
+    let mut status = sample::status();
+    let unknown = |why: &str| Equality::Unknown { why: why.to_owned() };
+    let at = ProvedAt { position: Lsn(0x1_6B37_4D84), micros: sample::NOON };
+    let mut failed = sample::equality(
+        unknown("the link was interrupted since it was proved"),
+        Some(sample::proved()),
+    );
+    failed.trouble = Some("whether both sides are equal is unknown: no snapshot".into());
+    status.applications[0].equality = vec![
+        sample::equality(unknown("not compared since the link or the agent of west began"), None),
+        failed,
+        sample::equality(Equality::Different { at, rows: 3, tables: 1 }, Some(sample::proved())),
+    ];
+    let differs = "db at west differs from east in 3 rows as of 1/6B374D84";
+    status.applications[0].problems = vec![problem(differs, "mainstay compare bank db")];
+    let agent = FakeAgent::new().answers("GET /v1/status", &status);
+    compare("status/equality.txt", &agent.shows(&["status", "--all"]));
 }
 
 #[test]

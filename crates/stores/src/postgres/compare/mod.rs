@@ -113,6 +113,11 @@ pub enum Pace {
 /// Bytes of keys that are listed in all. What is listed goes into one answer.
 const LISTED: usize = 1 << 20;
 
+/// A server notices soon that nobody waits for a comparison any more.
+const FULL: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '5s'";
+const GENTLE: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '5s'; \
+                      SET max_parallel_workers_per_gather = 0";
+
 /// A gentle comparison rests no longer than this after a table: its snapshot keeps old rows from
 /// being cleaned away.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -180,8 +185,8 @@ pub async fn run_at(
 impl Pace {
     fn settings(self) -> &'static str {
         match self {
-            Pace::Full => "SET work_mem = '64MB'",
-            Pace::Gentle => "SET work_mem = '64MB'; SET max_parallel_workers_per_gather = 0",
+            Pace::Full => FULL,
+            Pace::Gentle => GENTLE,
         }
     }
 
