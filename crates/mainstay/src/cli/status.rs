@@ -281,8 +281,8 @@ fn equality(one: &EqualityView) -> String {
     };
     let text = match &one.equality {
         Equality::Equal(at) => styled(GOOD, format!("equal to {from} {}", when(at))),
-        Equality::Different { at, rows, .. } => {
-            let rows = count(*rows, "row");
+        Equality::Different { at, rows, tables } => {
+            let rows = if *rows == 0 { count(*tables, "table") } else { count(*rows, "row") };
             styled(BAD, format!("differs from {from} in {rows} {}", when(at))) + &last
         }
         Equality::Unknown { why } => {

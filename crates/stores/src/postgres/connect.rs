@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a server may take to accept a connection, TLS and password included.
@@ -97,6 +97,27 @@ pub async fn connect(endpoint: &PostgresEndpoint, what: &str) -> Result<Client, 
                 open(&config, tls).await.map_err(|e| refused(endpoint, &e))
             }
         }
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(no_answer(endpoint)),
+    }
+}
+
+/// Asks the server to cancel what a connection waits for.
+pub(crate) async fn cancel(
+    endpoint: &PostgresEndpoint,
+    token: &CancelToken,
+) -> Result<(), ConnectError> {
+    let attempt = async {
+        let cancelled = match &endpoint.tls {
+            PostgresTls::Disable => token.cancel_query(NoTls).await,
+            PostgresTls::VerifyFull { authority } => {
+                let tls = MakeRustlsConnect::new(client_config(authority)?);
+                token.cancel_query(tls).await
+            }
+        };
+        cancelled.map_err(|error| refused(endpoint, &error))
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(outcome) => outcome,

@@ -24,12 +24,24 @@ impl Snapshot {
     /// By a temporary slot: its consistent point is the only place where PostgreSQL says which
     /// position a snapshot belongs to.
     pub async fn take(endpoint: &PostgresEndpoint, what: &str) -> Result<Self, Fault> {
+        Self::take_within(PATIENCE, endpoint, what).await
+    }
+
+    /// As `take`, for those who cannot wait as long for transactions that are writing.
+    pub async fn take_within(
+        patience: Duration,
+        endpoint: &PostgresEndpoint,
+        what: &str,
+    ) -> Result<Self, Fault> {
         let mut slots = Replication::connect(endpoint, what).await?;
         let name = format!("mainstay_{}", uuid::Uuid::new_v4().simple());
         let slot = slots.create_slot(&name, SlotLife::Temporary);
-        let slot = match tokio::time::timeout(PATIENCE, slot).await {
+        let slot = match tokio::time::timeout(patience, slot).await {
             Ok(slot) => slot?,
-            Err(_) => return Err(Fault::NoSnapshot { place: place(endpoint) }),
+            Err(_) => {
+                let (place, seconds) = (place(endpoint), patience.as_secs());
+                return Err(Fault::NoSnapshot { place, seconds });
+            }
         };
         let session = reading(endpoint, what).await?;
         let sql = format!("SET TRANSACTION SNAPSHOT '{}'", slot.snapshot);

@@ -4,8 +4,7 @@
 use crate::sites::Site;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
-use mainstay_stores::postgres::compare::{self, Comparison, Difference, Held, Kind, Listener};
-use mainstay_stores::postgres::compare::{Pace, Progress};
+use mainstay_stores::postgres::compare::{self, Comparison, Held, Kind};
 use mainstay_stores::postgres::setup;
 use mainstay_testkit::{Options, Postgres};
 use tokio_postgres::Client;
@@ -316,48 +315,4 @@ async fn swapped_rows_other_duplicates_and_both_ends_of_ranges_are_found() {
     assert_eq!(keys("public.swap"), [3, 400]);
     // A range holds four rows: each place within one is among these.
     assert_eq!(keys("public.many"), (500..=511).collect::<Vec<_>>());
-}
-
-/// Changes the first table as soon as the second is begun, which waits for the first's locks.
-struct Changing<'a> {
-    sites: [&'a Site; 2],
-    seen: Vec<Progress>,
-}
-
-impl Listener for Changing<'_> {
-    fn found(&mut self, _: &str, _: &Difference) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, progress: &Progress) {
-        if progress.table.as_deref() == Some("public.second") {
-            for site in self.sites {
-                let sql = "SET lock_timeout = '3s'; ALTER TABLE public.first ADD more int";
-                let mut psql = site.server.bin("psql");
-                let done = psql.args(["-v", "ON_ERROR_STOP=1", "-c", sql, "bank"]).output();
-                let done = done.unwrap();
-                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-            }
-        }
-        self.seen.push(progress.clone());
-    }
-}
-
-#[tokio::test]
-async fn progress_is_told_by_table_and_a_table_that_was_read_is_free_again() {
-    let schema = "CREATE TABLE first (id int PRIMARY KEY, v text);
-                  INSERT INTO first SELECT i, repeat('v', 50) FROM generate_series(1, 2000) i;
-                  CREATE TABLE second (id int PRIMARY KEY);
-                  INSERT INTO second SELECT generate_series(1, 5000)";
-    let (source, target) = pair(schema).await;
-    let mut changing = Changing { sites: [&source, &target], seen: Vec::new() };
-    let (from, to) = (&source.endpoint, &target.endpoint);
-    let found = compare::run_at(Pace::Gentle, from, to, Still, &mut changing).await.unwrap();
-    assert!(found.equal);
-    let seen = changing.seen;
-    let tables: Vec<_> = seen.iter().map(|it| (it.tables_done, it.table.as_deref())).collect();
-    assert_eq!(tables, [(0, Some("public.first")), (1, Some("public.second")), (2, None)]);
-    assert!(seen.iter().all(|it| it.tables == 2 && it.total_bytes == seen[2].bytes));
-    assert_eq!(seen[0].table_bytes, seen[1].bytes);
-    assert!(seen[0].bytes == 0 && seen[1].bytes > 100_000 && seen[2].bytes > seen[1].bytes);
 }

@@ -12,6 +12,7 @@
 //! comes in between is an error, and the answer is unknown.
 
 mod digest;
+mod given_up;
 mod merge;
 mod progress;
 mod ranges;
@@ -25,6 +26,7 @@ use super::catalog;
 use super::fault::Fault;
 use super::session::Session;
 use super::snapshot::{self, Snapshot};
+use given_up::Watch;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
 use progress::Meter;
@@ -106,17 +108,22 @@ impl TableComparison {
 pub enum Pace {
     /// As fast as the servers go, with their parallel workers.
     Full,
-    /// By one process at each side, which rests after each table for as long as it took.
+    /// By one process at each side, which rests after each table for as long as it took, and only
+    /// when the source gives a snapshot soon.
     Gentle,
 }
 
 /// Bytes of keys that are listed in all. What is listed goes into one answer.
 const LISTED: usize = 1 << 20;
 
-/// A server notices soon that nobody waits for a comparison any more.
-const FULL: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '5s'";
-const GENTLE: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '5s'; \
+/// A server notices soon that the process which waited has gone.
+const FULL: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '1s'";
+const GENTLE: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '1s'; \
                       SET max_parallel_workers_per_gather = 0";
+
+/// The link of a gentle comparison stands still no longer than this for transactions that are
+/// writing at the source: it would fall behind.
+const STANDING: Duration = Duration::from_secs(3);
 
 /// A gentle comparison rests no longer than this after a table: its snapshot keeps old rows from
 /// being cleaned away.
@@ -142,8 +149,12 @@ pub async fn run_at(
     listener: &mut dyn Listener,
 ) -> Result<Comparison, Fault> {
     let began = Instant::now();
-    let Snapshot { position, session } = Snapshot::take(source, "comparison").await?;
-    let target = pause_and_read(target, position, held).await?;
+    let Snapshot { position, session } = match pace {
+        Pace::Full => Snapshot::take(source, "comparison").await,
+        Pace::Gentle => Snapshot::take_within(STANDING, source, "comparison").await,
+    }?;
+    let here = Watch::over(&session, source);
+    let (target, there) = pause_and_read(target, position, held).await?;
     let source = side(session).await?;
     for Side { session, .. } in [&source, &target] {
         session.batch("prepare to compare", pace.settings()).await?;
@@ -179,6 +190,8 @@ pub async fn run_at(
     listener.progress(meter.now());
     comparison.sequences = sequence::differences(&source.session, &target.session).await?;
     comparison.seconds = began.elapsed().as_secs_f64();
+    here.finished();
+    there.finished();
     Ok(comparison)
 }
 
@@ -203,12 +216,13 @@ async fn pause_and_read(
     target: &PostgresEndpoint,
     at: Lsn,
     mut held: impl Held,
-) -> Result<Side, Fault> {
+) -> Result<(Side, Watch), Fault> {
     let session = snapshot::reading(target, "comparison").await?;
+    let watch = Watch::over(&session, target);
     held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
     let side = side(session).await?;
     drop(held);
-    Ok(side)
+    Ok((side, watch))
 }
 
 async fn side(session: Session) -> Result<Side, Fault> {
