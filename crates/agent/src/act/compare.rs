@@ -167,10 +167,15 @@ fn is_quiet(application: &Application, state: State) -> bool {
     state == State::Standby && !single.execution.is_taken() && !single.returning.is_taken()
 }
 
+/// A doubt about the active site that passes again is no reason to give up.
 async fn until_unquiet(application: &Application) {
     loop {
-        let state = application.known().state;
-        if state.is_none_or(|state| !is_quiet(application, state)) {
+        let state = match application.known().state {
+            Some(State::Suspect) => State::Standby,
+            Some(state) => state,
+            None => return,
+        };
+        if !is_quiet(application, state) {
             return;
         }
         tokio::time::sleep(LOOK).await;

@@ -154,8 +154,9 @@ pub async fn run_at(
         Pace::Gentle => Snapshot::take_within(STANDING, source, "comparison").await,
     }?;
     let here = Watch::over(&session, source);
-    let (target, there) = pause_and_read(target, position, held).await?;
-    let source = side(session).await?;
+    // At once: names of types are told as they are now, not as they were at the snapshot.
+    let (source, (target, there)) =
+        tokio::try_join!(side(session), pause_and_read(target, position, held))?;
     for Side { session, .. } in [&source, &target] {
         session.batch("prepare to compare", pace.settings()).await?;
     }
