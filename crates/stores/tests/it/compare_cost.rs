@@ -114,3 +114,28 @@ async fn a_gentle_comparison_does_not_wait_for_what_is_writing_and_a_full_one_do
     let (found, ()) = tokio::join!(compare::run(from, to, Still, &mut nobody), ends);
     assert!(found.unwrap().equal);
 }
+
+/// The answer goes over the network as one.
+#[tokio::test]
+async fn long_keys_of_many_tables_are_all_counted_and_only_a_megabyte_of_them_is_listed() {
+    let tables = |filling: &str| {
+        format!(
+            "DO $$BEGIN FOR i IN 10..40 LOOP
+                 EXECUTE format('CREATE TABLE t%s (id text PRIMARY KEY)', i); {filling}
+             END LOOP; END$$"
+        )
+    };
+    let rows = "EXECUTE format('INSERT INTO t%s SELECT string_agg(md5(random()::text), NULL) \
+                FROM generate_series(1, 20) row, generate_series(1, 62) GROUP BY row', i);";
+    let (filled, empty) = (tables(rows), tables(""));
+    let (source, target) = tokio::join!(Site::start(&filled), Site::start(&empty));
+    let found = compare::run(&source.endpoint, &target.endpoint, Still, &mut ()).await.unwrap();
+    assert_eq!(found.tables.len(), 31);
+    assert!(found.tables.iter().all(|table| table.differences == 20 && !table.is_equal()));
+    let listed = |table: &compare::TableComparison| -> usize {
+        table.differing.iter().flat_map(|difference| &difference.key).map(String::len).sum()
+    };
+    let all: usize = found.tables.iter().map(listed).sum();
+    assert!((900_000..=1 << 20).contains(&all), "{all} bytes");
+    assert!(listed(&found.tables[0]) > 0 && listed(&found.tables[30]) == 0);
+}

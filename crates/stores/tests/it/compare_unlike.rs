@@ -31,7 +31,16 @@ struct Odd {
 
 impl Odd {
     async fn start(database: &str, schema: &str, settings: &[(&str, &str)]) -> Self {
-        let server = Postgres::start(Options::default().fsync(false));
+        Self::start_on(Options::default(), database, schema, settings).await
+    }
+
+    async fn start_on(
+        options: Options,
+        database: &str,
+        schema: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let server = Postgres::start(options.fsync(false));
         let admin = server.client("postgres").await;
         let made = format!("CREATE DATABASE bank TEMPLATE template0 {database}");
         admin.batch_execute(&made).await.unwrap_or_else(|e| panic!("{made}: {e:?}"));
@@ -159,6 +168,18 @@ async fn unlike_encodings_compare_right_and_are_noted() {
     let expected = "the encoding is LATIN1 at the source, UTF8 at the target: text was compared \
                     as UTF-8";
     assert_eq!(noted, [expected]);
+}
+
+#[tokio::test]
+async fn servers_of_unequal_majors_compare_right() {
+    let old = Options::default().major(15);
+    let utf8 = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'";
+    let schema = values("C");
+    let (source, target) = tokio::join!(
+        Odd::start_on(old, utf8, &schema, &ODD_SETTINGS[..12]),
+        Odd::start(utf8, &schema, &ODD_SETTINGS)
+    );
+    equal_and_each_change_is_found(&source, &target).await;
 }
 
 async fn pair(schema: &str) -> (Site, Site) {
