@@ -3,6 +3,7 @@
 use crate::coordinator::{Coordinator, Embedded};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
+use crate::once::Once;
 use crate::peer::Peer;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
@@ -24,6 +25,8 @@ pub struct Context {
     /// Set at the site that keeps the coordinator.
     pub embedded: Option<Embedded>,
     pub gate: ControlServer,
+    /// A comparison that this agent makes by itself: one at a time, of all applications.
+    pub comparing: Once,
 }
 
 impl Context {

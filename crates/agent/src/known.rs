@@ -1,6 +1,7 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
+use crate::api::types::{EqualityView, Execution, LinkView, Return, ReturnPhase};
+use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
@@ -36,6 +37,8 @@ pub struct Known {
     pub relinking: BTreeSet<StoreName>,
     /// A repair under way, by its id, and what it has done.
     pub repairing: Option<(String, Repaired)>,
+    /// What comparisons of each store were made at this site since the agent began.
+    pub comparisons: BTreeMap<StoreName, Comparing>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -90,6 +93,7 @@ impl Known {
             returns: BTreeMap::new(),
             relinking: BTreeSet::new(),
             repairing: None,
+            comparisons: BTreeMap::new(),
             execution: None,
             fenced: None,
             database_trouble: None,
@@ -219,6 +223,14 @@ impl Known {
         }?;
         link.scarce = !link.scarce;
         Some(kind)
+    }
+
+    /// Of the stores whose links run here.
+    pub fn equality(&self) -> Vec<EqualityView> {
+        let never = Comparing::default();
+        let compared = |store| self.comparisons.get(store).unwrap_or(&never);
+        let links = self.links.values();
+        links.map(|link| compared(&link.store).view(&link.store, &link.from, &link.to)).collect()
     }
 
     pub fn sample_lag(&mut self, micros: i64) {

@@ -4,6 +4,7 @@
 mod act;
 pub mod api;
 mod application;
+mod comparing;
 mod context;
 pub mod coordinator;
 mod error;
@@ -111,6 +112,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         coordinator,
         embedded,
         gate,
+        comparing: once::Once::default(),
         estate,
     })
 }

@@ -61,6 +61,7 @@ fn carry_out(application: &Arc<Application>, decision: Decision) {
     }
     act::links::keep(application, decision.state);
     act::returning::keep(application, decision.state);
+    act::compare::keep(application, decision.state);
     act::execution::resume_abandoned(application);
     for action in decision.actions {
         carry_out_action(application, action);

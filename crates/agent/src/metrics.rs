@@ -1,5 +1,6 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
+use crate::api::types::{Equality, EqualityView};
 use crate::application::Applications;
 use crate::context::Context;
 use mainstay_core::{Lag, LinkPhase, Retained};
@@ -57,6 +58,14 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             }
         }
     }
+    for it in &status.applications {
+        let app = format!("application=\"{}\"", it.name);
+        for one in it.equality.iter().filter(|one| one.to == *context.here()) {
+            let labels =
+                format!("{app},store=\"{}\",from=\"{}\",to=\"{}\"", one.store, one.from, one.to);
+            families.equality(&labels, one);
+        }
+    }
     families.text()
 }
 
@@ -97,6 +106,34 @@ impl Families {
                 "Bytes that the source may still write before it drops history the link needs.",
                 labels,
                 left,
+            );
+        }
+    }
+
+    fn equality(&mut self, labels: &str, one: &EqualityView) {
+        let (equal, rows) = match &one.equality {
+            Equality::Unknown { .. } => ("NaN", "NaN".to_owned()),
+            Equality::Equal(_) => ("1", "0".to_owned()),
+            Equality::Different { rows, .. } => ("0", rows.to_string()),
+        };
+        self.gauge(
+            "mainstay_store_equal",
+            "1 while the store was proved equal to the active site's, 0 while it differs; NaN while unknown.",
+            labels,
+            equal,
+        );
+        self.gauge(
+            "mainstay_store_differing_rows",
+            "Rows that differed in the last comparison; NaN while unknown.",
+            labels,
+            rows,
+        );
+        if let Some(at) = &one.last_equal {
+            self.gauge(
+                "mainstay_store_proved_equal_timestamp_seconds",
+                "When the store was last proved equal to the active site's.",
+                labels,
+                at.micros as f64 / 1e6,
             );
         }
     }

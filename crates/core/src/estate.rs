@@ -93,6 +93,8 @@ pub struct PostgresStore {
     /// What may be done with salvaged rows, by `schema.table`; others are `Ask`.
     pub salvage: BTreeMap<String, SalvageRule>,
     pub durability: Durability,
+    /// How often a standby compares itself whole with the active site; none: never by itself.
+    pub compare_every: Option<Duration>,
     pub endpoints: BTreeMap<SiteName, PostgresEndpoint>,
 }
 

@@ -42,8 +42,7 @@ impl Client {
         answer.await.map_err(|_| late())?
     }
 
-    /// Waits as long as it takes: a comparison takes as long as there is data, a failover begins
-    /// when the lease has run out.
+    /// Waits as long as it takes: a failover begins when the lease has run out.
     pub async fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,

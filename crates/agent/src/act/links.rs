@@ -86,6 +86,7 @@ fn begin(
 ) -> Option<RunningLink> {
     let spec = spec(application, store, active, application.here(), epoch)?;
     let link = link::start(spec);
+    application.known().comparisons.entry(store.clone()).or_default().link_began(epoch);
     tokio::spawn(watch(application.clone(), store.clone(), active.clone(), link.watch()));
     Some(RunningLink { link, epoch, from: active.clone() })
 }
@@ -134,6 +135,7 @@ async fn watch(
             let _told = application.enter("link-stopped", body).await;
         }
         let turned = application.learn(|known| {
+            known.comparisons.entry(store.clone()).or_default().link_is(&now.phase);
             known.take_link(&store, &from, now, tick());
             known.turn_history(&store)
         });

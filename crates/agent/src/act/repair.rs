@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The code of everything that a repair is refused for.
-pub const REFUSED: &str = "MS-AGENT-016";
+pub const REFUSED: &str = "MS-AGENT-018";
 
 /// Begins a repair in a task of its own.
 pub async fn begin(

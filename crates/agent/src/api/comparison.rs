@@ -1,45 +1,97 @@
 //! Comparing on a person's word. The standby makes it, whichever agent is asked: the link that has
-//! to stand still for a moment runs there.
+//! to stand still for a moment runs there. Asking for it and asking how far it is are two requests,
+//! so that it goes on when whoever asked has gone.
 
 use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::CompareRequest;
-use crate::act;
+use super::types::{CompareRequest, ComparisonView};
+use crate::act::compare::{self, unknown};
+use crate::application::Application;
 use crate::error::Refused;
+use crate::peer::{Peer, PeerError};
+use crate::time::tick;
+use mainstay_core::StoreName;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A comparison reads every row of both sides.
-const TIMEOUT: Duration = Duration::from_secs(3600);
+/// Nothing here waits for the comparison itself.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub async fn at_standby(
-    agent: &Agent,
+/// Begins a comparison, or joins the one under way.
+pub async fn begin(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+    let (application, request) = named(agent, request)?;
+    match elsewhere(application)? {
+        Some(peer) => answered(peer.post("/v1/peer/compare", &request, TIMEOUT).await),
+        None => begin_here(agent, &request),
+    }
+}
+
+/// How far it is, or how it ended.
+pub async fn state(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+    let (application, request) = named(agent, request)?;
+    match elsewhere(application)? {
+        Some(peer) => answered(peer.post("/v1/peer/comparison", &request, TIMEOUT).await),
+        None => state_here(agent, &request),
+    }
+}
+
+/// The request with the name of the application that it means.
+fn named<'a>(
+    agent: &'a Agent,
     request: &CompareRequest,
-) -> Result<serde_json::Value, Refused> {
+) -> Result<(&'a Arc<Application>, CompareRequest), Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    let standby = target(application, None)?;
-    let Some(peer) = application.context.peers.get(&standby) else {
-        return here(agent, request).await;
-    };
-    let request = CompareRequest {
-        application: Some(application.spec.name.clone()),
-        store: request.store.clone(),
-    };
-    peer.post("/v1/peer/compare", &request, TIMEOUT).await.map_err(|why| failed(why.to_string()))
+    let name = Some(application.spec.name.clone());
+    Ok((application, CompareRequest { application: name, store: request.store.clone() }))
 }
 
-/// Compares at this site, a standby.
-pub async fn here(agent: &Agent, request: &CompareRequest) -> Result<serde_json::Value, Refused> {
-    let application = pick(agent, request.application.as_ref())?;
-    let store = request.store.as_ref().or_else(|| application.rules.stores.first());
-    let store = store.ok_or_else(|| failed("the application has no store".to_owned()))?;
-    let compared = act::compare::run(application, store).await.map_err(failed)?;
-    serde_json::to_value(compared).map_err(|why| failed(why.to_string()))
+/// The standby's agent, unless this is it.
+fn elsewhere(application: &Application) -> Result<Option<&Arc<Peer>>, Refused> {
+    Ok(application.context.peers.get(&target(application, None)?))
 }
 
-fn failed(why: String) -> Refused {
-    Refused::new(
-        "MS-AGENT-014",
-        format!("whether both sides are equal is unknown: {why}"),
-        "make it again while the link streams; see `mainstay status`",
-    )
+fn answered(answer: Result<ComparisonView, PeerError>) -> Result<ComparisonView, Refused> {
+    answer.map_err(|why| match why {
+        PeerError::Refused(it) => Refused::new("MS-AGENT-014", it.message, it.advice),
+        PeerError::NoAnswer { .. } => {
+            Refused::new("MS-AGENT-016", why.to_string(), "look at the agent of that site")
+        }
+    })
+}
+
+/// Begins one at this site, a standby.
+pub fn begin_here(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+    let (application, store) = picked(agent, request)?;
+    compare::begin(application, store)?;
+    view(application, store)
+}
+
+pub fn state_here(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+    let (application, store) = picked(agent, request)?;
+    view(application, store)
+}
+
+fn picked<'a>(
+    agent: &'a Agent,
+    request: &CompareRequest,
+) -> Result<(&'a Arc<Application>, &'a StoreName), Refused> {
+    let application = pick(agent, request.application.as_ref())?;
+    let wanted = request.store.as_ref();
+    let store = application.rules.stores.iter().find(|it| wanted.is_none_or(|name| name == *it));
+    let store = store.ok_or_else(|| unknown("the application has no such store".to_owned()))?;
+    Ok((application, store))
+}
+
+fn view(application: &Application, store: &StoreName) -> Result<ComparisonView, Refused> {
+    let known = application.known();
+    let job = known.comparisons.get(store).and_then(|it| it.job.as_ref()).ok_or_else(|| {
+        unknown(format!("{} has made no comparison since its agent began", application.here()))
+    })?;
+    Ok(ComparisonView {
+        application: application.spec.name.clone(),
+        store: store.clone(),
+        site: application.here().clone(),
+        started_micros: job.started_micros,
+        state: job.state(tick()),
+    })
 }

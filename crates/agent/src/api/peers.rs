@@ -6,8 +6,9 @@ use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
 use crate::api::types::{
-    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary, UndoRequest,
+    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
+    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary,
+    UndoRequest,
 };
 use crate::application::Application;
 use crate::coordinator::remote::SwapRequest;
@@ -48,6 +49,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/repair", post(repair))
         .route("/v1/peer/repair/undo", post(undo))
         .route("/v1/peer/repairs", get(repairs))
+        .route("/v1/peer/comparison", post(comparison))
         .route("/v1/peer/link/continue", post(go_on))
         .route("/v1/peer/return/continue", post(go_on_inexact))
         .route("/v1/peer/plan", post(plan))
@@ -83,6 +85,7 @@ fn view_of(application: &Application) -> ApplicationView {
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
         returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
+        equality: known.equality(),
         execution: known.execution.clone(),
     }
 }
@@ -223,8 +226,15 @@ async fn begin_move(
 async fn compare(
     State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
-) -> Reply<serde_json::Value> {
-    reply(super::comparison::here(&agent, &request)).await
+) -> Reply<ComparisonView> {
+    reply(async { super::comparison::begin_here(&agent, &request) }).await
+}
+
+async fn comparison(
+    State(agent): State<Agent>,
+    Json(request): Json<CompareRequest>,
+) -> Reply<ComparisonView> {
+    reply(async { super::comparison::state_here(&agent, &request) }).await
 }
 
 async fn repair(

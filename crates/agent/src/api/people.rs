@@ -6,9 +6,9 @@ use super::moves::begin;
 use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
-    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, Return, ReturnRequest,
-    SalvageSummary, Status, UndoRequest,
+    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
+    MoveRequest, Plan, RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, Return,
+    ReturnRequest, SalvageSummary, Status, UndoRequest,
 };
 use crate::application::Application;
 use crate::error::{AgentError, Refused};
@@ -32,12 +32,12 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/failover", post(failover))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
-        .route("/v1/compare", post(compare))
         .route("/v1/repair", post(repair))
         .route("/v1/repair/undo", post(undo))
         .route("/v1/repairs", get(repairs))
         .route("/v1/repairs/{id}", get(one_repair))
         .route("/v1/repairs/{id}/rows", get(repair_rows))
+        .route("/v1/compare", post(compare).get(comparison))
         .route("/v1/link/continue", post(go_on))
         .route("/v1/return/continue", post(go_on_inexact))
         .route("/v1/salvage", get(salvage))
@@ -111,8 +111,15 @@ async fn execution(State(agent): State<Agent>, Path(id): Path<String>) -> Reply<
 async fn compare(
     State(agent): State<Agent>,
     Json(request): Json<CompareRequest>,
-) -> Reply<serde_json::Value> {
-    reply(super::comparison::at_standby(&agent, &request)).await
+) -> Reply<ComparisonView> {
+    reply(super::comparison::begin(&agent, &request)).await
+}
+
+async fn comparison(
+    State(agent): State<Agent>,
+    Query(request): Query<CompareRequest>,
+) -> Reply<ComparisonView> {
+    reply(super::comparison::state(&agent, &request)).await
 }
 
 async fn repair(

@@ -1,8 +1,8 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
 use super::types::{
-    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, ReturnPhase, SiteView,
-    Status,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
+    Return, ReturnPhase, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;
@@ -42,6 +42,7 @@ fn of(application: &Application) -> ApplicationStatus {
         sites: sites(application, &known, now),
         execution: newest_execution(&known),
         returning: returning(&known),
+        equality: equality(application, &known, now),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -56,6 +57,14 @@ fn links(application: &Application, known: &Known, now: Tick) -> Vec<LinkView> {
         }
     }
     links
+}
+
+/// As links: of this site, and as other agents told lately.
+fn equality(application: &Application, known: &Known, now: Tick) -> Vec<EqualityView> {
+    let fresh_for = application.rules.lease.fresh_for();
+    let heard = known.views.values().filter(|(heard, _)| now.since(*heard) <= fresh_for);
+    let told = heard.flat_map(|(_, view)| view.equality.clone());
+    known.equality().into_iter().chain(told).collect()
 }
 
 fn sites(application: &Application, known: &Known, now: Tick) -> BTreeMap<SiteName, SiteView> {
@@ -119,6 +128,7 @@ fn problems(
     }
     trouble(known, &mut found);
     link_problems(application, known, now, &mut found);
+    differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
     return_problem(known, &mut found);
     unreachable(application, known, now, &mut found);
@@ -223,6 +233,19 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             ),
             _ => {}
         }
+    }
+}
+
+fn differences(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    for EqualityView { store, from, to, equality, .. } in equality(application, known, now) {
+        let Equality::Different { at, rows, tables } = equality else { continue };
+        // Tables that are unlike were not read, and have no rows to count.
+        let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, "row") };
+        let plural = if number == 1 { "" } else { "s" };
+        let counted = format!("{number} {noun}{plural}");
+        let what =
+            format!("{store} at {to} differs from {from} in {counted} as of {}", at.position);
+        push(found, what, format!("mainstay compare {} {store}", application.spec.name));
     }
 }
 

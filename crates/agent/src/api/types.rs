@@ -1,6 +1,8 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use mainstay_stores::postgres::compare::{Comparison, Progress};
 use mainstay_stores::postgres::repair::{Repaired, Undone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +36,9 @@ pub struct ApplicationStatus {
     pub execution: Option<Execution>,
     /// Where this site's way back is, when it is on one.
     pub returning: Option<Return>,
+    /// Of each store that a link brings to a standby.
+    #[serde(default)]
+    pub equality: Vec<EqualityView>,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }
@@ -252,7 +257,8 @@ pub struct MoveRequest {
     pub reason: String,
 }
 
-/// Body of `POST /v1/compare`; the answer is the stores' `Comparison` as JSON.
+/// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of
+/// `GET /v1/compare`, which only tells of it. Both answer with a `ComparisonView`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CompareRequest {
     pub application: Option<ApplicationName>,
@@ -313,6 +319,66 @@ pub enum RepairState {
     Repairing,
     Done,
     Failed,
+}
+
+/// The comparison of a store that is under way, or the last one since the agent began.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComparisonView {
+    pub application: ApplicationName,
+    pub store: StoreName,
+    /// The standby, which makes it.
+    pub site: SiteName,
+    pub started_micros: i64,
+    #[serde(flatten)]
+    pub state: ComparisonState,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ComparisonState {
+    Running {
+        progress: Progress,
+        /// By the pace so far; none while that says nothing.
+        seconds_left: Option<u64>,
+    },
+    Ended {
+        ended_micros: i64,
+        result: Box<Comparison>,
+    },
+    /// Whether both sides are equal is unknown.
+    Failed {
+        ended_micros: i64,
+        error: ApiError,
+    },
+}
+
+/// Whether two sites hold the same in a store, as far as it was proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EqualityView {
+    pub store: StoreName,
+    pub from: SiteName,
+    pub to: SiteName,
+    #[serde(flatten)]
+    pub equality: Equality,
+    /// Also when that is unknown by now.
+    pub last_equal: Option<ProvedAt>,
+    /// Why the last comparison could not be finished.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "equality", rename_all = "kebab-case")]
+pub enum Equality {
+    Unknown { why: String },
+    Equal(ProvedAt),
+    Different { at: ProvedAt, rows: u64, tables: u64 },
+}
+
+/// Where both sites were read, by the history of the active one, and when that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvedAt {
+    pub position: Lsn,
+    pub micros: i64,
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.

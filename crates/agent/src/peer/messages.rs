@@ -1,6 +1,6 @@
 //! What agents ask of each other.
 
-use crate::api::types::{Execution, LinkView, Return};
+use crate::api::types::{EqualityView, Execution, LinkView, Return};
 use mainstay_core::{ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ pub struct ApplicationView {
     /// Links that run at this site.
     pub links: BTreeMap<StoreName, LinkView>,
     pub returning: Option<Return>,
+    /// Of the stores whose links run at this site.
+    #[serde(default)]
+    pub equality: Vec<EqualityView>,
     /// The newest execution that this agent conducts or conducted.
     pub execution: Option<Execution>,
 }

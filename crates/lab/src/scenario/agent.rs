@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::{
-    ApiError, ApplicationStatus, Execution, MoveRequest, ReplayRequest, ReplaySummary,
-    SalvageSummary, Status,
+    ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, Execution,
+    MoveRequest, ReplayRequest, ReplaySummary, SalvageSummary, Status,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// A comparison reads both sides whole.
+/// Between two questions of how far a comparison is.
+const POLL: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -70,9 +71,19 @@ impl Agent {
         self.post("/v1/salvage/replay", &ReplayRequest { id: id.to_owned() }).await
     }
 
-    /// The stores' comparison, as the agent's API gives it.
+    /// The stores' comparison of the bank's store, to its end.
     pub async fn compare(&self) -> Result<serde_json::Value, LabError> {
-        self.post("/v1/compare", &serde_json::json!({})).await
+        let mut view: ComparisonView = self.post("/v1/compare", &CompareRequest::default()).await?;
+        loop {
+            match view.state {
+                ComparisonState::Ended { result, .. } => {
+                    return serde_json::to_value(result).map_err(|e| self.failed(e));
+                }
+                ComparisonState::Failed { error, .. } => return Err(self.says(error)),
+                ComparisonState::Running { .. } => tokio::time::sleep(POLL).await,
+            }
+            view = self.get("/v1/compare").await?;
+        }
     }
 
     pub async fn lag(&self) -> Result<Vec<LagSample>, LabError> {
@@ -127,13 +138,14 @@ impl Agent {
         if good { Ok(body) } else { Err(self.refused(&body)) }
     }
 
+    fn says(&self, ApiError { code, message, advice }: ApiError) -> LabError {
+        let site = self.site.clone();
+        LabError::Agent { site, message: format!("{code}: {message}"), advice }
+    }
+
     fn refused(&self, body: &[u8]) -> LabError {
         match serde_json::from_slice::<ApiError>(body) {
-            Ok(ApiError { code, message, advice }) => LabError::Agent {
-                site: self.site.clone(),
-                message: format!("{code}: {message}"),
-                advice,
-            },
+            Ok(error) => self.says(error),
             Err(_) => self.failed(String::from_utf8_lossy(body)),
         }
     }

@@ -3,8 +3,8 @@
 use super::context::Side;
 use super::output::{BAD, GOOD, styled};
 use super::text::{count, seconds, table};
-use super::{Context, Failure};
-use mainstay_agent::api::types::CompareRequest;
+use super::{Context, Failure, comparing};
+use mainstay_agent::api::types::{CompareRequest, ComparisonView};
 use mainstay_core::{ApplicationName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Kind, SequenceDifference, TableComparison};
 use std::process::ExitCode;
@@ -17,12 +17,16 @@ pub struct Args {
     store: Option<StoreName>,
 }
 
-/// Success only when both sites were equal.
+/// Begins a comparison or joins the one under way, and follows it. Success only when both sites
+/// were equal.
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let request = CompareRequest { application: args.application, store: args.store };
     // The link that is held for it runs at the standby.
     let client = context.client_of(Side::Standby).await;
-    let comparison: Comparison = client.post("/v1/compare", &request).await?;
+    let begun: ComparisonView = client.post("/v1/compare", &request).await?;
+    let Some(comparison) = comparing::follow(begun, &client, context).await? else {
+        return Ok(ExitCode::FAILURE);
+    };
     context.show(&comparison, text)?;
     Ok(if comparison.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -38,7 +42,9 @@ fn text(comparison: &Comparison) -> String {
     let head = format!("{verdict}: {scope} read at both sites in {}\n", seconds(*took));
     let different: Vec<_> = tables.iter().filter(|table| !table.is_equal()).collect();
     let listed = if different.is_empty() { String::new() } else { listing(&different) };
-    head + &listed + &comparison.sequences.iter().map(sequence).collect::<String>()
+    let sequences: String = comparison.sequences.iter().map(sequence).collect();
+    let notes: String = comparison.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    head + &listed + &sequences + &notes
 }
 
 /// The first keys of each table that differs; more of them are in the JSON.

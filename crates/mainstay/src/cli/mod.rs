@@ -3,6 +3,7 @@
 mod agent;
 mod check;
 mod compare;
+mod comparing;
 mod config;
 mod context;
 mod executions;

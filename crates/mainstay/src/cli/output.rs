@@ -29,6 +29,13 @@ pub fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// The line of standard error, a terminal, that the next one replaces.
+pub fn follow_line(text: &str) {
+    // Without wrapping (DECAWM) a long line stays one line.
+    let mut out = anstream::stderr().lock();
+    let _ = write!(out, "\r\x1b[K\x1b[?7l{text}\x1b[?7h").and_then(|()| out.flush());
+}
+
 impl Context {
     pub fn json(&self) -> bool {
         self.global.output == Form::Json

@@ -1,11 +1,11 @@
 //! `mainstay status`: five lines for each application, at three in the morning.
 
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
-use super::text::{count, seconds};
+use super::text::{count, moment, seconds};
 use super::{Context, Failure};
 use mainstay_agent::api::types::{
-    ApplicationStatus, Execution, ExecutionState, LinkView, Problem, Return, ReturnPhase, SiteView,
-    Status, StepState,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
+    ProvedAt, Return, ReturnPhase, SiteView, Status, StepState,
 };
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};
 use std::process::ExitCode;
@@ -267,5 +267,29 @@ fn details(app: &ApplicationStatus) -> String {
         )
     });
     let problem = |p: &Problem| format!("  problem {}\n    next: {}\n", p.what, p.advice);
-    links.chain(app.problems.iter().map(problem)).collect()
+    let equality = app.equality.iter().map(equality);
+    links.chain(equality).chain(app.problems.iter().map(problem)).collect()
+}
+
+/// `  compared db at west: equal to east as of 1/6B374D84 (2026-11-22 02:00:00)`
+fn equality(one: &EqualityView) -> String {
+    let (from, to, store) = (&one.from, &one.to, &one.store);
+    let when = |at: &ProvedAt| format!("as of {} ({})", at.position, moment(at.micros));
+    let last = match &one.last_equal {
+        Some(at) => format!("; last proved equal {}", when(at)),
+        None => "; never proved equal in this epoch".to_owned(),
+    };
+    let text = match &one.equality {
+        Equality::Equal(at) => styled(GOOD, format!("equal to {from} {}", when(at))),
+        Equality::Different { at, rows, tables } => {
+            let rows = if *rows == 0 { count(*tables, "table") } else { count(*rows, "row") };
+            styled(BAD, format!("differs from {from} in {rows} {}", when(at))) + &last
+        }
+        Equality::Unknown { why } => {
+            styled(CARE, format!("unknown whether equal to {from}: {why}")) + &last
+        }
+    };
+    let trouble = one.trouble.as_ref();
+    let trouble = trouble.map_or_else(String::new, |why| format!("; not finished: {why}"));
+    format!("  compared {store} at {to}: {text}{trouble}\n")
 }

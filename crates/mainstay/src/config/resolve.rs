@@ -132,6 +132,7 @@ impl Resolver<'_> {
             roles: at.value.roles.as_ref()?.value.iter().map(|role| role.value.clone()).collect(),
             salvage: salvage.map(|(table, rule)| (table.0.clone(), rule.value)).collect(),
             durability: value(&at.value.durability)?,
+            compare_every: value(&at.value.compare_every)?.0,
             endpoints: endpoints?,
         });
         Some(Store { name: name.clone(), kind })

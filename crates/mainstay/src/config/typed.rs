@@ -3,7 +3,7 @@
 
 use super::reader::{At, table};
 use super::values::{
-    Address, CoordinatorKind, PostgresKind, SecretReference, TableName, TlsMode, UrlPath,
+    Address, CoordinatorKind, Every, PostgresKind, SecretReference, TableName, TlsMode, UrlPath,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
@@ -106,6 +106,11 @@ table! {
         /// that crashes gets the last of them again while the other site is there, and has lost
         /// them when it is gone.
         durability: Durability = Default("\"each-commit\"");
+        /// How often a standby compares itself with the active site by itself, every row of every
+        /// table, gently: one process at each site, which rests half of the time. A day, because it
+        /// reads both databases whole, and what it finds is rare. `mainstay status` tells when the
+        /// two differ. `off`: only when a person types `mainstay compare`.
+        compare_every: Every = Default("\"1d\"");
         /// The database at each site.
         endpoints: Named<SiteName, Endpoint> = Required;
     }

@@ -52,7 +52,7 @@ macro_rules! text {
     )+};
 }
 text!(String, Duration, SiteName, Address, SocketAddr, UrlPath);
-text!(Durability, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
+text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
 
 impl Text for String {
     const WORDS: &'static str = "a string";
@@ -72,6 +72,26 @@ impl Text for Duration {
     const WORDS: &'static str = "a duration such as \"500ms\", \"10s\", \"1m30s\" or \"2h\"";
     fn parse(text: &str) -> Result<Self, String> {
         super::duration::parse(text).ok_or_else(|| "is not a duration".to_owned())
+    }
+}
+
+/// How often something is done; none: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Every(pub Option<Duration>);
+
+/// What is done more often never ends.
+const MOST_OFTEN: Duration = Duration::from_secs(60);
+
+impl Text for Every {
+    const WORDS: &'static str = "a duration from \"1m\", such as \"6h\" or \"1d\", or \"off\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        match Duration::parse(text)? {
+            every if every < MOST_OFTEN => Err("is shorter than a minute".to_owned()),
+            every => Ok(Self(Some(every))),
+        }
     }
 }
 
@@ -335,4 +355,19 @@ fn read_entry<K: Name, V: Read>(
     }
     let value = V::read(value, reader)?;
     Some((name.ok()?, At { value, place, span: Some(span) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_is_a_duration_from_a_minute_or_off() {
+        let read = |text| <Every as Text>::parse(text).map(|every| every.0);
+        assert_eq!(read("off"), Ok(None));
+        assert_eq!(read("1d"), Ok(Some(Duration::from_secs(86_400))));
+        assert_eq!(read("1m"), Ok(Some(MOST_OFTEN)));
+        assert_eq!(read("59s"), Err("is shorter than a minute".to_owned()));
+        assert_eq!(read("never"), Err("is not a duration".to_owned()));
+    }
 }

@@ -3,7 +3,10 @@
 use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
 use crate::sample::{self, SALVAGED, link, problem, site};
-use mainstay_agent::api::types::{ApiError, ExecutionState, LinkView, Return, ReturnPhase, Status};
+use mainstay_agent::api::types::{
+    ApiError, Equality, ExecutionState, LinkView, ProvedAt, Return, ReturnPhase, Status,
+};
+use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, Lag, LinkPhase, StoreName};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -113,6 +116,27 @@ fn status_with_all_shows_each_link_and_problem() {
 }
 
 #[test]
+fn status_with_all_says_when_a_store_was_last_proved_equal() {
+    let mut status = sample::status();
+    let unknown = |why: &str| Equality::Unknown { why: why.to_owned() };
+    let at = ProvedAt { position: Lsn(0x1_6B37_4D84), micros: sample::NOON };
+    let mut failed = sample::equality(
+        unknown("the link was interrupted since it was proved"),
+        Some(sample::proved()),
+    );
+    failed.trouble = Some("whether both sides are equal is unknown: no snapshot".into());
+    status.applications[0].equality = vec![
+        sample::equality(unknown("not compared since the link or the agent of west began"), None),
+        failed,
+        sample::equality(Equality::Different { at, rows: 3, tables: 1 }, Some(sample::proved())),
+    ];
+    let differs = "db at west differs from east in 3 rows as of 1/6B374D84";
+    status.applications[0].problems = vec![problem(differs, "mainstay compare bank db")];
+    let agent = FakeAgent::new().answers("GET /v1/status", &status);
+    compare("status/equality.txt", &agent.shows(&["status", "--all"]));
+}
+
+#[test]
 fn a_plan_shows_the_steps_the_loss_and_the_last_time() {
     let agent =
         FakeAgent::new().answers("GET /v1/plan?kind=failover&application=bank", &sample::plan());
@@ -178,6 +202,57 @@ fn a_stopped_link_goes_on_and_a_schema_change_is_left_out_by_its_position() {
     compare("link/no-store.txt", &agent.shows(&["link", "continue", "bank/"]));
 }
 
+fn compared(state: serde_json::Value) -> serde_json::Value {
+    let mut view = json!({"application": "bank", "store": "db", "site": "west",
+        "started_micros": 1_795_226_400_000_000_i64});
+    view.as_object_mut().expect("an object").extend(state.as_object().expect("one").clone());
+    view
+}
+
+const FOLLOWED: &str = "GET /v1/compare?application=bank&store=db";
+
+fn reading() -> serde_json::Value {
+    let progress = json!({"tables_done": 2, "tables": 12, "table": "public.transfer",
+        "table_bytes": 812_u64 << 20, "bytes": 1200_u64 << 20, "total_bytes": 9000_u64 << 20});
+    compared(json!({"state": "running", "progress": progress, "seconds_left": 240}))
+}
+
+#[test]
+fn a_comparison_is_followed_to_its_end_with_its_notes_and_refused_tables() {
+    let unlike = json!({"table": "public.wide", "rows_source": 0, "rows_target": 0,
+        "differences": 0, "differing": [],
+        "unlike": "column \"id\" is integer at the source, bigint at the target"});
+    let ended = compared(json!({"state": "ended", "ended_micros": 1, "result": {
+        "position": "1/6B374D84", "equal": false, "tables": [unlike], "sequences": [],
+        "notes": ["extension \"hstore\" is 1.7 at the source, 1.8 at the target"],
+        "bytes": 9_000_000, "seconds": 1.5}}));
+    let follow = |agent: FakeAgent, arguments: &[&str]| {
+        let agent = agent.answers("POST /v1/compare", &reading()).answers(FOLLOWED, &reading());
+        agent.answers(FOLLOWED, &ended).shows(arguments)
+    };
+    compare("compare/followed.txt", &follow(FakeAgent::new(), &["compare"]));
+    let json = follow(FakeAgent::new(), &["compare", "--output", "json"]);
+    compare("compare/followed-as-json.txt", &json);
+    let refusal = "{\"code\": \"MS-AGENT-016\", \"message\": \"no answer\", \"advice\": \"-\"}";
+    let unheard = FakeAgent::new().gives(FOLLOWED, 409, refusal.to_owned());
+    assert_eq!(follow(unheard, &["compare"]), follow(FakeAgent::new(), &["compare"]));
+}
+
+#[test]
+fn a_comparison_that_failed_or_was_lost_with_its_agent_is_unknown() {
+    let error = json!({"code": "MS-AGENT-014", "advice": "make it again while the link streams",
+        "message": "whether both sides are equal is unknown: the link does not move"});
+    let failed = compared(json!({"state": "failed", "ended_micros": 1, "error": error}));
+    let agent = FakeAgent::new().answers("POST /v1/compare", &failed);
+    compare("compare/failed.txt", &agent.shows(&["compare"]));
+    let lost = json!({"code": "MS-AGENT-014", "advice": "make it again while the link streams",
+        "message": "whether both sides are equal is unknown: west has made no comparison since \
+                    its agent began"});
+    let agent = FakeAgent::new().answers("POST /v1/compare", &reading());
+    let agent = agent.gives(FOLLOWED, 409, lost.to_string());
+    compare("compare/lost.txt", &agent.shows(&["compare"]));
+}
+
 #[test]
 fn a_comparison_names_its_position_and_fails_when_the_sites_differ() {
     let table = |differences: u64| {
@@ -187,8 +262,9 @@ fn a_comparison_names_its_position_and_fails_when_the_sites_differ() {
             "differences": differences, "differing": differing, "unlike": null})
     };
     let comparison = |equal: bool, differences| {
-        json!({"position": "1/6B374D84", "equal": equal, "tables": [table(differences)],
-            "sequences": [], "bytes": 9_000_000, "seconds": 1.5})
+        compared(json!({"state": "ended", "ended_micros": 1, "result": {
+            "position": "1/6B374D84", "equal": equal, "tables": [table(differences)],
+            "sequences": [], "notes": [], "bytes": 9_000_000, "seconds": 1.5}}))
     };
     let agent = FakeAgent::new().answers("POST /v1/compare", &comparison(true, 0));
     compare("compare/equal.txt", &agent.shows(&["compare", "bank", "db"]));

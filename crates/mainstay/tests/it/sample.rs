@@ -1,8 +1,9 @@
 //! What an agent would say, in the types of its API.
 
 use mainstay_agent::api::types::{
-    ApplicationStatus, Execution, ExecutionKind, ExecutionState, LinkView, Plan, PlannedStep,
-    Problem, ReplaySummary, SalvageSummary, SiteView, Status, StepRecord, StepState,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
+    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, SalvageSummary, SiteView, Status,
+    StepRecord, StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
@@ -47,9 +48,19 @@ pub fn status() -> Status {
             sites: BTreeMap::from(sites),
             execution: None,
             returning: None,
+            equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
             problems: vec![],
         }],
     }
+}
+
+pub fn proved() -> ProvedAt {
+    ProvedAt { position: Lsn(0x1_6B37_4000), micros: NOON - 3_600_000_000 }
+}
+
+pub fn equality(equality: Equality, last_equal: Option<ProvedAt>) -> EqualityView {
+    let (store, from, to) = (db(), site("east"), site("west"));
+    EqualityView { store, from, to, equality, last_equal, trouble: None }
 }
 
 pub fn link(phase: LinkPhase, lag: Lag) -> LinkView {

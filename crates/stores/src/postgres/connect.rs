@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a server may take to accept a connection, TLS and password included.
@@ -16,7 +16,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What makes values read the same at both sides of a link: the settings that decide how
 /// PostgreSQL writes them as text, and the time limits that a role or database may have been
 /// given, which are not meant for Mainstay.
-pub const SETTINGS: [(&str, &str); 13] = [
+pub const SETTINGS: [(&str, &str); 14] = [
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),
     ("extra_float_digits", "3"),
@@ -24,6 +24,7 @@ pub const SETTINGS: [(&str, &str); 13] = [
     ("TimeZone", "UTC"),
     ("lc_monetary", "C"),
     ("xmloption", "content"),
+    ("quote_all_identifiers", "off"),
     ("default_transaction_read_only", "off"),
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "0"),
@@ -96,6 +97,27 @@ pub async fn connect(endpoint: &PostgresEndpoint, what: &str) -> Result<Client, 
                 open(&config, tls).await.map_err(|e| refused(endpoint, &e))
             }
         }
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(no_answer(endpoint)),
+    }
+}
+
+/// Asks the server to cancel what a connection waits for.
+pub(crate) async fn cancel(
+    endpoint: &PostgresEndpoint,
+    token: &CancelToken,
+) -> Result<(), ConnectError> {
+    let attempt = async {
+        let cancelled = match &endpoint.tls {
+            PostgresTls::Disable => token.cancel_query(NoTls).await,
+            PostgresTls::VerifyFull { authority } => {
+                let tls = MakeRustlsConnect::new(client_config(authority)?);
+                token.cancel_query(tls).await
+            }
+        };
+        cancelled.map_err(|error| refused(endpoint, &error))
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(outcome) => outcome,

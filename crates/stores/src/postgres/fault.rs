@@ -108,9 +108,9 @@ pub enum Fault {
     PutRightRefused { place: String, table: String, why: String },
 
     #[error(
-        "{place}: no snapshot within 60 s, because a transaction there has been writing for longer; end it (pg_stat_activity, oldest xact_start) or wait for it, then try again"
+        "{place}: no snapshot within {seconds} s, because a transaction there has been writing for longer; end it (pg_stat_activity, oldest xact_start) or wait for it, then try again"
     )]
-    NoSnapshot { place: String },
+    NoSnapshot { place: String, seconds: u64 },
 
     #[error(
         "{place}: nothing was compared to the end, so equality is unknown: {why}; run the comparison again"

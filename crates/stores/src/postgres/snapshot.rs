@@ -24,8 +24,17 @@ impl Snapshot {
     /// By a temporary slot: its consistent point is the only place where PostgreSQL says which
     /// position a snapshot belongs to.
     pub async fn take(endpoint: &PostgresEndpoint, what: &str) -> Result<Self, Fault> {
+        Self::take_within(PATIENCE, endpoint, what).await
+    }
+
+    /// As `take`, for those who cannot wait as long for transactions that are writing.
+    pub async fn take_within(
+        patience: Duration,
+        endpoint: &PostgresEndpoint,
+        what: &str,
+    ) -> Result<Self, Fault> {
         let name = format!("mainstay_{}", uuid::Uuid::new_v4().simple());
-        Self::of_new_slot(endpoint, what, &name, SlotLife::Temporary).await
+        Self::of_slot(patience, endpoint, what, &name, SlotLife::Temporary).await
     }
 
     /// The slot holds everything that comes after the snapshot.
@@ -33,13 +42,25 @@ impl Snapshot {
         endpoint: &PostgresEndpoint,
         what: &str,
         name: &str,
+    ) -> Result<Self, Fault> {
+        Self::of_slot(PATIENCE, endpoint, what, name, SlotLife::Kept).await
+    }
+
+    async fn of_slot(
+        patience: Duration,
+        endpoint: &PostgresEndpoint,
+        what: &str,
+        name: &str,
         life: SlotLife,
     ) -> Result<Self, Fault> {
         let mut slots = Replication::connect(endpoint, what).await?;
         let slot = slots.create_slot(name, life);
-        let slot = match tokio::time::timeout(PATIENCE, slot).await {
+        let slot = match tokio::time::timeout(patience, slot).await {
             Ok(slot) => slot?,
-            Err(_) => return Err(Fault::NoSnapshot { place: place(endpoint) }),
+            Err(_) => {
+                let (place, seconds) = (place(endpoint), patience.as_secs());
+                return Err(Fault::NoSnapshot { place, seconds });
+            }
         };
         let session = reading(endpoint, what).await?;
         let sql = format!("SET TRANSACTION SNAPSHOT '{}'", slot.snapshot);
@@ -49,10 +70,15 @@ impl Snapshot {
     }
 }
 
-/// A session in a transaction that sees the database as it is at its first query.
+/// A session in a transaction that sees the database as it is at its first query. Time limits of a
+/// role or database are not meant for it; PostgreSQL knows `transaction_timeout` since 17.
 pub(crate) async fn reading(endpoint: &PostgresEndpoint, what: &str) -> Result<Session, Fault> {
     let session = Session::open(endpoint, what).await?;
-    let sql = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let unlimited = "SET statement_timeout = 0; \
+                     SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings \
+                     WHERE name = 'transaction_timeout'";
+    session.batch("begin to read", unlimited).await?;
+    let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     session.batch("begin to read", sql).await?;
     Ok(session)
 }

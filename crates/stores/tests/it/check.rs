@@ -18,6 +18,7 @@ fn store(sites: &[(&str, PostgresEndpoint)], roles: &[&str]) -> PostgresStore {
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         salvage: BTreeMap::new(),
         durability: Durability::EachCommit,
+        compare_every: None,
         endpoints: sites.iter().map(named).collect(),
     }
 }

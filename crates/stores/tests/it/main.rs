@@ -9,6 +9,10 @@ mod check;
 #[cfg(test)]
 mod compare;
 #[cfg(test)]
+mod compare_cost;
+#[cfg(test)]
+mod compare_unlike;
+#[cfg(test)]
 mod fence;
 #[cfg(test)]
 mod link_changes;

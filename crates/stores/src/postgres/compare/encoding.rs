@@ -1,6 +1,7 @@
 //! A row as its digest sees it: two rows are digested alike only if every value is written alike.
 
-use crate::postgres::catalog::Table;
+use super::settled::Bytes;
+use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
 use postgres_protocol::escape::escape_identifier;
@@ -28,7 +29,14 @@ const HASHED: [&str; 13] = [
 ];
 
 /// SQL for the row: a value of a type that hashes well stands as it is, the others as their text.
-pub(super) async fn row(session: &Session, table: &Table) -> Result<String, Fault> {
+/// Where the encodings of both sides differ, all of it stands as one text.
+pub(super) async fn row(session: &Session, table: &Table, bytes: Bytes) -> Result<String, Fault> {
+    if bytes == Bytes::Converted {
+        return Ok(format!(
+            "ROW({})",
+            bytes.hashed(&format!("ROW({})::text", list(&table.columns)))
+        ));
+    }
     const TYPES: &str = "SELECT a.attname::text, t.typname::text \
                          FROM pg_catalog.pg_attribute a \
                          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \

@@ -13,26 +13,32 @@
 
 mod digest;
 mod encoding;
+mod given_up;
 mod merge;
+mod progress;
 mod ranges;
 mod scan;
 mod sequence;
+mod settled;
+mod shape;
+mod table;
 
-use super::catalog::{self, Table};
+use super::catalog;
 use super::fault::Fault;
 use super::session::Session;
 use super::snapshot::{self, Snapshot};
-use digest::Seeds;
+use given_up::Watch;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
-use merge::Found;
-use ranges::Ranges;
+use progress::Meter;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use table::Side;
 
 pub use merge::{Difference, Kind};
+pub use progress::Progress;
 pub use sequence::SequenceDifference;
 
 /// A link that stands still: what ends later than its target's position is not applied until this
@@ -42,10 +48,13 @@ pub trait Held: Send {
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// Is told of what the comparison finds, as it finds it.
+/// Is told of what the comparison finds, as it finds it, and of how far it has come.
 pub trait Listener: Send {
     /// A row of a table (`schema.table`) that has a key. What fails ends the comparison.
     fn found(&mut self, table: &str, difference: &Difference) -> std::io::Result<()>;
+
+    /// Before each table and at the end. Must return at once.
+    fn progress(&mut self, _: &Progress) {}
 }
 
 /// Nobody listens.
@@ -63,6 +72,10 @@ pub struct Comparison {
     pub equal: bool,
     pub tables: Vec<TableComparison>,
     pub sequences: Vec<SequenceDifference>,
+    /// What a person should know beside the rows, such as extensions of unequal versions. It does
+    /// not make the sides different.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Of the tables as they are stored, both sides together.
     pub bytes: u64,
     pub seconds: f64,
@@ -75,7 +88,7 @@ pub struct TableComparison {
     pub rows_source: u64,
     pub rows_target: u64,
     pub differences: u64,
-    /// The first of them.
+    /// The first of them; none where much was listed of other tables already.
     pub differing: Vec<Difference>,
     /// Why the tables could not be compared row by row: they differ themselves.
     pub unlike: Option<String>,
@@ -95,7 +108,37 @@ impl TableComparison {
         let no_key = || "its rows differ, and it has no key to tell them apart by".to_owned();
         self.unlike.clone().or_else(|| keyless.then(no_key))
     }
+
+    fn listed(&self) -> usize {
+        self.differing.iter().flat_map(|difference| &difference.key).map(String::len).sum()
+    }
 }
+
+/// How much of the servers' time a comparison takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the servers go, with their parallel workers.
+    Full,
+    /// By one process at each side, which rests after each table for as long as it took, and only
+    /// when the source gives a snapshot soon.
+    Gentle,
+}
+
+/// Bytes of keys that are listed in all. What is listed goes into one answer.
+const LISTED: usize = 1 << 20;
+
+/// A server notices soon that the process which waited has gone.
+const FULL: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '1s'";
+const GENTLE: &str = "SET work_mem = '64MB'; SET client_connection_check_interval = '1s'; \
+                      SET max_parallel_workers_per_gather = 0";
+
+/// The link of a gentle comparison stands still no longer than this for transactions that are
+/// writing at the source: it would fall behind.
+const STANDING: Duration = Duration::from_secs(3);
+
+/// A gentle comparison rests no longer than this after a table: its snapshot keeps old rows from
+/// being cleaned away.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Compares every table. `held` is given back its freedom as soon as the target's snapshot is
 /// taken, long before the rows are read.
@@ -105,46 +148,90 @@ pub async fn run(
     held: impl Held,
     listener: &mut dyn Listener,
 ) -> Result<Comparison, Fault> {
-    let began = Instant::now();
-    let source = Snapshot::take(source, "comparison").await?;
-    let (target, there) = pause_and_read(target, source.position, held).await?;
-    let mut comparison = between(&source, (&target, &there), listener).await?;
-    comparison.seconds = began.elapsed().as_secs_f64();
-    Ok(comparison)
+    run_at(Pace::Full, source, target, held, listener).await
 }
 
-/// Compares a source with a target that stands at its position.
-pub(super) async fn between(
-    source: &Snapshot,
-    (target, there): (&Session, &Tables),
+/// As `run`, at a pace.
+pub async fn run_at(
+    pace: Pace,
+    source: &PostgresEndpoint,
+    target: &PostgresEndpoint,
+    held: impl Held,
     listener: &mut dyn Listener,
 ) -> Result<Comparison, Fault> {
     let began = Instant::now();
-    for session in [&source.session, target] {
-        session.batch("prepare to compare", "SET work_mem = '64MB'").await?;
-    }
-    let here = catalog::tables(&source.session).await?;
-    let mut comparison = Comparison {
-        position: source.position,
-        equal: true,
-        tables: Vec::new(),
-        sequences: Vec::new(),
-        bytes: 0,
-        seconds: 0.0,
-    };
-    let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
-    for name in names {
-        let (table, bytes) = one(name, (&source.session, &here), (target, there), listener).await?;
-        comparison.equal &= table.is_equal();
-        comparison.bytes += bytes;
-        comparison.tables.push(table);
-    }
-    comparison.sequences = sequence::differences(&source.session, target).await?;
+    let Snapshot { position, session } = match pace {
+        Pace::Full => Snapshot::take(source, "comparison").await,
+        Pace::Gentle => Snapshot::take_within(STANDING, source, "comparison").await,
+    }?;
+    let here = Watch::over(&session, source);
+    // At once: names of types are told as they are now, not as they were at the snapshot.
+    let (source, (target, there)) =
+        tokio::try_join!(side(session), pause_and_read(target, position, held))?;
+    let mut comparison = between(position, pace, (&source, &target), listener).await?;
     comparison.seconds = began.elapsed().as_secs_f64();
+    here.finished();
+    there.finished();
     Ok(comparison)
 }
 
-type Tables = BTreeMap<String, Table>;
+/// Compares two sides that are read as of one position.
+pub(super) async fn between(
+    position: Lsn,
+    pace: Pace,
+    (source, target): (&Side, &Side),
+    listener: &mut dyn Listener,
+) -> Result<Comparison, Fault> {
+    for Side { session, .. } in [source, target] {
+        session.batch("prepare to compare", pace.settings()).await?;
+    }
+    let settled = settled::settle(&source.session, &target.session).await?;
+    let mut comparison = Comparison {
+        position,
+        equal: true,
+        tables: Vec::new(),
+        sequences: Vec::new(),
+        notes: settled.notes,
+        bytes: 0,
+        seconds: 0.0,
+    };
+    let names: BTreeSet<&String> = source.tables.keys().chain(target.tables.keys()).collect();
+    let mut meter = Meter::of(source, names.len()).await?;
+    let mut listed = 0;
+    for name in names {
+        listener.progress(meter.begin(name));
+        let started = Instant::now();
+        let compared = table::compare(name, (source, target), settled.bytes, listener).await;
+        let (mut table, bytes) = compared?;
+        listed += table.listed();
+        if listed > LISTED {
+            table.differing.clear();
+        }
+        comparison.equal &= table.is_equal();
+        comparison.bytes += bytes;
+        comparison.tables.push(table);
+        meter.end(name);
+        pace.rest(started).await;
+    }
+    listener.progress(meter.now());
+    comparison.sequences = sequence::differences(&source.session, &target.session).await?;
+    Ok(comparison)
+}
+
+impl Pace {
+    fn settings(self) -> &'static str {
+        match self {
+            Pace::Full => FULL,
+            Pace::Gentle => GENTLE,
+        }
+    }
+
+    async fn rest(self, started: Instant) {
+        if self == Pace::Gentle {
+            tokio::time::sleep(started.elapsed().min(LONGEST_REST)).await;
+        }
+    }
+}
 
 /// The target as it is when the link stands at `at`. Its first query, for the tables, is what takes
 /// the snapshot.
@@ -152,74 +239,21 @@ async fn pause_and_read(
     target: &PostgresEndpoint,
     at: Lsn,
     mut held: impl Held,
-) -> Result<(Session, Tables), Fault> {
+) -> Result<(Side, Watch), Fault> {
     let session = snapshot::reading(target, "comparison").await?;
+    let watch = Watch::over(&session, target);
     held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
-    let tables = catalog::tables(&session).await?;
+    let side = side(session).await?;
     drop(held);
-    Ok((session, tables))
+    Ok((side, watch))
+}
+
+pub(super) async fn side(session: Session) -> Result<Side, Fault> {
+    let tables = catalog::tables(&session).await?;
+    let shapes = shape::read(&session).await?;
+    Ok(Side { session, tables, shapes })
 }
 
 fn interrupted(session: &Session, why: String) -> Fault {
     Fault::ComparisonInterrupted { place: session.place().to_owned(), why }
-}
-
-/// One table at both sides, and how many bytes were read for it.
-async fn one(
-    name: &str,
-    (source, here): (&Session, &Tables),
-    (target, there): (&Session, &Tables),
-    listener: &mut dyn Listener,
-) -> Result<(TableComparison, u64), Fault> {
-    let unlike = |why: &str| TableComparison {
-        table: name.to_owned(),
-        unlike: Some(why.to_owned()),
-        ..TableComparison::default()
-    };
-    match (here.get(name), there.get(name)) {
-        (Some(here), Some(there)) if here.columns != there.columns => {
-            Ok((unlike("the tables have different columns"), 0))
-        }
-        (Some(here), Some(_)) => rows(here, source, target, listener).await,
-        (Some(_), None) => Ok((unlike("the table is missing at the target"), 0)),
-        (None, _) => Ok((unlike("the table is missing at the source"), 0)),
-    }
-}
-
-/// The rows of a table that both sides have. The same statements run at both of them, so that
-/// their texts mean the same.
-async fn rows(
-    table: &Table,
-    source: &Session,
-    target: &Session,
-    listener: &mut dyn Listener,
-) -> Result<(TableComparison, u64), Fault> {
-    let (ranges, seeds) = (Ranges::of(source, table).await?, Seeds::random());
-    let row = encoding::row(source, table).await?;
-    let (left, right) = tokio::try_join!(
-        digest::read(source, table, &ranges, &row, seeds),
-        digest::read(target, table, &ranges, &row, seeds)
-    )?;
-    let mut comparison = TableComparison {
-        table: table.name.clone(),
-        rows_source: left.rows(),
-        rows_target: right.rows(),
-        keyless: table.key.is_empty(),
-        ..TableComparison::default()
-    };
-    let differing = left.differing(&right);
-    if !differing.is_empty() {
-        let (left, right) = tokio::try_join!(
-            scan::begin(source, table, &ranges, &differing),
-            scan::begin(target, table, &ranges, &differing)
-        )?;
-        let mut found = Found { table, comparison: &mut comparison, listener };
-        merge::merge(&mut found, left, right).await?;
-        if comparison.differences == 0 {
-            let why =
-                format!("the rows of {} add up to different sums and read the same", table.name);
-            return Err(interrupted(source, why));
-        }
-    }
-    Ok((comparison, left.bytes + right.bytes))
 }

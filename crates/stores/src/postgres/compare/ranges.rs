@@ -1,6 +1,7 @@
 //! How a table is cut into ranges of its key, so that only those that differ are read row by row.
 
 use super::interrupted;
+use super::settled::Bytes;
 use crate::postgres::catalog::Table;
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
@@ -25,9 +26,13 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// From a sample of the table. Its rows need not be spread evenly over them.
-    pub async fn of(session: &Session, table: &Table) -> Result<Self, Fault> {
+    pub async fn of(session: &Session, table: &Table, bytes: Bytes) -> Result<Self, Fault> {
         let Some(name) = table.key.first() else { return Ok(Self::default()) };
         let Some(kind) = kind(session, table, name).await? else { return Ok(Self::default()) };
+        // The order of text by its bytes is that of its encoding.
+        if (kind, bytes) == (Kind::Text, Bytes::Converted) {
+            return Ok(Self::default());
+        }
         let column = kind.column(name);
         let sql = format!(
             "SELECT b::text FROM (SELECT DISTINCT b FROM unnest(( \

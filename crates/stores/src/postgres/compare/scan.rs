@@ -2,6 +2,7 @@
 
 use super::interrupted;
 use super::ranges::Ranges;
+use super::settled::Bytes;
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::{Session, reason};
@@ -32,22 +33,22 @@ pub(super) async fn begin<'a>(
     table: &Table,
     ranges: &Ranges,
     indexes: &BTreeSet<i32>,
+    bytes: Bytes,
 ) -> Result<Scan<'a>, Fault> {
-    let rows = session.stream(DOING, &query(table, &ranges.within(indexes)), &[]).await;
+    let rows = session.stream(DOING, &query(table, &ranges.within(indexes), bytes), &[]).await;
     let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
     Ok(Scan { session, rows: Box::pin(rows) })
 }
 
-/// The digest is of the whole row in text, in which each value stands as its type writes it. The
-/// order is by bytes, which is the same at both sides and here, whatever their collations.
-fn query(table: &Table, within: &str) -> String {
-    let row = format!("ROW({})::text", list(&table.columns));
+/// The digest is of the whole row in text, in which each value stands as its type writes it.
+fn query(table: &Table, within: &str, bytes: Bytes) -> String {
+    let row = bytes.hashed(&format!("ROW({})::text", list(&table.columns)));
     let mut key: Vec<_> =
         table.key.iter().map(|column| escape_identifier(column) + "::text").collect();
     if key.is_empty() {
         key.push(format!("md5({row})"));
     }
-    let order: Vec<_> = (1..=key.len()).map(|at| format!("k[{at}] COLLATE \"C\"")).collect();
+    let order: Vec<_> = (1..=key.len()).map(|at| bytes.ordered(&format!("k[{at}]"))).collect();
     format!(
         "SELECT k, md5(r)::uuid \
          FROM (SELECT ARRAY[{key}] AS k, {row} AS r FROM ONLY {table} WHERE {within}) t \

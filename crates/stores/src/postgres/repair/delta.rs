@@ -11,9 +11,8 @@
 use super::keys::{Reader, Writer};
 use super::{DOING, Mode, Record, Repaired, Sides, one};
 use crate::postgres::catalog;
-use crate::postgres::compare::{self, Comparison};
+use crate::postgres::compare::{self, Comparison, Pace};
 use crate::postgres::fault::Fault;
-use crate::postgres::replication::SlotLife;
 use crate::postgres::session::Session;
 use crate::postgres::slot;
 use crate::postgres::snapshot::{Snapshot, reading};
@@ -51,11 +50,11 @@ pub async fn find(sides: &Sides, slot: Option<&str>, keys: &Path) -> Result<Foun
     let snapshot = match slot {
         Some(slot) => {
             slot::drop_slot(&sides.source, slot).await?;
-            Snapshot::of_new_slot(&sides.source, "delta", slot, SlotLife::Kept).await?
+            Snapshot::of_new_slot(&sides.source, "delta", slot).await?
         }
         None => Snapshot::take(&sides.source, "delta").await?,
     };
-    let comparison = compare(sides, &snapshot, keys).await?;
+    let (snapshot, comparison) = compare(sides, snapshot, keys).await?;
     let tables = comparison.tables.iter();
     Ok(Found {
         sides: sides.clone(),
@@ -124,15 +123,20 @@ pub async fn begin_anew(sides: &Sides, slot: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn compare(sides: &Sides, snapshot: &Snapshot, keys: &Path) -> Result<Comparison, Fault> {
+async fn compare(
+    sides: &Sides,
+    Snapshot { position, session }: Snapshot,
+    keys: &Path,
+) -> Result<(Snapshot, Comparison), Fault> {
     let file = File::create(keys).map_err(Fault::DifferencesUnwritable)?;
     let mut writer = Writer::new(file, None);
     let target = reading(&sides.target, "delta").await?;
-    let tables = catalog::tables(&target).await?;
-    let comparison = compare::between(snapshot, (&target, &tables), &mut writer).await?;
+    let (source, target) = tokio::try_join!(compare::side(session), compare::side(target))?;
+    let comparison =
+        compare::between(position, Pace::Full, (&source, &target), &mut writer).await?;
     writer.finish()?;
     refuse(&comparison)?;
-    Ok(comparison)
+    Ok((Snapshot { position, session: source.session }, comparison))
 }
 
 /// Before anything is changed.

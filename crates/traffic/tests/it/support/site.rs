@@ -133,6 +133,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         roles: Vec::new(),
         salvage: Default::default(),
         durability: Durability::EachCommit,
+        compare_every: None,
         endpoints: names.clone().into_iter().zip(databases.map(endpoint)).collect(),
     };
     Application {
