@@ -58,6 +58,7 @@ impl Snapshot {
         let slot = match tokio::time::timeout(patience, slot).await {
             Ok(slot) => slot?,
             Err(_) => {
+                end_creation(endpoint, &name).await?;
                 let (place, seconds) = (place(endpoint), patience.as_secs());
                 return Err(Fault::NoSnapshot { place, seconds });
             }
@@ -68,6 +69,16 @@ impl Snapshot {
         // A temporary slot ends here with its connection; the transaction has the snapshot by now.
         Ok(Self { position: slot.consistent_point, session })
     }
+}
+
+/// A server that makes a slot does not notice that nobody waits any more: it would keep the slot,
+/// and what that holds back, until all that is writing now has ended.
+async fn end_creation(endpoint: &PostgresEndpoint, slot: &str) -> Result<(), Fault> {
+    let session = Session::open(endpoint, "snapshot").await?;
+    let sql = "SELECT pg_catalog.pg_terminate_backend(active_pid) \
+               FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
+    session.rows("end the making of a slot", sql, &[&slot]).await?;
+    Ok(())
 }
 
 /// A session in a transaction that sees the database as it is at its first query. Time limits of a

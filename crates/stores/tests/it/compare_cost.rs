@@ -102,12 +102,10 @@ async fn a_gentle_comparison_does_not_wait_for_what_is_writing_and_a_full_one_do
     let error = compare::run_at(Pace::Gentle, from, to, Still, &mut ()).await.unwrap_err();
     assert_eq!(error.code(), "MS-PG-107", "{error}");
     assert!(error.to_string().contains("no snapshot within 3 s"), "{error}");
+    let slots = "SELECT count(*)::text FROM pg_replication_slots WHERE temporary";
+    wait_for("its slot is gone", LONG, async || source.text(slots).await == "0").await;
     let ends = async {
-        wait_for("the comparison waits", LONG, async || {
-            let slots = "SELECT count(*)::text FROM pg_replication_slots WHERE temporary";
-            source.text(slots).await == "1"
-        })
-        .await;
+        wait_for("the comparison waits", LONG, async || source.text(slots).await == "1").await;
         writer.batch_execute("ROLLBACK").await.unwrap();
     };
     let mut nobody = ();
