@@ -41,6 +41,8 @@ mod put_right;
 #[cfg(test)]
 mod salvage;
 #[cfg(test)]
+mod salvage_decisions;
+#[cfg(test)]
 mod sequences;
 #[cfg(test)]
 mod sites;

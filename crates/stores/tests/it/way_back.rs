@@ -24,7 +24,7 @@ impl Held for Standing {
     }
 }
 
-fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
+pub fn spec(from: (&str, &Site), to: (&str, &Site), epoch: u64) -> LinkSpec {
     LinkSpec {
         application: ApplicationName::new("bank").unwrap(),
         store: StoreName::new("db").unwrap(),
@@ -88,7 +88,7 @@ async fn compared(source: &Site, target: &Site, link: &Link) -> Comparison {
     compare::run(&source.endpoint, &target.endpoint, held, &mut ()).await.unwrap()
 }
 
-async fn caught_up(source: &Site, link: &Link) {
+pub async fn caught_up(source: &Site, link: &Link) {
     let end = source.position().await;
     source.run("SELECT pg_logical_emit_message(true, 'test', 'after')").await;
     link.drain_to(end, LONG).await.unwrap_or_else(|e| panic!("{e}: {:?}", link.status()));
