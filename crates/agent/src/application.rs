@@ -47,6 +47,7 @@ pub struct Singles {
     pub links: Once,
     pub execution: Once,
     pub returning: Once,
+    pub salvage: Once,
 }
 
 impl Application {

@@ -8,5 +8,6 @@ pub mod peers;
 pub mod people;
 pub mod plan;
 mod reply;
+mod salvage;
 pub mod status;
 pub mod types;

@@ -80,6 +80,7 @@ fn view_of(application: &Application) -> ApplicationView {
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
         returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
         execution: known.execution.clone(),
+        salvages: known.salvages.clone(),
     }
 }
 

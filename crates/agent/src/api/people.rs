@@ -6,20 +6,15 @@ use super::moves::begin;
 use super::plan::PlanQuery;
 use super::reply::{Reply, reply};
 use super::types::{
-    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan,
-    ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    CompareRequest, ContinueRequest, Continued, Execution, ExecutionKind, MoveRequest, Plan, Status,
 };
-use crate::application::Application;
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use std::sync::Arc;
-use tokio_util::io::ReaderStream;
 
 pub fn router(agent: Agent) -> Router {
     Router::new()
@@ -31,11 +26,9 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/compare", post(compare))
         .route("/v1/link/continue", post(go_on))
-        .route("/v1/salvage", get(salvage))
-        .route("/v1/salvage/replay", post(replay))
-        .route("/v1/salvage/{id}", get(salvage_lines))
         .route("/v1/lag", get(lag))
         .route("/metrics", get(metrics))
+        .merge(super::salvage::router())
         .with_state(agent)
 }
 
@@ -113,59 +106,8 @@ async fn go_on(
     reply(super::links::at_receiver(&agent, &request)).await
 }
 
-fn unreadable(why: AgentError) -> Refused {
+pub fn unreadable(why: AgentError) -> Refused {
     Refused::new("MS-AGENT-003", why.to_string(), "look at the disk of the state folder")
-}
-
-async fn salvage(State(agent): State<Agent>) -> Reply<Vec<SalvageSummary>> {
-    reply(async {
-        let mut all = Vec::new();
-        for application in agent.applications.values() {
-            let name = &application.spec.name;
-            all.extend(application.context.memory.salvage(name).await.map_err(unreadable)?);
-        }
-        Ok(all)
-    })
-    .await
-}
-
-async fn find_salvage(agent: &Agent, id: &str) -> Result<Arc<Application>, Refused> {
-    for application in agent.applications.values() {
-        let kept = application.context.memory.salvage(&application.spec.name).await;
-        if kept.map_err(unreadable)?.iter().any(|kept| kept.id == id) {
-            return Ok(application.clone());
-        }
-    }
-    Err(Refused::new(
-        "MS-AGENT-020",
-        format!("there is no salvage {id:?} at this site"),
-        "list them with `mainstay salvage list`",
-    ))
-}
-
-async fn salvage_lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
-    match find_salvage(&agent, &id).await {
-        Ok(application) => match crate::salvage::open(&application, &id) {
-            Ok(file) => {
-                let file = tokio::fs::File::from_std(file.into_inner());
-                let lines = Body::from_stream(ReaderStream::new(file));
-                ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
-            }
-            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
-        },
-        Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
-    }
-}
-
-async fn replay(
-    State(agent): State<Agent>,
-    Json(request): Json<ReplayRequest>,
-) -> Reply<ReplaySummary> {
-    reply(async {
-        let application = find_salvage(&agent, &request.id).await?;
-        crate::salvage::replay(&application, &request.id).await
-    })
-    .await
 }
 
 async fn lag(State(agent): State<Agent>) -> Json<Vec<LagSample>> {

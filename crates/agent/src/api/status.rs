@@ -121,6 +121,7 @@ fn problems(
     link_problems(application, known, now, &mut found);
     execution_problem(known, &mut found);
     return_problem(known, &mut found);
+    salvage_problems(application, known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
 }
@@ -265,6 +266,20 @@ fn return_problem(known: &Known, found: &mut Vec<Problem>) {
     };
     let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
     push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
+}
+
+/// Work of people that waits for people.
+fn salvage_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    for (id, states) in known.salvage_states(now, application.rules.lease.fresh_for()) {
+        if states.open > 0 {
+            let what = format!(
+                "{} transactions of the salvage {id} wait for a person to decide",
+                states.open
+            );
+            let advice = format!("mainstay salvage show {id} --open, then replay or reject");
+            push(found, what, advice);
+        }
+    }
 }
 
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {

@@ -102,9 +102,7 @@ pub enum Fault {
     )]
     NotOpen { place: String },
 
-    #[error(
-        "the salvage has no transaction {lsn}; copy its position from `mainstay salvage show`"
-    )]
+    #[error("the salvage has no transaction {lsn}; copy its position from `mainstay salvage show`")]
     NotInSalvage { lsn: Lsn },
 
     #[error(

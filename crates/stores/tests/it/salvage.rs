@@ -2,9 +2,9 @@
 //! person's rules say, once.
 
 use crate::sites::{SCHEMA, Site};
+use mainstay_core::Epoch;
 use mainstay_core::estate::SalvageRule;
 use mainstay_core::position::Lsn;
-use mainstay_core::Epoch;
 use mainstay_stores::postgres::salvage::{
     Book, Change, Event, Header, Op, Reader, Replayed, Summary, Value, replay, take,
 };

@@ -95,7 +95,8 @@ impl Lost {
     }
 }
 
-const WHOLE: &str = "SELECT string_agg(id || v, ' ' ORDER BY id) FROM whole WHERE id IN (3, 5, 20, 30)";
+const WHOLE: &str =
+    "SELECT string_agg(id || v, ' ' ORDER BY id) FROM whole WHERE id IN (3, 5, 20, 30)";
 
 #[tokio::test]
 async fn a_named_transaction_is_applied_where_the_row_is_as_it_found_it() {
@@ -127,7 +128,11 @@ async fn a_named_transaction_is_applied_where_the_row_is_as_it_found_it() {
     assert_eq!(lost.chosen(&[5], true).await.rows_updated, 1);
     let big = "SELECT b || ' ' || length(big) FROM pair WHERE a = 'g'";
     assert_eq!(lost.active.text(big).await, "70 9000");
-    assert_eq!(lost.active.server.dump("bank"), lost.old.server.dump("bank"), "both sites are equal now");
+    assert_eq!(
+        lost.active.server.dump("bank"),
+        lost.old.server.dump("bank"),
+        "both sites are equal now"
+    );
 }
 
 #[tokio::test]
@@ -183,7 +188,11 @@ async fn decisions_are_counted_kept_with_their_reason_and_can_be_looked_at_again
 
     assert_eq!(lost.rejected(Some(&[4])).await.unwrap().transactions, 1);
     assert_eq!(lost.rejected(Some(&[4])).await.unwrap().rejected_before, 1);
-    assert_eq!(lost.rejected(None).await.unwrap().transactions, 4, "what is open, not what is kept");
+    assert_eq!(
+        lost.rejected(None).await.unwrap().transactions,
+        4,
+        "what is open, not what is kept"
+    );
     let counts = Survey { open: 0, replayed: 1, rejected: 5, kept: 2 };
     assert_eq!(survey(&lost.book()).await.unwrap(), counts);
     let decided = lost.sides(false).await[4].decided.clone().unwrap();

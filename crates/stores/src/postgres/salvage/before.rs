@@ -95,9 +95,8 @@ mod tests {
     use super::*;
 
     fn change(op: &str, key: &str, new: &str) -> Change {
-        let text = format!(
-            r#"{{"table":"t","op":"{op}","key":{{"id":"{key}"}},"old":null,"new":{new}}}"#
-        );
+        let text =
+            format!(r#"{{"table":"t","op":"{op}","key":{{"id":"{key}"}},"old":null,"new":{new}}}"#);
         serde_json::from_str(&text).unwrap()
     }
 
@@ -111,7 +110,10 @@ mod tests {
             before.of(change).and_then(|row| row.get("big").cloned())
         };
         before.note(&change("insert", "1", r#"{"id":"1","big":"long","v":"a"}"#));
-        assert_eq!(found(&before, &change("delete", "1", "null")), Some(Value::Text("long".into())));
+        assert_eq!(
+            found(&before, &change("delete", "1", "null")),
+            Some(Value::Text("long".into()))
+        );
         before.note(&change("update", "1", r#"{"id":"2","big":{"unchanged":true},"v":"b"}"#));
         assert_eq!(found(&before, &last), Some(Value::Text("long".into())));
         assert_eq!(found(&before, &change("delete", "1", "null")), None);

@@ -43,9 +43,8 @@ fn read(row: &Row) -> (Lsn, Decided) {
 
 /// The decision on one transaction.
 pub(super) async fn of(session: &Session, header: &Header) -> Result<Option<Decided>, Fault> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM mainstay.decided WHERE system = $1 AND commit_lsn = $2"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM mainstay.decided WHERE system = $1 AND commit_lsn = $2");
     let lsn = PgLsn::from(header.commit_lsn.0);
     let row = session.maybe_row(DOING, &sql, &[&header.system, &lsn]).await?;
     Ok(row.as_ref().map(|row| read(row).1))

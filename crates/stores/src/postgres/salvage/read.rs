@@ -35,8 +35,7 @@ impl Reader {
 
     /// Reads a salvage that is kept as a file.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let unreadable =
-            |why: io::Error| Fault::SalvageUnreadable { path: path.to_owned(), why };
+        let unreadable = |why: io::Error| Fault::SalvageUnreadable { path: path.to_owned(), why };
         Ok(Self::new(File::open(path).map_err(unreadable)?))
     }
 

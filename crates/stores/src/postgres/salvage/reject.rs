@@ -92,8 +92,7 @@ impl<'a> Note<'a> {
                    SELECT s, l, 'rejected', $3 FROM unnest($1::text[], $2::pg_lsn[]) AS u (s, l) \
                    ON CONFLICT DO NOTHING";
         self.session.batch(DOING, "BEGIN").await?;
-        let noted =
-            self.session.execute(DOING, sql, &[&systems, &positions, &self.reason]).await?;
+        let noted = self.session.execute(DOING, sql, &[&systems, &positions, &self.reason]).await?;
         must_be_open(&self.session, self.epoch).await?;
         self.session.batch(DOING, "COMMIT").await?;
         self.rejected.transactions += noted;

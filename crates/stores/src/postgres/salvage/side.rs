@@ -51,12 +51,19 @@ pub enum Active {
     /// As the change left it, or gone as it left it.
     Same,
     /// Another in these columns.
-    Differs { columns: Vec<String>, row: Columns },
+    Differs {
+        columns: Vec<String>,
+        row: Columns,
+    },
     Missing,
     /// There, although the change deleted it.
-    StillThere { row: Columns },
+    StillThere {
+        row: Columns,
+    },
     /// It cannot be told, and why.
-    Unknown { why: String },
+    Unknown {
+        why: String,
+    },
 }
 
 /// Reads the transactions that are wished for, one after the other.

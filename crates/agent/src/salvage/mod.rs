@@ -1,17 +1,22 @@
 //! What a fenced site had accepted and the standby never received: taken, kept here and at the
-//! active site, replayed there.
+//! active site, decided there.
 
-use crate::api::types::{ReplaySummary, Return, SalvageSummary};
+mod decide;
+mod look;
+mod waiting;
+
+pub use decide::{reject, replay};
+pub use look::{Pieces, script, sides};
+pub use waiting::keep_counted;
+
+use crate::api::types::{Return, SalvageSummary};
 use crate::application::Application;
-use crate::error::Refused;
 use crate::peer::Peer;
 use crate::peer::messages::Done;
 use bytes::Bytes;
-use mainstay_core::estate::{SalvageRule, StoreKind};
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::{applied, salvage};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -54,6 +59,7 @@ pub async fn take(
         first_commit_micros: summary.first_commit_micros,
         last_commit_micros: summary.last_commit_micros,
         replay: None,
+        states: None,
         rpo_exact_s: Some(span(received.commit_micros, summary.last_commit_micros)),
     };
     send(application, &kept, reverse).await?;
@@ -107,6 +113,7 @@ fn finish(
 
 async fn keep(application: &Application, kept: &SalvageSummary) -> Result<(), String> {
     application.context.memory.keep_salvage(kept).await.map_err(|why| why.to_string())?;
+    application.learn(|known| known.salvage_changes += 1);
     application.enter("salvage", json!(kept)).await.map_err(|why| why.to_string())
 }
 
@@ -173,57 +180,4 @@ pub fn open(application: &Application, id: &str) -> Result<BufReader<File>, Stri
     let path = path(application, id);
     let file = File::open(&path);
     file.map(BufReader::new).map_err(|why| format!("cannot read {}: {why}", path.display()))
-}
-
-/// Replays at this, the active site, what the rules say is safe.
-pub async fn replay(application: &Application, id: &str) -> Result<ReplaySummary, Refused> {
-    let failed = |why: String| {
-        Refused::new("MS-AGENT-020", why, "see `mainstay salvage list` and `mainstay status`")
-    };
-    let kept = application.context.memory.salvage(&application.spec.name).await;
-    let kept = kept.map_err(|why| failed(why.to_string()))?;
-    let mut kept = kept
-        .into_iter()
-        .find(|kept| kept.id == id)
-        .ok_or_else(|| failed(format!("there is no salvage {id:?} at this site")))?;
-    let (endpoint, rules) = target(application, &kept).map_err(failed)?;
-    application
-        .enter("replay-begun", json!({"salvage": id}))
-        .await
-        .map_err(|w| failed(w.to_string()))?;
-    let lines = open(application, id).map_err(failed)?;
-    let done = salvage::replay(endpoint, lines, rules).await;
-    let done = done.map_err(|why| failed(why.to_string()))?;
-    let replay = ReplaySummary {
-        transactions: done.transactions,
-        rows_inserted: done.rows_inserted,
-        already_there: done.already_there,
-        kept: done.kept,
-        asked: done.asked_total,
-    };
-    kept.replay = Some(replay.clone());
-    keep(application, &kept).await.map_err(failed)?;
-    Ok(replay)
-}
-
-type Target<'a> = (&'a mainstay_core::estate::PostgresEndpoint, &'a BTreeMap<String, SalvageRule>);
-
-fn target<'a>(application: &'a Application, kept: &SalvageSummary) -> Result<Target<'a>, String> {
-    let active = {
-        let known = application.known();
-        known.facts.record.as_ref().map(|seen| seen.record.active.clone())
-    };
-    if active.as_ref() != Some(application.here()) {
-        let active = active.map_or("the active site".to_owned(), |site| site.to_string());
-        return Err(format!(
-            "a salvage is replayed at {active}, and this is {}",
-            application.here()
-        ));
-    }
-    let store = application.spec.stores.get(&kept.store);
-    let Some(StoreKind::Postgres(postgres)) = store.map(|store| &store.kind) else {
-        return Err(format!("{} is not a store of the configuration", kept.store));
-    };
-    let endpoint = postgres.endpoints.get(application.here());
-    Ok((endpoint.ok_or("this site has no endpoint of the store")?, &postgres.salvage))
 }
