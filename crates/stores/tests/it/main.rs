@@ -43,6 +43,8 @@ mod salvage;
 #[cfg(test)]
 mod salvage_decisions;
 #[cfg(test)]
+mod salvage_figures;
+#[cfg(test)]
 mod salvage_script;
 #[cfg(test)]
 mod sequences;
