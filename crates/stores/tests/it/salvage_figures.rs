@@ -149,11 +149,12 @@ async fn never_arrived(lost: u64) {
     let taken = take(&east.endpoint, &there_spec.slot(), after, &mut sink).await.unwrap();
     drop(sink);
     eprintln!(
-        "{} transactions, {} changes taken in {:?}, {} bytes",
+        "{} transactions, {} changes taken in {:?}, {} bytes, peak {memory} MiB before, {} after",
         taken.transactions,
         taken.changes,
         began.elapsed(),
-        file.path().metadata().unwrap().len()
+        file.path().metadata().unwrap().len(),
+        peak_mib()
     );
     assert_eq!(taken.transactions, lost);
     assert_eq!(salvaged(file.path()), only_there, "all of them, in order, and no other");
@@ -167,7 +168,7 @@ async fn never_arrived(lost: u64) {
         epoch: Epoch::new(2),
     };
     let put = put_right::run(&plan, File::open(file.path()).unwrap()).await.unwrap();
-    eprintln!("{} rows put right in {:?}", put.rows, began.elapsed());
+    eprintln!("{} rows put right in {:?}, peak {} MiB", put.rows, began.elapsed(), peak_mib());
     let to_east = link::start(back);
     streaming(&to_east).await;
 
@@ -182,7 +183,7 @@ async fn never_arrived(lost: u64) {
     let began = Instant::now();
     let counted = Survey { open: lost, ..Survey::default() };
     assert_eq!(survey(&book).await.unwrap(), counted);
-    eprintln!("counted in {:?}", began.elapsed());
+    eprintln!("counted in {:?}, peak {} MiB", began.elapsed(), peak_mib());
     let began = Instant::now();
     let replayed = replay(&book, Epoch::new(2)).await.unwrap();
     eprintln!("{} transactions replayed in {:?}", replayed.transactions, began.elapsed());
@@ -194,7 +195,7 @@ async fn never_arrived(lost: u64) {
     let (open, kept) = (0, 0);
     let (replayed, rejected) = (replayed.transactions, rejected.transactions);
     assert_eq!(decided, Survey { open, replayed, rejected, kept });
-    eprintln!("peak memory of this process: {memory} MiB before, {} MiB after", peak_mib());
+    eprintln!("peak {} MiB in the end", peak_mib());
 
     client.stop.store(true, Ordering::Relaxed);
     let log_west = client.log().await;

@@ -91,7 +91,7 @@ fn transaction(side: &Side) -> String {
     let header = &side.transaction;
     let (lsn, at) = (header.commit_lsn, moment(header.commit_micros));
     let why = side.decided.as_ref().map_or_else(String::new, |decided| {
-        let reason = side::shown(&decided.reason, 40);
+        let reason = side::shown(&decided.reason, 24);
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
         format!(" {}{reason}", moment(decided.at_micros))
     });

@@ -2,6 +2,7 @@
 
 use super::super::output::{CARE, styled};
 use mainstay_stores::postgres::salvage::{Active, Change, Columns, Value};
+use unicode_width::UnicodeWidthStr;
 
 const WIDTH: usize = 100;
 const NAME: usize = 22;
@@ -15,8 +16,8 @@ pub fn change(op: &str, change: &Change, active: &Active) -> String {
     let table = shown(&change.table, 40);
     let head = |says: &str| {
         let row = change.new.as_ref().or(change.old.as_ref()).or(change.key.as_ref());
-        let start = format!("  {op:<8} {table} {says}");
-        let room = WIDTH.saturating_sub(start.chars().count() + 1);
+        let start = shown(&format!("  {op:<8} {table} {says}"), WIDTH);
+        let room = WIDTH.saturating_sub(start.width() + 1);
         let row = row.map_or_else(String::new, |row| format!(" {}", one_line(row, room)));
         format!("{start}{row}\n")
     };
@@ -52,9 +53,9 @@ pub fn rows(salvaged: Option<&Columns>, active: &Columns, marked: &[String]) -> 
         };
         let right = active.get(name).map_or_else(|| "-".to_owned(), value);
         let mark = if is_marked(name) { "*" } else { " " };
-        let line = format!("  {mark} {:<NAME$} {left:<VALUE$} {right}", shown(name, NAME));
-        let line = line.trim_end().to_owned();
-        if is_marked(name) { styled(CARE, line) + "\n" } else { line + "\n" }
+        let (name, left) = (padded(&shown(name, NAME), NAME), padded(&left, VALUE));
+        let line = format!("  {mark} {name} {left} {right}").trim_end().to_owned();
+        if mark == "*" { styled(CARE, line) + "\n" } else { line + "\n" }
     };
     let head = format!("    {:<NAME$} {:<VALUE$} {}\n", "column", "salvaged", "active site");
     let lines: String = names.into_iter().map(line).collect();
@@ -94,17 +95,26 @@ pub fn one_line(row: &Columns, width: usize) -> String {
 /// Text of others: no control character reaches the terminal, and no more than so many columns.
 pub fn shown(text: &str, width: usize) -> String {
     let mut out = String::new();
-    let mut length = 0;
+    let mut used = 0;
     for c in text.chars() {
         let piece = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        length += piece.chars().count();
-        if length > width {
-            let keep = width.saturating_sub(1);
-            return out.chars().take(keep).chain(['…']).collect();
+        used += piece.width();
+        if used > width {
+            return cut(out, width);
         }
         out.push_str(&piece);
     }
     out
+}
+
+/// With a sign that there was more.
+fn cut(mut text: String, width: usize) -> String {
+    while text.width() + 1 > width && text.pop().is_some() {}
+    text + "…"
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 #[cfg(test)]
@@ -119,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_a_terminal_whatever_is_in_the_row() {
-        let wide = "w".repeat(500) + "\u{1b}[31m\n";
+        let wide = "w\u{501f}".repeat(300) + "\u{1b}[31m\n";
         let columns: Vec<(String, String)> =
             (0..60).map(|at| (format!("{at} {wide}"), wide.clone())).collect();
         let columns: Vec<(&str, &str)> =
@@ -127,7 +137,7 @@ mod tests {
         let (salvaged, active) = (row(&columns), row(&columns));
         let text = rows(Some(&salvaged), &active, &[]);
         assert_eq!(text.lines().count(), 1 + SHOWN + 1);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().all(|line| line.width() <= WIDTH), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 
@@ -136,5 +146,6 @@ mod tests {
         assert_eq!(shown("abc", 3), "abc");
         assert_eq!(shown("abcd", 3), "ab…");
         assert_eq!(shown("a\nb", 4), "a\\nb");
+        assert_eq!(shown("\u{501f}\u{91d1}", 3), "\u{501f}…");
     }
 }

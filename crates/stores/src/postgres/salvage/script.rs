@@ -145,7 +145,11 @@ fn insert(change: &Change, table: &Table) -> Result<String, String> {
 fn update(change: &Change, table: &Table) -> Result<String, String> {
     let new = change.new.as_ref().ok_or("the salvage does not hold the row")?;
     let known = writable(new, table);
-    let settable = |(name, _): &&(String, Value)| !table.always.contains(name);
+    let same_key = |(name, value): &(String, Value)| {
+        change.key.as_ref().and_then(|key| key.get(name)) == Some(value)
+    };
+    let settable =
+        |column: &&(String, Value)| !table.always.contains(&column.0) && !same_key(column);
     let set: Vec<String> = known
         .0
         .iter()

@@ -1,6 +1,6 @@
 //! The active site's side of a replay.
 
-use super::decided::{self, Decided, Verdict};
+use super::decided::{self, Verdict};
 use super::format::{Change, Columns, Header, Value};
 use crate::postgres::catalog::{self, Table, list};
 use crate::postgres::fault::Fault;
@@ -11,7 +11,7 @@ use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
 use std::collections::HashMap;
 use tokio_postgres::types::{PgLsn, ToSql};
-use tokio_postgres::{Error, SimpleQueryMessage, Statement};
+use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 
 pub(super) const DOING: &str = "replay the salvage";
 
@@ -62,28 +62,37 @@ impl Target {
 
     /// Begins a transaction and notes in it that it replays this one. What was rejected is replayed
     /// only where a person names it.
-    pub async fn begin(&self, header: &Header, reason: &str, named: bool) -> Result<Begun, Fault> {
+    pub async fn begin(
+        &mut self,
+        header: &Header,
+        reason: &str,
+        named: bool,
+    ) -> Result<Begun, Fault> {
+        const NEW: &str = "INSERT INTO mainstay.decided (system, commit_lsn, decision, reason) \
+                           VALUES ($1, $2, 'replayed', $3) ON CONFLICT DO NOTHING";
+        const AFTER_ALL: &str = "UPDATE mainstay.decided \
+             SET decision = 'replayed', at = now(), reason = $3 \
+             WHERE system = $1 AND commit_lsn = $2 AND decision = 'rejected'";
         self.session.batch(DOING, "BEGIN").await?;
-        let before = decided::of(&self.session, header).await?;
-        let rejected = matches!(&before, Some(Decided { verdict: Verdict::Rejected, .. }));
-        if let Some(decided) = before.filter(|_| !(rejected && named)) {
-            self.rollback().await?;
-            return Ok(Begun::Decided(decided.verdict));
-        }
-        let sql = "INSERT INTO mainstay.decided (system, commit_lsn, decision, reason) \
-                   VALUES ($1, $2, 'replayed', $3) \
-                   ON CONFLICT (system, commit_lsn) DO UPDATE \
-                       SET decision = 'replayed', at = now(), reason = $3 \
-                       WHERE decided.decision = 'rejected' AND $4";
         let lsn = PgLsn::from(header.commit_lsn.0);
-        let noted =
-            self.session.execute(DOING, sql, &[&header.system, &lsn, &reason, &named]).await?;
-        if noted == 1 {
-            return Ok(Begun::Yes { formerly_rejected: rejected });
+        if self.note(NEW, &[&header.system, &lsn, &reason]).await? {
+            return Ok(Begun::Yes { formerly_rejected: false });
         }
-        // Another replay did it between the two statements.
+        if named && self.note(AFTER_ALL, &[&header.system, &lsn, &reason]).await? {
+            return Ok(Begun::Yes { formerly_rejected: true });
+        }
+        let decided = decided::of(&self.session, header).await?;
         self.rollback().await?;
-        Ok(Begun::Decided(Verdict::Replayed))
+        Ok(Begun::Decided(decided.map_or(Verdict::Replayed, |decided| decided.verdict)))
+    }
+
+    /// Whether the statement wrote a row.
+    async fn note(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<bool, Fault> {
+        let noted = match self.statement(sql.to_owned()).await {
+            Ok(statement) => self.session.client().execute(&statement, params).await,
+            Err(error) => Err(error),
+        };
+        noted.map(|rows| rows == 1).map_err(|error| self.session.fault(DOING, &error))
     }
 
     pub async fn rollback(&self) -> Result<(), Fault> {
@@ -92,15 +101,21 @@ impl Target {
 
     /// Why the server refused, if it did. Deferred constraints speak first, so that the lock that
     /// keeps a fence waiting is held only for the commit itself.
-    pub async fn commit(&self) -> Result<Option<String>, Fault> {
-        let client = self.session.client();
-        if let Err(error) = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await {
+    pub async fn commit(&mut self) -> Result<Option<String>, Fault> {
+        const CONSTRAINTS: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+        if let Err(error) = self.session.client().batch_execute(CONSTRAINTS).await {
             let why = self.refusal(&error)?;
             self.rollback().await?;
             return Ok(Some(why));
         }
-        must_be_open(&self.session, self.epoch).await?;
-        match client.batch_execute("COMMIT").await {
+        let epoch = number(self.epoch);
+        let open = self.statement(OPEN.to_owned()).await;
+        let open = match open {
+            Ok(open) => self.session.client().query_opt(&open, &[&epoch]).await,
+            Err(error) => Err(error),
+        };
+        must_be(open.map_err(|error| self.session.fault(DOING, &error))?, &self.session)?;
+        match self.session.client().batch_execute("COMMIT").await {
             Ok(()) => Ok(None),
             Err(error) => self.refusal(&error).map(Some),
         }
@@ -178,10 +193,15 @@ impl Target {
 
 /// In a transaction: the site is open under this epoch, and stays so until the transaction ends. A
 /// fence that comes meanwhile waits for its end, and one that came before is seen.
+const OPEN: &str = "SELECT FROM mainstay.site WHERE open AND epoch = $1 \
+     AND opened_postmaster = pg_catalog.pg_postmaster_start_time() FOR SHARE";
+
 pub(super) async fn must_be_open(session: &Session, epoch: Epoch) -> Result<(), Fault> {
-    let sql = "SELECT FROM mainstay.site WHERE open AND epoch = $1 \
-                   AND opened_postmaster = pg_catalog.pg_postmaster_start_time() FOR SHARE";
-    match session.maybe_row(DOING, sql, &[&number(epoch)]).await? {
+    must_be(session.maybe_row(DOING, OPEN, &[&number(epoch)]).await?, session)
+}
+
+fn must_be(open: Option<Row>, session: &Session) -> Result<(), Fault> {
+    match open {
         Some(_) => Ok(()),
         None => Err(Fault::NotOpen { place: session.place().to_owned() }),
     }
