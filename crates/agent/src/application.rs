@@ -48,6 +48,7 @@ pub struct Singles {
     pub execution: Once,
     pub returning: Once,
     pub repair: Once,
+    pub salvage: Once,
 }
 
 impl Application {

@@ -1,6 +1,6 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{EqualityView, Execution, LinkView, Return, ReturnPhase};
+use crate::api::types::{EqualityView, Execution, LinkView, Return, ReturnPhase, SalvageStates};
 use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
@@ -58,6 +58,11 @@ pub struct Known {
     /// The newest posture that the gate was sent, and its epoch.
     pub directed: Option<(Epoch, Posture)>,
     pub lag_samples: VecDeque<LagSample>,
+    /// What became of each salvage's transactions, while this site is active.
+    pub salvages: BTreeMap<String, SalvageStates>,
+    /// Under which epoch they were counted, and after how many changes.
+    pub salvage_counted: Option<(Epoch, u64)>,
+    pub salvage_changes: u64,
 }
 
 /// A link's status and what follows from it over time.
@@ -107,6 +112,9 @@ impl Known {
             state: None,
             directed: None,
             lag_samples: VecDeque::new(),
+            salvages: BTreeMap::new(),
+            salvage_counted: None,
+            salvage_changes: 0,
         }
     }
 
@@ -262,6 +270,19 @@ impl Known {
             self.evidence.insert((from.clone(), about.clone()), evidence);
         }
         self.views.insert(from.clone(), (now, view));
+    }
+}
+
+impl Known {
+    /// Of each salvage as the active site counts it: this one, or one that was heard lately.
+    pub fn salvage_states(
+        &self,
+        now: Tick,
+        fresh_for: Duration,
+    ) -> BTreeMap<String, SalvageStates> {
+        let fresh = self.views.values().filter(|(heard, _)| now.since(*heard) <= fresh_for);
+        let told = fresh.flat_map(|(_, view)| view.salvages.clone());
+        told.chain(self.salvages.clone()).collect()
     }
 }
 

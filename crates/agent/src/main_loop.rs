@@ -63,6 +63,7 @@ fn carry_out(application: &Arc<Application>, decision: Decision) {
     act::returning::keep(application, decision.state);
     act::compare::keep(application, decision.state);
     act::execution::resume_abandoned(application);
+    crate::salvage::keep_counted(application, decision.state);
     for action in decision.actions {
         carry_out_action(application, action);
     }

@@ -186,7 +186,7 @@ async fn by_comparison(
     reverse: &LinkSpec,
     why: &str,
 ) -> Result<(), String> {
-    let sides = salvage::sides(reverse);
+    let sides = salvage::repair_sides(reverse);
     let say = |fault: Fault| fault.to_string();
     if !delta::has_tables(&sides).await.map_err(say)? {
         delta::begin_anew(&sides, &reverse.slot()).await.map_err(say)?;

@@ -10,5 +10,6 @@ pub mod plan;
 mod repair;
 mod reply;
 mod returning;
+mod salvage;
 pub mod status;
 pub mod types;

@@ -87,6 +87,7 @@ fn view_of(application: &Application) -> ApplicationView {
         returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
         equality: known.equality(),
         execution: known.execution.clone(),
+        salvages: known.salvages.clone(),
     }
 }
 

@@ -4,25 +4,18 @@
 use super::agent::Agent;
 use super::moves::begin;
 use super::plan::PlanQuery;
-use super::reply::{Reply, reply};
+use super::reply::{Reply, file, reply};
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, Plan, RepairRequest, RepairSummary, ReplayRequest, ReplaySummary, Return,
-    ReturnRequest, SalvageSummary, Status, UndoRequest,
+    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, Status, UndoRequest,
 };
-use crate::application::Application;
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use std::fs::File;
-use std::io::BufReader;
-use std::sync::Arc;
-use tokio_util::io::ReaderStream;
 
 pub fn router(agent: Agent) -> Router {
     Router::new()
@@ -40,11 +33,9 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/compare", post(compare).get(comparison))
         .route("/v1/link/continue", post(go_on))
         .route("/v1/return/continue", post(go_on_inexact))
-        .route("/v1/salvage", get(salvage))
-        .route("/v1/salvage/replay", post(replay))
-        .route("/v1/salvage/{id}", get(salvage_lines))
         .route("/v1/lag", get(lag))
         .route("/metrics", get(metrics))
+        .merge(super::salvage::router())
         .with_state(agent)
 }
 
@@ -146,7 +137,7 @@ async fn one_repair(State(agent): State<Agent>, Path(id): Path<String>) -> Reply
 
 async fn repair_rows(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
     match super::repair::find_here(&agent, &id).await {
-        Ok((application, _)) => lines(crate::act::repair::open(&application, &id)),
+        Ok((application, _)) => file(crate::act::repair::open(&application, &id)),
         Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
     }
 }
@@ -165,64 +156,8 @@ async fn go_on(
     reply(super::links::at_receiver(&agent, &request)).await
 }
 
-fn unreadable(why: AgentError) -> Refused {
+pub fn unreadable(why: AgentError) -> Refused {
     Refused::new("MS-AGENT-003", why.to_string(), "look at the disk of the state folder")
-}
-
-async fn salvage(State(agent): State<Agent>) -> Reply<Vec<SalvageSummary>> {
-    reply(async {
-        let mut all = Vec::new();
-        for application in agent.applications.values() {
-            let name = &application.spec.name;
-            all.extend(application.context.memory.salvage(name).await.map_err(unreadable)?);
-        }
-        Ok(all)
-    })
-    .await
-}
-
-async fn find_salvage(agent: &Agent, id: &str) -> Result<Arc<Application>, Refused> {
-    for application in agent.applications.values() {
-        let kept = application.context.memory.salvage(&application.spec.name).await;
-        if kept.map_err(unreadable)?.iter().any(|kept| kept.id == id) {
-            return Ok(application.clone());
-        }
-    }
-    Err(Refused::new(
-        "MS-AGENT-020",
-        format!("there is no salvage {id:?} at this site"),
-        "list them with `mainstay salvage list`",
-    ))
-}
-
-async fn salvage_lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
-    match find_salvage(&agent, &id).await {
-        Ok(application) => lines(crate::salvage::open(&application, &id)),
-        Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
-    }
-}
-
-/// A file of JSON lines as it is.
-fn lines(file: Result<BufReader<File>, String>) -> Response {
-    match file {
-        Ok(file) => {
-            let file = tokio::fs::File::from_std(file.into_inner());
-            let lines = Body::from_stream(ReaderStream::new(file));
-            ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
-        }
-        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
-    }
-}
-
-async fn replay(
-    State(agent): State<Agent>,
-    Json(request): Json<ReplayRequest>,
-) -> Reply<ReplaySummary> {
-    reply(async {
-        let application = find_salvage(&agent, &request.id).await?;
-        crate::salvage::replay(&application, &request.id).await
-    })
-    .await
 }
 
 async fn lag(State(agent): State<Agent>) -> Json<Vec<LagSample>> {

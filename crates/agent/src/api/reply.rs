@@ -2,9 +2,13 @@
 
 use crate::error::Refused;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::fs::File;
+use std::io::BufReader;
+use tokio_util::io::ReaderStream;
 
 pub struct Reply<T>(Result<T, Refused>);
 
@@ -21,5 +25,17 @@ impl<T: Serialize> IntoResponse for Reply<T> {
                 (StatusCode::CONFLICT, Json(refused.to_api())).into_response()
             }
         }
+    }
+}
+
+/// A file of JSON lines as it is.
+pub fn file(file: Result<BufReader<File>, String>) -> Response {
+    match file {
+        Ok(file) => {
+            let file = tokio::fs::File::from_std(file.into_inner());
+            let lines = Body::from_stream(ReaderStream::new(file));
+            ([(header::CONTENT_TYPE, "application/jsonl")], lines).into_response()
+        }
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    Return, ReturnPhase, SiteView, Status,
+    Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;
@@ -131,6 +131,7 @@ fn problems(
     differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
     return_problem(known, &mut found);
+    salvage_problems(application, known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
 }
@@ -300,6 +301,23 @@ fn return_problem(known: &Known, found: &mut Vec<Problem>) {
     }
 }
 
+/// Work of people that waits for people.
+fn salvage_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let states = known.salvage_states(now, application.rules.lease.fresh_for());
+    found.extend(states.iter().filter_map(|(id, states)| undecided(id, *states)));
+}
+
+fn undecided(id: &str, states: SalvageStates) -> Option<Problem> {
+    let waiting = match states.open {
+        0 => return None,
+        1 => "1 transaction waits".to_owned(),
+        open => format!("{open} transactions wait"),
+    };
+    let what = format!("{waiting} in the salvage {id} for a person to decide");
+    let advice = format!("mainstay salvage show {id} --open, then replay or reject");
+    Some(Problem { what, advice })
+}
+
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
     for (name, site) in sites(application, known, now) {
         if site.verdict == Verdict::Unreachable.name() {
@@ -315,6 +333,18 @@ fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_salvage_waits_for_a_person_until_nothing_of_it_is_open() {
+        let states = SalvageStates { open: 2, replayed: 1, rejected: 0, kept: 0 };
+        let problem = undecided("bank-db-3-east", states).unwrap();
+        assert_eq!(
+            problem.what,
+            "2 transactions wait in the salvage bank-db-3-east for a person to decide"
+        );
+        assert!(problem.advice.starts_with("mainstay salvage show bank-db-3-east --open"));
+        assert!(undecided("bank-db-3-east", SalvageStates { open: 0, ..states }).is_none());
+    }
 
     #[test]
     fn a_link_in_danger_says_how_much_is_left_and_what_to_type() {

@@ -4,6 +4,7 @@ use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Progress};
 use mainstay_stores::postgres::repair::{Repaired, Undone};
+use mainstay_stores::postgres::salvage::Asked;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -182,7 +183,10 @@ pub struct SalvageSummary {
     /// Set when it is not whole.
     #[serde(default)]
     pub inexact: Option<Inexact>,
-    /// Set once replayed.
+    /// What became of its transactions, as the active site knows; none while that is unknown.
+    #[serde(default)]
+    pub states: Option<SalvageStates>,
+    /// What the last replay by the rules did; set once replayed.
     pub replay: Option<ReplaySummary>,
     /// The exact span of lost work: last salvaged commit minus last applied commit, seconds.
     pub rpo_exact_s: Option<f64>,
@@ -211,15 +215,43 @@ pub struct ReturnRequest {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How many transactions of a salvage are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalvageStates {
+    /// Nothing was decided yet: they wait for a person.
+    pub open: u64,
+    pub replayed: u64,
+    pub rejected: u64,
+    /// Nothing of them is under another rule than `keep`.
+    pub kept: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReplaySummary {
     pub transactions: u64,
     pub rows_inserted: u64,
+    pub rows_updated: u64,
+    pub rows_deleted: u64,
     pub already_there: u64,
     /// Changes kept by rule, not replayed.
     pub kept: u64,
+    /// Transactions that an earlier replay had done.
+    pub done_before: u64,
+    /// Transactions that were rejected, and passed over.
+    pub rejected_before: u64,
+    /// Transactions that were rejected, and replayed now because they were named.
+    pub formerly_rejected: u64,
     /// Transactions that wait for a person.
     pub asked: u64,
+    /// The first of them; not kept.
+    pub first: Vec<Asked>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RejectSummary {
+    pub transactions: u64,
+    pub rejected_before: u64,
 }
 
 /// `GET /v1/plan?kind=failover|switchover`: what would be done, and lost, if it began now.
@@ -401,10 +433,26 @@ pub struct Continued {
     pub left_out: Option<String>,
 }
 
-/// Body of `POST /v1/salvage/replay`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReplayRequest {
+/// Body of `POST /v1/salvage/reject`, and part of the one below.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DecisionRequest {
     pub id: String,
+    /// Where the commit records of the transactions begin that a person names. Without any, the
+    /// rules decide what is replayed, and all that is open is rejected.
+    #[serde(default)]
+    pub transactions: Vec<Lsn>,
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Body of `POST /v1/salvage/replay`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReplayRequest {
+    #[serde(flatten)]
+    pub decision: DecisionRequest,
+    /// Named transactions only: also rows that the active site changed since.
+    #[serde(default)]
+    pub overwrite: bool,
 }
 
 /// Any refusal or failure.

@@ -1,6 +1,6 @@
 //! What agents ask of each other.
 
-use crate::api::types::{EqualityView, Execution, LinkView, Return};
+use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates};
 use mainstay_core::{ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ pub struct ApplicationView {
     pub equality: Vec<EqualityView>,
     /// The newest execution that this agent conducts or conducted.
     pub execution: Option<Execution>,
+    /// What became of each salvage's transactions, told by the active site.
+    #[serde(default)]
+    pub salvages: BTreeMap<String, SalvageStates>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

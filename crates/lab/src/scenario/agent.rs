@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::{
-    ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, Execution,
-    MoveRequest, ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, DecisionRequest,
+    Execution, MoveRequest, ReplayRequest, ReplaySummary, SalvageSummary, Status,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,9 @@ impl Agent {
     }
 
     pub async fn replay(&self, id: &str) -> Result<ReplaySummary, LabError> {
-        self.post("/v1/salvage/replay", &ReplayRequest { id: id.to_owned() }).await
+        let decision = DecisionRequest { id: id.to_owned(), ..DecisionRequest::default() };
+        let request = ReplayRequest { decision, overwrite: false };
+        self.post("/v1/salvage/replay", &request).await
     }
 
     /// The stores' comparison of the bank's store, to its end.

@@ -218,7 +218,7 @@ async fn show(client: &Client, id: &str, limit: usize, context: &Context) -> Res
     })
 }
 
-fn row(line: &Value) -> String {
+pub fn row(line: &Value) -> String {
     let name = line["table"].as_str().unwrap_or("?");
     let side = |sign: char, side: &Value| match side.is_object() {
         true => format!("  {sign} {side}\n"),

@@ -2,7 +2,7 @@
 
 use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
-use crate::sample::{self, SALVAGED, link, problem, site};
+use crate::sample::{self, SALVAGED, SIDES, link, problem, site};
 use mainstay_agent::api::types::{
     ApiError, Equality, ExecutionState, LinkView, ProvedAt, Return, ReturnPhase, Status,
 };
@@ -169,22 +169,58 @@ fn executions_are_listed_and_each_is_shown_with_its_steps() {
 }
 
 #[test]
-fn salvage_is_listed_shown_exported_and_replayed() {
+fn salvage_is_listed_shown_side_by_side_and_exported() {
     let agent = FakeAgent::new()
         .answers("GET /v1/salvage", &[sample::salvage()])
         .gives("GET /v1/salvage/bank-db-east-3", 200, SALVAGED.to_owned())
-        .answers("POST /v1/salvage/replay", &sample::replay());
+        .gives("GET /v1/salvage/bank-db-east-3/sql?open=true", 200, "BEGIN;\n".to_owned())
+        .gives("GET /v1/salvage/bank-db-east-3/sides?limit=20&open=false", 200, SIDES.to_owned())
+        .gives("GET /v1/salvage/bank-db-east-3/sides?limit=1&open=true", 200, String::new());
     compare("salvage/list.txt", &agent.shows(&["salvage", "list"]));
-    compare("salvage/show.txt", &agent.shows(&["salvage", "show", "bank-db-east-3"]));
-    compare(
-        "salvage/first.txt",
-        &agent.shows(&["salvage", "show", "bank-db-east-3", "--limit", "1"]),
-    );
-    compare("salvage/replay.txt", &agent.shows(&["salvage", "replay", "bank-db-east-3"]));
+    let show = ["salvage", "show", "bank-db-east-3"];
+    let shown = agent.shows(&show);
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    compare("salvage/show.txt", &shown);
+    let open = ["salvage", "show", "bank-db-east-3", "--limit", "1", "--open"];
+    compare("salvage/none-open.txt", &agent.shows(&open));
+    let lines = agent.run(&["salvage", "show", "bank-db-east-3", "--output", "json"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&lines), SIDES, "JSON lines as the agent gives them");
     let exported = agent.run(&["salvage", "export", "bank-db-east-3"]).stdout;
     assert_eq!(String::from_utf8_lossy(&exported), SALVAGED, "an export is the file to the byte");
-    assert_eq!(agent.asked("POST /v1/salvage/replay"), [r#"{"id":"bank-db-east-3"}"#]);
+    let sql = ["salvage", "export", "bank-db-east-3", "--form", "sql", "--open"];
+    assert_eq!(agent.run(&sql).stdout, b"BEGIN;\n");
+    let whole = ["salvage", "export", "bank-db-east-3", "--open"];
+    compare("salvage/json-is-whole.txt", &agent.shows(&whole));
     compare("salvage/not-an-id.txt", &agent.shows(&["salvage", "show", "../../etc/passwd"]));
+}
+
+#[test]
+fn salvage_is_replayed_and_rejected_and_what_is_left_says_what_to_type() {
+    let agent = FakeAgent::new()
+        .answers("POST /v1/salvage/replay", &sample::replay())
+        .answers("POST /v1/salvage/replay", &sample::replay_left())
+        .answers("POST /v1/salvage/reject", &json!({"transactions": 2, "rejected_before": 1}));
+    let id = "bank-db-east-3";
+    compare("salvage/replay.txt", &agent.shows(&["salvage", "replay", id]));
+    let (first, second) = ("1/6B374E00", "1/6b374f20");
+    let named = ["salvage", "replay", id, "--transaction", first, "--transaction", second];
+    compare("salvage/replay-left.txt", &agent.shows(&named));
+    agent.run(&[&named[..], &["--overwrite", "--reason", "both are right"]].concat());
+    assert_eq!(
+        agent.asked("POST /v1/salvage/replay"),
+        [
+            r#"{"id":"bank-db-east-3","transactions":[],"reason":"","overwrite":false}"#,
+            r#"{"id":"bank-db-east-3","transactions":["1/6B374E00","1/6B374F20"],"reason":"","overwrite":false}"#,
+            r#"{"id":"bank-db-east-3","transactions":["1/6B374E00","1/6B374F20"],"reason":"both are right","overwrite":true}"#,
+        ]
+    );
+    let reject = ["salvage", "reject", id, "--reason", "paid back by hand"];
+    compare("salvage/reject.txt", &agent.shows(&reject));
+    compare("salvage/no-reason.txt", &agent.shows(&["salvage", "reject", id, "--reason", " "]));
+    assert_eq!(
+        agent.asked("POST /v1/salvage/reject"),
+        [r#"{"id":"bank-db-east-3","transactions":[],"reason":"paid back by hand"}"#]
+    );
 }
 
 #[test]

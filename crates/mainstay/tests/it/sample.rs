@@ -2,8 +2,8 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, SalvageSummary, SiteView, Status,
-    StepRecord, StepState,
+    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, SalvageStates, SalvageSummary, SiteView,
+    Status, StepRecord, StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
@@ -166,13 +166,45 @@ pub fn salvage() -> SalvageSummary {
         first_commit_micros: Some(NOON),
         last_commit_micros: Some(NOON + 420_000),
         inexact: None,
+        states: Some(SalvageStates { open: 1, replayed: 0, rejected: 0, kept: 1 }),
         replay: None,
         rpo_exact_s: Some(0.42),
     }
 }
 
 pub fn replay() -> ReplaySummary {
-    ReplaySummary { transactions: 2, rows_inserted: 1, already_there: 1, kept: 1, asked: 0 }
+    ReplaySummary {
+        transactions: 2,
+        rows_inserted: 1,
+        already_there: 1,
+        kept: 1,
+        ..ReplaySummary::default()
+    }
+}
+
+/// As the agent tells of a salvage beside the active site: one transaction a line.
+pub const SIDES: &str = concat!(
+    r#"{"system":"7","commit_lsn":"1/6B374E00","commit_micros":1795262400000000,"xid":7,"state":"open","decided":null,"total":25,"changes":["#,
+    r#"{"table":"public.transfers","op":"insert","key":{"id":"a1"},"old":null,"new":{"id":"a1","cents":"50"},"active":{"is":"missing"}},"#,
+    r#"{"table":"public.accounts","op":"update","key":{"id":"1"},"old":null,"new":{"id":"1","cents":"950","note":"first\nsecond line, which is longer than what fits beside another one"},"#,
+    r#""active":{"is":"differs","columns":["cents"],"row":{"id":"1","cents":"1000","note":"first\nsecond line, which is longer than what fits beside another one"}}},"#,
+    r#"{"table":"public.log","op":"insert","key":null,"old":null,"new":{"line":"x"},"active":{"is":"unknown","why":"the table has no key"}}"#,
+    "]}\n",
+    r#"{"system":"7","commit_lsn":"1/6B374F20","commit_micros":1795262400420000,"xid":8,"state":"rejected","decided":{"verdict":"rejected","at_micros":1795262500000000,"reason":"paid back by hand"},"total":2,"changes":["#,
+    r#"{"table":"public.transfers","op":"delete","key":{"id":"a2"},"old":null,"new":null,"active":{"is":"still-there","row":{"id":"a2","cents":"7"}}},"#,
+    r#"{"table":"public.transfers","op":"delete","key":{"id":"a3"},"old":null,"new":null,"active":{"is":"same"}}"#,
+    "]}\n",
+);
+
+/// What a replay leaves: the first transaction with both rows, and how many there are.
+pub fn replay_left() -> ReplaySummary {
+    let left = concat!(
+        r#"{"system":"7","commit_lsn":"1/6B374E00","commit_micros":1795262400000000,"xid":7,"#,
+        r#""why":"the active site's row is not as it was before this change","table":"public.accounts","op":"update","#,
+        r#""key":{"id":"1"},"salvaged":{"id":"1","cents":"950"},"found":{"id":"1","cents":"1000"}}"#
+    );
+    let first = vec![serde_json::from_str(left).expect("JSON")];
+    ReplaySummary { asked: 3, first, done_before: 1, rejected_before: 2, ..replay() }
 }
 
 /// As the stores write it: one transaction a line.

@@ -8,6 +8,15 @@ use tokio_postgres::Row;
 
 const DOING: &str = "look up a table";
 
+/// Schema and name of Mainstay's one table that is replicated like those of the application: what
+/// was decided of salvaged transactions.
+const DECIDED: (&str, &str) = ("mainstay", "decided");
+
+/// Whether a table is Mainstay's own, of which each site has its own.
+pub(crate) fn is_own(schema: &str, name: &str) -> bool {
+    schema == DECIDED.0 && name != DECIDED.1
+}
+
 /// A table of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
@@ -20,6 +29,8 @@ pub(crate) struct Table {
     pub columns: Vec<String>,
     /// Those that a statement may write: not the generated ones.
     pub writable: Vec<String>,
+    /// Those that the server numbers itself, which no UPDATE may set.
+    pub always: Vec<String>,
     /// The columns by which a row is known, in order: of the index that is the replica identity,
     /// else of the primary key. None under replica identity nothing.
     pub key: Vec<String>,
@@ -31,16 +42,19 @@ pub(crate) fn list(columns: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Tables and partitions that hold rows which survive a crash. Unlogged ones are not replicated.
+/// Tables and partitions that hold rows which survive a crash, Mainstay's replicated one among
+/// them. Unlogged ones are not replicated.
 const TABLES: &str = "\
     SELECT n.nspname::text, c.relname::text, c.oid, a.columns, a.writable, \
-           COALESCE(k.key, '{}') AS key \
+           COALESCE(k.key, '{}') AS key, a.always \
     FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     CROSS JOIN LATERAL ( \
         SELECT COALESCE(array_agg(attname::text ORDER BY attnum), '{}') AS columns, \
                COALESCE(array_agg(attname::text ORDER BY attnum) \
-                        FILTER (WHERE attgenerated = ''), '{}') AS writable \
+                        FILTER (WHERE attgenerated = ''), '{}') AS writable, \
+               COALESCE(array_agg(attname::text ORDER BY attnum) \
+                        FILTER (WHERE attidentity = 'a'), '{}') AS always \
         FROM pg_catalog.pg_attribute \
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) a \
     LEFT JOIN LATERAL ( \
@@ -52,7 +66,8 @@ const TABLES: &str = "\
               AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
                                       WHEN 'n' THEN false ELSE i.indisprimary END) k ON true \
     WHERE c.relkind = 'r' AND c.relpersistence = 'p' \
-          AND n.nspname NOT IN ('mainstay', 'information_schema') AND n.nspname !~ '^pg_'";
+          AND (n.nspname NOT IN ('mainstay', 'information_schema') AND n.nspname !~ '^pg_' \
+               OR n.nspname = 'mainstay' AND c.relname = 'decided')";
 
 fn read(row: &Row) -> Table {
     let (schema, name): (&str, &str) = (row.get(0), row.get(1));
@@ -63,6 +78,7 @@ fn read(row: &Row) -> Table {
         columns: row.get(3),
         writable: row.get(4),
         key: row.get(5),
+        always: row.get(6),
     }
 }
 

@@ -4,6 +4,7 @@ use super::connect::ConnectError;
 use super::replication::ReplicationError;
 use mainstay_core::Epoch;
 use mainstay_core::position::Lsn;
+use std::path::PathBuf;
 
 /// `place` is the endpoint as people write it: `host:port/database`.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +94,22 @@ pub enum Fault {
     )]
     SalvageDamaged { line: u64, why: String },
 
+    #[error("the salvage cannot be read from {path}: {why}; mend the folder, then try again")]
+    SalvageUnreadable { path: PathBuf, why: std::io::Error },
+
+    #[error(
+        "{place}: replayed no further: the site was closed meanwhile, or another holds the epoch; look at `mainstay status`, and replay at the active site"
+    )]
+    NotOpen { place: String },
+
+    #[error("the salvage has no transaction {lsn}; copy its position from `mainstay salvage show`")]
+    NotInSalvage { lsn: Lsn },
+
+    #[error(
+        "the salvaged transaction {lsn} was replayed, so it cannot be rejected; undo at the active site what it did, if it should not be there"
+    )]
+    AlreadyReplayed { lsn: Lsn },
+
     #[error("the salvage cannot be written: {0}; make room or mend the folder, then take it again")]
     SalvageUnwritable(#[source] std::io::Error),
 
@@ -166,7 +183,10 @@ impl Fault {
             Fault::SequenceMissing { .. } => "MS-PG-130",
             Fault::SalvageGap { .. } => "MS-PG-140",
             Fault::HistoryLost { .. } => "MS-PG-146",
-            Fault::SalvageDamaged { .. } => "MS-PG-141",
+            Fault::SalvageDamaged { .. } | Fault::SalvageUnreadable { .. } => "MS-PG-141",
+            Fault::NotInSalvage { .. } => "MS-PG-147",
+            Fault::AlreadyReplayed { .. } => "MS-PG-148",
+            Fault::NotOpen { .. } => "MS-PG-149",
             Fault::SalvageUnwritable(_) => "MS-PG-142",
             Fault::Decode { .. } => "MS-PG-143",
             Fault::NotPutRight { .. } => "MS-PG-144",

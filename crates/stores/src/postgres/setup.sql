@@ -102,12 +102,15 @@ CREATE TABLE IF NOT EXISTS mainstay.heartbeat (
     at timestamptz NOT NULL
 );
 
--- The salvaged transactions that were replayed here, so that none is replayed twice. `system` is
--- the system identifier of the cluster that they were salvaged from.
-CREATE TABLE IF NOT EXISTS mainstay.replayed (
+-- What was decided of salvaged transactions. The one table of this schema that is replicated: a
+-- decision is written in the transaction that carries it out, and goes with it to the other site
+-- or is lost with it. `system` is the identifier of the cluster that they were salvaged from.
+CREATE TABLE IF NOT EXISTS mainstay.decided (
     system text NOT NULL,
     commit_lsn pg_lsn NOT NULL,
+    decision text NOT NULL CHECK (decision IN ('replayed', 'rejected')),
     at timestamptz NOT NULL DEFAULT now(),
+    reason text NOT NULL DEFAULT '',
     PRIMARY KEY (system, commit_lsn)
 );
 

@@ -46,6 +46,12 @@ mod repair;
 #[cfg(test)]
 mod salvage;
 #[cfg(test)]
+mod salvage_decisions;
+#[cfg(test)]
+mod salvage_figures;
+#[cfg(test)]
+mod salvage_script;
+#[cfg(test)]
 mod sequences;
 #[cfg(test)]
 mod sites;

@@ -2,12 +2,13 @@
 //! person's rules say, once.
 
 use crate::sites::{SCHEMA, Site};
+use mainstay_core::Epoch;
 use mainstay_core::estate::SalvageRule;
 use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::salvage::{
-    Change, Event, Header, Op, Reader, Replayed, Summary, Value, replay, take,
+    Book, Change, Event, Header, Op, Reader, Replayed, Summary, Value, replay, take,
 };
-use mainstay_stores::postgres::slot;
+use mainstay_stores::postgres::{fence, slot};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
@@ -141,7 +142,11 @@ fn rules(rules: &[(&str, SalvageRule)]) -> BTreeMap<String, SalvageRule> {
 }
 
 async fn replayed(active: &Site, file: &[u8], by: &BTreeMap<String, SalvageRule>) -> Replayed {
-    replay(&active.endpoint, Cursor::new(file.to_owned()), by).await.unwrap()
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(kept.path(), file).unwrap();
+    fence::open(&active.endpoint, &[], Epoch::new(1)).await.unwrap();
+    let book = Book { path: kept.path(), active: &active.endpoint, rules: by };
+    replay(&book, Epoch::new(1)).await.unwrap()
 }
 
 /// Transfers that a site took alone: two fine ones, one that the active site has already with

@@ -2,12 +2,10 @@
 
 use super::schema::Arrival;
 use super::unit::{Change, SourceTable};
+use crate::postgres::catalog::is_own;
 use mainstay_wire::pgoutput::{LogicalMessage, Message, Relation, TypeName, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Mainstay's own tables: each site has its own, they are never replicated.
-const OWN_SCHEMA: &str = "mainstay";
 
 /// The stream cannot be understood; the sentence says what came.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +133,7 @@ impl Described {
 
 /// The change without Mainstay's own tables; None when nothing is left of it.
 fn foreign(change: Change) -> Option<Change> {
-    let own = |table: &SourceTable| table.relation.schema == OWN_SCHEMA;
+    let own = |table: &SourceTable| is_own(&table.relation.schema, &table.relation.name);
     match change {
         Change::Insert { ref table, .. }
         | Change::Update { ref table, .. }

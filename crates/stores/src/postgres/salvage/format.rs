@@ -62,7 +62,7 @@ impl Change {
 }
 
 /// A value as PostgreSQL writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     Null,
     /// Stored out of line and left as it was: the history does not hold it.

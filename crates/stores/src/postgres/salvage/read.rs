@@ -5,7 +5,9 @@ use crate::postgres::fault::Fault;
 use mainstay_core::position::Lsn;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 use tokio::sync::mpsc;
 
 /// Changes that may wait between the thread that reads and the task that uses them.
@@ -29,6 +31,12 @@ impl Reader {
         let (sender, events) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || read_all(input, &sender));
         Self { events }
+    }
+
+    /// Reads a salvage that is kept as a file.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let unreadable = |why: io::Error| Fault::SalvageUnreadable { path: path.to_owned(), why };
+        Ok(Self::new(File::open(path).map_err(unreadable)?))
     }
 
     /// The next event; none at the end.

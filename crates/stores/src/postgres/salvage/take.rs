@@ -272,7 +272,7 @@ impl<'a> Writer<'a> {
             },
         };
         Table {
-            ours: relation.schema == "mainstay",
+            ours: catalog::is_own(&relation.schema, &relation.name),
             name,
             columns: relation.columns.into_iter().map(|column| column.name).collect(),
             key: (!key.is_empty()).then_some(key),

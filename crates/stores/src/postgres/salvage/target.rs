@@ -1,21 +1,24 @@
 //! The active site's side of a replay.
 
+use super::decided::{self, Verdict};
 use super::format::{Change, Columns, Header, Value};
 use crate::postgres::catalog::{self, Table, list};
 use crate::postgres::fault::Fault;
+use crate::postgres::fence::number;
 use crate::postgres::session::{Session, reason};
 use crate::postgres::text::{TextValue, as_text, literal};
+use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
 use std::collections::HashMap;
 use tokio_postgres::types::{PgLsn, ToSql};
-use tokio_postgres::{Error, SimpleQueryMessage, Statement};
+use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 
-const DOING: &str = "replay the salvage";
+pub(super) const DOING: &str = "replay the salvage";
 
 /// What became of one row.
 pub(super) enum Outcome {
-    Inserted,
-    /// With the same values.
+    Done,
+    /// What the change would make is there already.
     AlreadyThere,
     Conflict {
         why: String,
@@ -23,76 +26,102 @@ pub(super) enum Outcome {
     },
 }
 
+impl Outcome {
+    pub fn conflict(why: impl Into<String>, found: Option<Columns>) -> Self {
+        Outcome::Conflict { why: why.into(), found }
+    }
+}
+
+/// Whether a transaction may be replayed.
+pub(super) enum Begun {
+    Yes { formerly_rejected: bool },
+    Decided(Verdict),
+}
+
 pub(super) struct Target {
-    session: Session,
+    pub session: Session,
+    epoch: Epoch,
     /// Tables as they are there; none where there is no such table.
     tables: HashMap<String, Option<Table>>,
     /// By their text: one for each table and list of columns.
-    inserts: HashMap<String, Statement>,
+    statements: HashMap<String, Statement>,
 }
 
 impl Target {
     /// The application's own triggers run here, so they find what they would find in a session of
     /// the application: not the tables of the schema `mainstay`, which would come first for a
     /// user of that name.
-    pub async fn open(active: &PostgresEndpoint) -> Result<Self, Fault> {
+    pub async fn open(active: &PostgresEndpoint, epoch: Epoch) -> Result<Self, Fault> {
         let session = Session::open(active, "replay").await?;
         let sql = "RESET search_path; RESET row_security; SET statement_timeout = '60s'; \
                    SELECT pg_catalog.set_config('search_path', pg_catalog.replace( \
                        pg_catalog.current_setting('search_path'), '\"$user\", ', ''), false)";
         session.batch(DOING, sql).await?;
-        Ok(Self { session, tables: HashMap::new(), inserts: HashMap::new() })
+        Ok(Self { session, epoch, tables: HashMap::new(), statements: HashMap::new() })
     }
 
-    /// Begins a transaction and notes in it that it replays this one. False when that was done by
-    /// an earlier replay.
-    pub async fn begin(&self, header: &Header) -> Result<bool, Fault> {
+    /// Begins a transaction and notes in it that it replays this one. What was rejected is replayed
+    /// only where a person names it.
+    pub async fn begin(
+        &mut self,
+        header: &Header,
+        reason: &str,
+        named: bool,
+    ) -> Result<Begun, Fault> {
+        const NEW: &str = "INSERT INTO mainstay.decided (system, commit_lsn, decision, reason) \
+                           VALUES ($1, $2, 'replayed', $3) ON CONFLICT DO NOTHING";
+        const AFTER_ALL: &str = "UPDATE mainstay.decided \
+             SET decision = 'replayed', at = now(), reason = $3 \
+             WHERE system = $1 AND commit_lsn = $2 AND decision = 'rejected'";
         self.session.batch(DOING, "BEGIN").await?;
-        let sql = "INSERT INTO mainstay.replayed (system, commit_lsn) VALUES ($1, $2) \
-                   ON CONFLICT DO NOTHING";
         let lsn = PgLsn::from(header.commit_lsn.0);
-        let first = self.session.execute(DOING, sql, &[&header.system, &lsn]).await? == 1;
-        if !first {
-            self.rollback().await?;
+        if self.note(NEW, &[&header.system, &lsn, &reason]).await? {
+            return Ok(Begun::Yes { formerly_rejected: false });
         }
-        Ok(first)
+        if named && self.note(AFTER_ALL, &[&header.system, &lsn, &reason]).await? {
+            return Ok(Begun::Yes { formerly_rejected: true });
+        }
+        let decided = decided::of(&self.session, header).await?;
+        self.rollback().await?;
+        Ok(Begun::Decided(decided.map_or(Verdict::Replayed, |decided| decided.verdict)))
+    }
+
+    /// Whether the statement wrote a row.
+    async fn note(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<bool, Fault> {
+        let noted = match self.statement(sql.to_owned()).await {
+            Ok(statement) => self.session.client().execute(&statement, params).await,
+            Err(error) => Err(error),
+        };
+        noted.map(|rows| rows == 1).map_err(|error| self.session.fault(DOING, &error))
     }
 
     pub async fn rollback(&self) -> Result<(), Fault> {
         self.session.batch(DOING, "ROLLBACK").await
     }
 
-    /// Why the server refused, if it did.
-    pub async fn commit(&self) -> Result<Option<String>, Fault> {
+    /// Why the server refused, if it did. Deferred constraints speak first, so that the lock that
+    /// keeps a fence waiting is held only for the commit itself.
+    pub async fn commit(&mut self) -> Result<Option<String>, Fault> {
+        const CONSTRAINTS: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+        if let Err(error) = self.session.client().batch_execute(CONSTRAINTS).await {
+            let why = self.refusal(&error)?;
+            self.rollback().await?;
+            return Ok(Some(why));
+        }
+        let epoch = number(self.epoch);
+        let open = self.statement(OPEN.to_owned()).await;
+        let open = match open {
+            Ok(open) => self.session.client().query_opt(&open, &[&epoch]).await,
+            Err(error) => Err(error),
+        };
+        must_be(open.map_err(|error| self.session.fault(DOING, &error))?, &self.session)?;
         match self.session.client().batch_execute("COMMIT").await {
             Ok(()) => Ok(None),
             Err(error) => self.refusal(&error).map(Some),
         }
     }
 
-    pub async fn insert(&mut self, change: &Change) -> Result<Outcome, Fault> {
-        let conflict = |why: &str| Ok(Outcome::Conflict { why: why.to_owned(), found: None });
-        let Some(table) = self.table(&change.table).await? else {
-            return conflict("the active site has no such table");
-        };
-        let Some(new) = change.new.as_ref().map(|new| writable(new, &table)) else {
-            return conflict("the salvage does not hold the row");
-        };
-        if let Some((column, _)) = new.0.iter().find(|(column, _)| !table.columns.contains(column))
-        {
-            return conflict(&format!("the active site's table has no column {column}"));
-        }
-        match self.insert_row(&table, &new).await {
-            Ok(1) => Ok(Outcome::Inserted),
-            Ok(_) => self.there(&table, change, &new).await,
-            Err(error) => {
-                let why = self.refusal(&error)?;
-                Ok(Outcome::Conflict { why, found: None })
-            }
-        }
-    }
-
-    async fn table(&mut self, name: &str) -> Result<Option<Table>, Fault> {
+    pub async fn table(&mut self, name: &str) -> Result<Option<Table>, Fault> {
         if !self.tables.contains_key(name) {
             let found = catalog::table(&self.session, name).await?;
             self.tables.insert(name.to_owned(), found);
@@ -100,8 +129,9 @@ impl Target {
         Ok(self.tables.get(name).cloned().flatten())
     }
 
-    async fn insert_row(&mut self, table: &Table, new: &Columns) -> Result<u64, Error> {
-        let names: Vec<String> = new.0.iter().map(|(name, _)| name.clone()).collect();
+    /// Inserts the row, unless another one with a unique value of it is there.
+    pub async fn insert_row(&mut self, table: &Table, row: &Columns) -> Result<u64, Error> {
+        let names: Vec<String> = row.0.iter().map(|(name, _)| name.clone()).collect();
         let places: Vec<String> = (1..=names.len()).map(|at| format!("${at}")).collect();
         let sql = format!(
             "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON CONFLICT DO NOTHING",
@@ -109,66 +139,49 @@ impl Target {
             list(&names),
             places.join(", ")
         );
+        self.execute(sql, row).await
+    }
+
+    /// Runs a statement whose parameters are the columns' values.
+    async fn execute(&mut self, sql: String, values: &Columns) -> Result<u64, Error> {
         let statement = self.statement(sql).await?;
-        let values: Vec<TextValue<'_>> = new.0.iter().map(|(_, value)| text(value)).collect();
+        self.execute_once(&statement, values).await
+    }
+
+    pub async fn execute_once(
+        &self,
+        statement: &Statement,
+        values: &Columns,
+    ) -> Result<u64, Error> {
+        let values: Vec<TextValue<'_>> =
+            values.0.iter().map(|(_, value)| TextValue(as_text(value))).collect();
         let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
-        self.session.client().execute(&statement, &params).await
+        self.session.client().execute(statement, &params).await
     }
 
     async fn statement(&mut self, sql: String) -> Result<Statement, Error> {
-        if let Some(statement) = self.inserts.get(&sql) {
+        if let Some(statement) = self.statements.get(&sql) {
             return Ok(statement.clone());
         }
         let statement = self.session.client().prepare(&sql).await?;
-        self.inserts.insert(sql, statement.clone());
+        self.statements.insert(sql, statement.clone());
         Ok(statement)
     }
 
-    /// Some row stands in the way: the same one, or another.
-    async fn there(&self, table: &Table, change: &Change, new: &Columns) -> Result<Outcome, Fault> {
-        let found = match &change.key {
-            Some(key) => self.find(table, key, new).await?,
-            None => None,
-        };
-        Ok(match found {
-            Some(found) if found == *new => Outcome::AlreadyThere,
-            Some(found) => Outcome::Conflict {
-                why: "the active site has a row with this key and other values".to_owned(),
-                found: Some(found),
-            },
-            None => Outcome::Conflict {
-                why: "another row of the active site has one of its unique values".to_owned(),
-                found: None,
-            },
-        })
-    }
-
-    async fn find(
-        &self,
-        table: &Table,
-        key: &Columns,
-        like: &Columns,
-    ) -> Result<Option<Columns>, Fault> {
-        let names: Vec<String> = like.0.iter().map(|(name, _)| name.clone()).collect();
-        let sql = format!("SELECT {} FROM {} WHERE {}", list(&names), table.quoted, condition(key));
-        let answer = self.session.client().simple_query(&sql).await;
+    /// The first row that the statement gives, by these columns.
+    pub async fn first(&self, sql: &str, names: &[String]) -> Result<Option<Columns>, Fault> {
+        let answer = self.session.client().simple_query(sql).await;
         let messages = answer.map_err(|e| self.session.fault(DOING, &e))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
+        Ok(messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(columns(row, names)),
             _ => None,
-        });
-        let value = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
-        Ok(row.map(|row| {
-            let values =
-                names.iter().enumerate().map(|(at, name)| (name.clone(), value(row.get(at))));
-            Columns(values.collect())
         }))
     }
 
     /// What the server says against this row, in words. What it says about itself or the moment
     /// (PostgreSQL manual, "Error Codes": connections, conflicts between transactions, resources,
     /// operators, system) is an error of the replay, to be tried again.
-    fn refusal(&self, error: &Error) -> Result<String, Fault> {
+    pub fn refusal(&self, error: &Error) -> Result<String, Fault> {
         let passing = ["08", "25", "40", "53", "55", "57", "58", "XX"];
         let class = error.code().map(|code| &code.code()[..2]);
         match class {
@@ -178,20 +191,69 @@ impl Target {
     }
 }
 
-/// The row without the columns that the table computes itself.
-fn writable(new: &Columns, table: &Table) -> Columns {
+/// In a transaction: the site is open under this epoch, and stays so until the transaction ends. A
+/// fence that comes meanwhile waits for its end, and one that came before is seen.
+const OPEN: &str = "SELECT FROM mainstay.site WHERE open AND epoch = $1 \
+     AND opened_postmaster = pg_catalog.pg_postmaster_start_time() FOR SHARE";
+
+pub(super) async fn must_be_open(session: &Session, epoch: Epoch) -> Result<(), Fault> {
+    must_be(session.maybe_row(DOING, OPEN, &[&number(epoch)]).await?, session)
+}
+
+fn must_be(open: Option<Row>, session: &Session) -> Result<(), Fault> {
+    match open {
+        Some(_) => Ok(()),
+        None => Err(Fault::NotOpen { place: session.place().to_owned() }),
+    }
+}
+
+/// A row as the server's own text.
+pub(super) fn columns(row: &tokio_postgres::SimpleQueryRow, names: &[String]) -> Columns {
+    let value = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
+    let values = names.iter().enumerate().map(|(at, name)| (name.clone(), value(row.get(at))));
+    Columns(values.collect())
+}
+
+/// What a statement may write of the row: known, and not computed by the table itself.
+pub(super) fn writable(row: &Columns, table: &Table) -> Columns {
     let computed = |name: &String| table.columns.contains(name) && !table.writable.contains(name);
-    Columns(new.0.iter().filter(|(name, _)| !computed(name)).cloned().collect())
+    let wanted = |(name, value): &&(String, Value)| *value != Value::Unchanged && !computed(name);
+    Columns(row.0.iter().filter(wanted).cloned().collect())
 }
 
-fn text(value: &Value) -> TextValue<'_> {
-    TextValue(as_text(value))
-}
-
-fn condition(key: &Columns) -> String {
+/// Rows with this key.
+pub(super) fn by_key(key: &Columns) -> String {
     let one = |(name, value): &(String, Value)| {
         let name = postgres_protocol::escape::escape_identifier(name);
         format!("{name} = {}", literal(as_text(value)))
     };
     key.0.iter().map(one).collect::<Vec<_>>().join(" AND ")
+}
+
+/// Rows with these values, for tables that have no key. Not every type can be compared, but every
+/// one can be written.
+pub(super) fn by_values(row: &Columns, table: &Table) -> String {
+    let one = |(name, value): &(String, Value)| {
+        let name = postgres_protocol::escape::escape_identifier(name);
+        match as_text(value) {
+            None => format!("{name} IS NULL"),
+            Some(text) => format!("pg_catalog.format('%s', {name}) = {}", literal(Some(text))),
+        }
+    };
+    let row = writable(row, table);
+    match row.0.is_empty() {
+        true => "true".to_owned(),
+        false => row.0.iter().map(one).collect::<Vec<_>>().join(" AND "),
+    }
+}
+
+/// The table, when it has all columns that the change names; or why not.
+pub(super) fn fits(table: Option<Table>, change: &Change) -> Result<Table, String> {
+    let table = table.ok_or("the active site has no such table")?;
+    let rows = [&change.key, &change.old, &change.new];
+    let mut names = rows.into_iter().flatten().flat_map(|row| row.0.iter().map(|(name, _)| name));
+    match names.find(|name| !table.columns.contains(name)) {
+        Some(column) => Err(format!("the active site's table has no column {column}")),
+        None => Ok(table),
+    }
 }

@@ -68,7 +68,7 @@ pub(super) async fn published(source: &Sql) -> Result<Vec<SourceTable>, LinkErro
         LEFT JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
         LEFT JOIN pg_type e ON e.oid = t.typelem
-        WHERE p.pubname = $1 AND p.schemaname <> 'mainstay'
+        WHERE p.pubname = $1 AND (p.schemaname <> 'mainstay' OR p.tablename = 'decided')
         GROUP BY p.schemaname, p.tablename, c.oid";
     let rows = source.rows("list the published tables", LIST, &[&PUBLICATION]).await?;
     Ok(rows.iter().map(SourceTable::read).collect())
@@ -145,14 +145,18 @@ pub(super) async fn must_be_empty(target: &Sql, here: &BTreeSet<Present>) -> Res
     Ok(())
 }
 
-/// Every published table must be there; their columns are compared when rows come.
+/// Every published table must be there; their columns are compared when rows come. Mainstay's own
+/// is made when the database is prepared.
 pub(super) fn must_match(
     target: &Sql,
     published: &[SourceTable],
     here: &BTreeSet<Present>,
 ) -> Result<(), LinkError> {
     let names: BTreeSet<_> = here.iter().map(|table| table.name.as_str()).collect();
-    match published.iter().find(|table| !names.contains(table.name.as_str())) {
+    let missing = |table: &&SourceTable| {
+        table.name != "mainstay.decided" && !names.contains(table.name.as_str())
+    };
+    match published.iter().find(missing) {
         None => Ok(()),
         Some(missing) => Err(LinkError::Mismatch {
             place: target.place().to_owned(),

@@ -1,19 +1,25 @@
 //! What a fenced site had accepted and the standby never received: taken, kept here and at the
-//! active site, replayed there.
+//! active site, decided there.
 
-use crate::api::types::{Inexact, ReplaySummary, Return, SalvageSummary};
+mod decide;
+mod inexact;
+mod look;
+mod waiting;
+
+pub use decide::{reject, replay};
+pub use inexact::{repair_sides, take_rows};
+pub use look::{Pieces, script, sides};
+pub use waiting::keep_counted;
+
+use crate::api::types::{Return, SalvageSummary};
 use crate::application::Application;
-use crate::error::Refused;
 use crate::peer::Peer;
 use crate::peer::messages::Done;
 use bytes::Bytes;
-use mainstay_core::estate::{SalvageRule, StoreKind};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
-use mainstay_stores::postgres::repair::{self, Repaired, Sides, delta};
 use mainstay_stores::postgres::{applied, salvage};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -88,6 +94,7 @@ pub async fn take(
         last_commit_micros: summary.last_commit_micros,
         inexact: None,
         replay: None,
+        states: None,
         rpo_exact_s: Some(span(received.commit_micros, summary.last_commit_micros)),
     };
     send(application, &kept, reverse).await?;
@@ -103,64 +110,6 @@ fn span(last_applied: Option<i64>, last_made: Option<i64>) -> f64 {
         }
         _ => 0.0,
     }
-}
-
-/// Keeps at both sites the rows that this site has and the active one has not, or not so: all that
-/// can be known where the history is gone.
-pub async fn take_rows(
-    application: &Application,
-    returning: &Return,
-    former: &LinkSpec,
-    reverse: &LinkSpec,
-    why: String,
-) -> Result<SalvageSummary, String> {
-    let id = id(application, returning);
-    let received = applied::read(&reverse.source, &former.name()).await.map_err(say)?;
-    let path = path(application, &id);
-    let draft = path.with_extension("draft");
-    let mut record = repair::open_record(&draft).map_err(say)?;
-    let sides = sides(reverse);
-    let rows = if delta::has_tables(&sides).await.map_err(say)? {
-        let found = delta::find(&sides, None, &path.with_extension("keys")).await.map_err(say)?;
-        let rows = found.salvage(&mut record).await.map_err(say)?;
-        found.forget_keys().map_err(say)?;
-        rows
-    } else {
-        Repaired::default()
-    };
-    std::fs::rename(&draft, &path).map_err(|why| why.to_string())?;
-    let kept = SalvageSummary {
-        id,
-        application: application.spec.name.clone(),
-        store: returning.store.clone(),
-        site: application.here().clone(),
-        epoch: returning.epoch,
-        transactions: 0,
-        changes: rows.updated + rows.deleted,
-        first_commit_micros: None,
-        last_commit_micros: None,
-        inexact: Some(Inexact {
-            why,
-            only_there: rows.deleted,
-            other_there: rows.updated,
-            after_micros: received.and_then(|received| received.commit_micros),
-        }),
-        replay: None,
-        rpo_exact_s: None,
-    };
-    send(application, &kept, reverse).await?;
-    keep(application, &kept).await?;
-    Ok(kept)
-}
-
-/// The two sides of the link back, for a repair.
-pub fn sides(reverse: &LinkSpec) -> Sides {
-    let (source, target) = (reverse.source.clone(), reverse.target.clone());
-    Sides { source, target, link: reverse.name() }
-}
-
-fn say(fault: Fault) -> String {
-    fault.to_string()
 }
 
 fn id(application: &Application, returning: &Return) -> String {
@@ -199,6 +148,7 @@ fn finish(
 
 async fn keep(application: &Application, kept: &SalvageSummary) -> Result<(), String> {
     application.context.memory.keep_salvage(kept).await.map_err(|why| why.to_string())?;
+    application.learn(|known| known.salvage_changes += 1);
     application.enter("salvage", json!(kept)).await.map_err(|why| why.to_string())
 }
 
@@ -265,65 +215,4 @@ pub fn open(application: &Application, id: &str) -> Result<BufReader<File>, Stri
     let path = path(application, id);
     let file = File::open(&path);
     file.map(BufReader::new).map_err(|why| format!("cannot read {}: {why}", path.display()))
-}
-
-/// Replays at this, the active site, what the rules say is safe.
-pub async fn replay(application: &Application, id: &str) -> Result<ReplaySummary, Refused> {
-    let failed = |why: String| {
-        Refused::new("MS-AGENT-020", why, "see `mainstay salvage list` and `mainstay status`")
-    };
-    let kept = application.context.memory.salvage(&application.spec.name).await;
-    let kept = kept.map_err(|why| failed(why.to_string()))?;
-    let mut kept = kept
-        .into_iter()
-        .find(|kept| kept.id == id)
-        .ok_or_else(|| failed(format!("there is no salvage {id:?} at this site")))?;
-    if let Some(inexact) = &kept.inexact {
-        let what = format!("it holds rows and no transactions: {}", inexact.why);
-        return Err(Refused::new(
-            "MS-AGENT-020",
-            what,
-            format!("look at each row with `mainstay salvage show {id}`, and write by hand"),
-        ));
-    }
-    let (endpoint, rules) = target(application, &kept).map_err(failed)?;
-    application
-        .enter("replay-begun", json!({"salvage": id}))
-        .await
-        .map_err(|w| failed(w.to_string()))?;
-    let lines = open(application, id).map_err(failed)?;
-    let done = salvage::replay(endpoint, lines, rules).await;
-    let done = done.map_err(|why| failed(why.to_string()))?;
-    let replay = ReplaySummary {
-        transactions: done.transactions,
-        rows_inserted: done.rows_inserted,
-        already_there: done.already_there,
-        kept: done.kept,
-        asked: done.asked_total,
-    };
-    kept.replay = Some(replay.clone());
-    keep(application, &kept).await.map_err(failed)?;
-    Ok(replay)
-}
-
-type Target<'a> = (&'a mainstay_core::estate::PostgresEndpoint, &'a BTreeMap<String, SalvageRule>);
-
-fn target<'a>(application: &'a Application, kept: &SalvageSummary) -> Result<Target<'a>, String> {
-    let active = {
-        let known = application.known();
-        known.facts.record.as_ref().map(|seen| seen.record.active.clone())
-    };
-    if active.as_ref() != Some(application.here()) {
-        let active = active.map_or("the active site".to_owned(), |site| site.to_string());
-        return Err(format!(
-            "a salvage is replayed at {active}, and this is {}",
-            application.here()
-        ));
-    }
-    let store = application.spec.stores.get(&kept.store);
-    let Some(StoreKind::Postgres(postgres)) = store.map(|store| &store.kind) else {
-        return Err(format!("{} is not a store of the configuration", kept.store));
-    };
-    let endpoint = postgres.endpoints.get(application.here());
-    Ok((endpoint.ok_or("this site has no endpoint of the store")?, &postgres.salvage))
 }
