@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::{
-    ApiError, ApplicationStatus, Execution, MoveRequest, ReplayRequest, ReplaySummary,
+    ApiError, ApplicationStatus, Execution, MoveRequest, Plan, ReplayRequest, ReplaySummary,
     SalvageSummary, Status,
 };
 use serde::de::DeserializeOwned;
@@ -55,6 +55,14 @@ impl Agent {
 
     pub async fn switchover(&self, request: &MoveRequest) -> Result<Execution, LabError> {
         self.post("/v1/switchover", request).await
+    }
+
+    pub async fn failover(&self, request: &MoveRequest) -> Result<Execution, LabError> {
+        self.post("/v1/failover", request).await
+    }
+
+    pub async fn plan_failover(&self) -> Result<Plan, LabError> {
+        self.get("/v1/plan?kind=failover").await
     }
 
     pub async fn salvages(&self) -> Result<Vec<SalvageSummary>, LabError> {
