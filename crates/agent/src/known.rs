@@ -4,7 +4,7 @@ use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
-use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State};
+use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State, WayBack};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -117,9 +117,10 @@ impl Known {
             .map(|(store, link)| (store.clone(), link.facts()))
             .collect();
         let was_active = self.facts.promoted > Epoch::default();
-        self.facts.returning = was_active
-            && active != self.facts.here
-            && !rules.stores.iter().all(|store| self.is_back(store, former_epoch));
+        let was_active = was_active && active != self.facts.here;
+        let stores = rules.stores.iter().filter(|_| was_active);
+        self.facts.returning =
+            stores.filter_map(|store| self.way_back(store, &active, former_epoch)).max();
         self.facts.epoch_is_failover =
             matches!(seen.record.cause, Cause::Automatic | Cause::Ordered);
         // The ledger comes before any automatic move: without it none is begun.
@@ -130,10 +131,23 @@ impl Known {
         }
     }
 
-    /// Whether this site's way back from an earlier epoch ended, for one store.
-    fn is_back(&self, store: &StoreName, epoch: Epoch) -> bool {
-        let back = self.returns.get(store);
-        back.is_some_and(|back| back.epoch == epoch && back.phase == ReturnPhase::Ready)
+    /// What one store still lacks on this site's way back; none when it is back.
+    fn way_back(&self, store: &StoreName, active: &SiteName, epoch: Epoch) -> Option<WayBack> {
+        let back = self.returns.get(store).filter(|back| back.epoch == epoch);
+        match back.map_or(ReturnPhase::Fencing, |back| back.phase) {
+            ReturnPhase::Ready => None,
+            ReturnPhase::Streaming if self.follows(store, active) => Some(WayBack::NotProved),
+            _ => Some(WayBack::Apart),
+        }
+    }
+
+    /// The rows that were put right are as of a later position than the rest, until the link has
+    /// passed it.
+    fn follows(&self, store: &StoreName, active: &SiteName) -> bool {
+        let applied = self.links.get(store).filter(|link| link.from == *active);
+        let applied = applied.and_then(|link| link.status.applied);
+        let until = self.returns.get(store).and_then(|back| back.put_right_until);
+        applied.is_some_and(|applied| until.is_some_and(|until| applied >= until))
     }
 
     /// Takes in what the coordinator answered to a question asked at `sent`. An answer that was

@@ -7,7 +7,7 @@ use crate::api::types::{Return, ReturnPhase, SalvageSummary};
 use crate::application::Application;
 use crate::salvage;
 use mainstay_core::decision::State;
-use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::{put_right, slot};
 use std::sync::Arc;
@@ -49,6 +49,10 @@ fn current(application: &Application, store: &StoreName, epoch: Epoch) -> Return
         store: store.clone(),
         salvage: None,
         rows_put_right: None,
+        put_right_until: None,
+        means: None,
+        because: String::new(),
+        progress: None,
         detail: String::new(),
     })
 }
@@ -128,6 +132,7 @@ async fn putting_right(
     let kept = returning.salvage.as_ref().ok_or("no salvage was kept")?;
     let done = put_right_rows(application, kept, reverse).await?;
     returning.rows_put_right = Some(done.rows);
+    returning.put_right_until = Some(Position::Postgres(done.until));
     let detail = format!("{} rows put right as of {}", done.rows, done.until);
     step(application, returning, ReturnPhase::Streaming, detail).await
 }

@@ -1,6 +1,6 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
-use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -133,8 +133,44 @@ pub struct Return {
     pub salvage: Option<SalvageSummary>,
     /// Rows put right from the active site.
     pub rows_put_right: Option<u64>,
+    /// Those rows are as the active site had them here.
+    #[serde(default)]
+    pub put_right_until: Option<Position>,
+    /// How this site gets what it lacks; none until that is known.
+    #[serde(default)]
+    pub means: Option<ReturnMeans>,
+    /// Why by these means: what was found at the active site.
+    #[serde(default)]
+    pub because: String,
+    /// How far the phase is; never kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ReturnProgress>,
     /// What happened last, or what is asked of a person.
     pub detail: String,
+}
+
+/// A full copy is never made when a delta will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnMeans {
+    /// The rows that the salvage names, and the changes since the promotion.
+    Delta,
+    FullCopy,
+}
+
+/// What is done in a phase right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnProgress {
+    /// Transactions read from the old slot so far; their number is not known before.
+    Salvaged { transactions: u64 },
+    /// Rows put right, of those that the salvage names.
+    PutRight { rows: u64, of: u64 },
+    /// The reverse link has so much of the active site's history still to apply. The seconds
+    /// follow from the speed so far, and are none while it does not come nearer.
+    CatchingUp { bytes_left: u64, seconds_left: Option<u64> },
+    /// Both sites are read and compared.
+    Comparing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
