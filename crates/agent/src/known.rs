@@ -1,6 +1,6 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{Execution, LinkView, Return, ReturnPhase};
+use crate::api::types::{Execution, LinkView, Return, ReturnPhase, ReturnProgress};
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
@@ -31,6 +31,8 @@ pub struct Known {
     pub links: BTreeMap<StoreName, KnownLink>,
     pub positions: BTreeMap<StoreName, Position>,
     pub returns: BTreeMap<StoreName, Return>,
+    /// How far the present phase of a way back is.
+    pub progress: BTreeMap<StoreName, ReturnProgress>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -60,6 +62,8 @@ pub struct KnownLink {
     pub status: LinkStatus,
     pub complete_until: Option<Tick>,
     pub advanced: Option<Tick>,
+    /// When the link was first seen with a rest to apply, and the bytes of it: for its speed.
+    pub behind: Option<(Tick, u64)>,
     /// The ledger says that little more history may be kept for it.
     pub scarce: bool,
 }
@@ -83,6 +87,7 @@ impl Known {
             links: BTreeMap::new(),
             positions: BTreeMap::new(),
             returns: BTreeMap::new(),
+            progress: BTreeMap::new(),
             execution: None,
             fenced: None,
             database_trouble: None,
@@ -129,6 +134,18 @@ impl Known {
         if expired && self.facts.record.as_ref().is_some_and(|it| it.record.handover.is_none()) {
             self.facts.hold = None;
         }
+    }
+
+    /// This site's way back in the present epoch, of the store that is furthest from its end, with
+    /// how far its phase is.
+    pub fn shown_return(&self, now: Tick) -> Option<Return> {
+        let epoch = self.facts.record.as_ref()?.record.epoch;
+        let mine = self.returns.values().filter(|it| it.epoch == epoch);
+        let mut shown = mine.min_by_key(|it| it.phase)?.clone();
+        let link = self.links.get(&shown.store).filter(|_| shown.phase == ReturnPhase::Streaming);
+        let told = self.progress.get(&shown.store).copied();
+        shown.progress = told.or_else(|| link.and_then(|link| link.catching_up(now)));
+        Some(shown)
     }
 
     /// What one store still lacks on this site's way back; none when it is back.
@@ -194,11 +211,13 @@ impl Known {
             status: LinkStatus::starting(),
             complete_until: None,
             advanced: None,
+            behind: None,
             scarce: false,
         });
         if link.from != *from {
             link.from = from.clone();
             link.complete_until = None;
+            link.behind = None;
         }
         if status.transactions > link.status.transactions {
             link.advanced = Some(now);
@@ -213,6 +232,7 @@ impl Known {
             link.complete_until = link.complete_until.max(Some(complete));
         }
         link.status = status;
+        link.behind = link.behind.or(link.rest().map(|bytes| (now, bytes)));
     }
 
     /// The kind of the ledger's entry, once when little more history may be kept for a link, and
@@ -261,6 +281,23 @@ impl Known {
 }
 
 impl KnownLink {
+    /// Bytes of the source's history that are not applied yet.
+    fn rest(&self) -> Option<u64> {
+        let (applied, end) = (self.status.applied?.lsn(), self.status.source_end?.lsn());
+        Some(end.0.saturating_sub(applied.0))
+    }
+
+    /// How far it is from the source's end, and how long it takes at the speed so far.
+    fn catching_up(&self, now: Tick) -> Option<ReturnProgress> {
+        let bytes_left = self.rest()?;
+        let seconds_left = self.behind.and_then(|(began, first)| {
+            let nearer = u128::from(first.checked_sub(bytes_left).filter(|bytes| *bytes > 0)?);
+            let millis = u128::from(bytes_left) * now.since(began).as_millis() / nearer;
+            u64::try_from(millis.div_ceil(1000)).ok()
+        });
+        Some(ReturnProgress::CatchingUp { bytes_left, seconds_left })
+    }
+
     pub fn view(&self) -> LinkView {
         LinkView {
             store: self.store.clone(),

@@ -1,6 +1,7 @@
 //! What a fenced site had accepted and the standby never received: taken, kept here and at the
 //! active site, replayed there.
 
+use crate::act::progress::Progress;
 use crate::api::types::{ReplaySummary, Return, SalvageSummary};
 use crate::application::Application;
 use crate::error::Refused;
@@ -39,7 +40,9 @@ pub async fn take(
     let draft = path.with_extension("draft");
     let file = create(&draft).map_err(|why| why.to_string())?;
     let mut writer = BufWriter::new(file);
-    let summary = salvage::take(&former.source, &former.slot(), received.position, &mut writer)
+    let progress = Progress::of(application, &returning.store);
+    let mut counted = progress.counts(&mut writer);
+    let summary = salvage::take(&former.source, &former.slot(), received.position, &mut counted)
         .await
         .map_err(|why| why.to_string())?;
     finish(writer, &draft, &path).map_err(|why| why.to_string())?;

@@ -2,8 +2,9 @@
 //! Each phase is durable before the next begins, and each can be made again after a crash. Nothing
 //! here is rewound or overwritten before its salvage is kept, here and at the active site.
 
+use crate::act::progress::Progress;
 use crate::act::{compare, databases, links};
-use crate::api::types::{Return, ReturnPhase, SalvageSummary};
+use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::salvage;
 use mainstay_core::decision::State;
@@ -81,7 +82,7 @@ async fn advance(
     // The link that was, from here to the site that is active now; and the one to come.
     let (former, reverse) = (spec(here, active)?, spec(active, here)?);
     match returning.phase {
-        ReturnPhase::Fencing => fencing(application, returning).await,
+        ReturnPhase::Fencing => fencing(application, returning, &reverse).await,
         ReturnPhase::Salvaging => salvaging(application, returning, &former, &reverse).await,
         ReturnPhase::PuttingRight => putting_right(application, returning, &former, &reverse).await,
         ReturnPhase::Streaming => streaming(application, returning).await,
@@ -103,8 +104,20 @@ async fn step(
     application.keep_returning(returning).await.map_err(|why| why.to_string())
 }
 
-async fn fencing(application: &Arc<Application>, returning: &mut Return) -> Result<(), String> {
+async fn fencing(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    reverse: &LinkSpec,
+) -> Result<(), String> {
     databases::fence_all(application, returning.epoch).await?;
+    // For people, as early as it can be known. The phases that need it look again.
+    if let Ok(Some(found)) = slot::find(&reverse.source, &reverse.slot()).await
+        && !found.lost
+    {
+        returning.means = Some(ReturnMeans::Delta);
+        let pinned = found.confirmed_flush;
+        returning.because = format!("the start was pinned at the promotion, at {pinned}");
+    }
     let detail = "this site's database accepts no writes of the application".to_owned();
     step(application, returning, ReturnPhase::Salvaging, detail).await
 }
@@ -133,6 +146,11 @@ async fn putting_right(
     let done = put_right_rows(application, kept, reverse).await?;
     returning.rows_put_right = Some(done.rows);
     returning.put_right_until = Some(Position::Postgres(done.until));
+    returning.means = Some(ReturnMeans::Delta);
+    returning.because = format!(
+        "{} rows put right and the changes since {}; the start was pinned at the promotion",
+        done.rows, done.from
+    );
     let detail = format!("{} rows put right as of {}", done.rows, done.until);
     step(application, returning, ReturnPhase::Streaming, detail).await
 }
@@ -150,7 +168,9 @@ async fn put_right_rows(
         slot: reverse.slot(),
         epoch: reverse.epoch,
     };
-    put_right::run(&plan, file).await.map_err(|why| why.to_string())
+    let progress = Progress::of(application, &reverse.store);
+    let told = |rows, of| progress.tell(ReturnProgress::PutRight { rows, of });
+    put_right::run_told(&plan, file, &told).await.map_err(|why| why.to_string())
 }
 
 /// Streams until what was put right is passed, then proves both sides equal.
@@ -164,7 +184,10 @@ async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Re
     if status.phase != LinkPhase::Streaming || !caught_up {
         return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
     }
+    let progress = Progress::of(application, &returning.store);
+    progress.tell(ReturnProgress::Comparing);
     let compared = compare::run(application, &returning.store).await?;
+    drop(progress);
     if !compared.equal {
         return Err(format!(
             "the sides differ at {}: see `mainstay compare`; failback waits",

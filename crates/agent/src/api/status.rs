@@ -41,7 +41,7 @@ fn of(application: &Application) -> ApplicationStatus {
         links: links(application, &known, now),
         sites: sites(application, &known, now),
         execution: newest_execution(&known),
-        returning: returning(&known),
+        returning: returning(&known, now),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -95,10 +95,13 @@ pub fn newest_execution(known: &Known) -> Option<Execution> {
 }
 
 /// This site's way back in this epoch, or one that another site tells of.
-fn returning(known: &Known) -> Option<Return> {
+pub fn returning(known: &Known, now: Tick) -> Option<Return> {
     let epoch = known.facts.record.as_ref()?.record.epoch;
-    let told = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
-    told.chain(known.returns.values()).find(|it| it.epoch == epoch).cloned()
+    let told = || {
+        let views = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
+        views.filter(|it| it.epoch == epoch).min_by_key(|it| it.phase).cloned()
+    };
+    known.shown_return(now).or_else(told)
 }
 
 fn problems(
@@ -120,7 +123,7 @@ fn problems(
     trouble(known, &mut found);
     link_problems(application, known, now, &mut found);
     execution_problem(known, &mut found);
-    return_problem(known, &mut found);
+    return_problem(known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
 }
@@ -259,12 +262,21 @@ fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
     }
 }
 
-fn return_problem(known: &Known, found: &mut Vec<Problem>) {
-    let Some(returning) = returning(known).filter(|it| it.phase < ReturnPhase::Ready) else {
+fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let Some(returning) = returning(known, now).filter(|it| it.phase < ReturnPhase::Ready) else {
         return;
     };
     let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
-    push(found, what, "nothing yet; `mainstay switchover` becomes possible when it is ready");
+    let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);
+    let advice = match salvage {
+        None => "nothing is asked of you yet: it goes on by itself".to_owned(),
+        Some(salvage) => format!(
+            "it goes on by itself; meanwhile look at what only the lost site had: \
+             mainstay salvage show {}",
+            salvage.id
+        ),
+    };
+    push(found, what, advice);
 }
 
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {

@@ -233,6 +233,9 @@ pub struct Plan {
     pub loss_bound_s: Option<f64>,
     /// How long the last execution of this kind took, and each step's last duration.
     pub last_took_s: Option<f64>,
+    /// The way back of the site that the move leads to: how it got what it lacked, and why so.
+    #[serde(default)]
+    pub returning: Option<Return>,
     /// What stands in the way.
     pub refusals: Vec<Problem>,
 }

@@ -64,6 +64,9 @@ pub async fn once_only_not_proved(stage: &mut Stage<'_>) -> Result<Moment, LabEr
 async fn strike(stage: &mut Stage<'_>) -> Result<Moment, LabError> {
     let later = Duration::from_millis(stage.random.random_range(LATER_MS));
     tokio::time::sleep(later).await;
+    let seen = Agent::of(stage.lab, stage.roles.other).bank().await?.returning;
+    let seen = seen.map(|way| format!("phase {:?}, now {:?}", way.phase, way.progress));
+    stage.say(&format!("{} returns: {}", stage.roles.other, seen.unwrap_or_default()));
     match stage.random.random_bool(0.5) {
         true => disaster::strike(stage).await,
         false => disaster::kill(stage),

@@ -2,7 +2,8 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Execution, ExecutionKind, ExecutionState, LinkView, Plan, PlannedStep,
-    Problem, ReplaySummary, SalvageSummary, SiteView, Status, StepRecord, StepState,
+    Problem, ReplaySummary, Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary,
+    SiteView, Status, StepRecord, StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
@@ -139,6 +140,7 @@ pub fn plan() -> Plan {
         ],
         loss_bound_s: Some(0.42),
         last_took_s: Some(14.2),
+        returning: None,
         refusals: vec![],
     }
 }
@@ -156,6 +158,24 @@ pub fn salvage() -> SalvageSummary {
         last_commit_micros: Some(NOON + 420_000),
         replay: None,
         rpo_exact_s: Some(0.42),
+    }
+}
+
+/// East, as it comes back.
+pub fn returning(phase: ReturnPhase, progress: Option<ReturnProgress>) -> Return {
+    Return {
+        phase,
+        epoch: Epoch::new(3),
+        store: db(),
+        salvage: Some(salvage()),
+        rows_put_right: Some(42),
+        put_right_until: Some(Position::Postgres(Lsn(0x2C4_C000))),
+        means: Some(ReturnMeans::Delta),
+        because: "42 rows put right and the changes since 0/2C4B8D8; the start was pinned at the \
+                  promotion"
+            .into(),
+        progress,
+        detail: String::new(),
     }
 }
 
