@@ -22,8 +22,8 @@ use std::time::Duration;
 pub const PIECE: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Takes the salvage of one store and keeps it at both sites. Made again after a crash it writes
-/// the same file anew: the slot is not moved.
+/// Takes the salvage of one store and keeps it at both sites. What is kept is never taken again:
+/// the old slot may be gone by now. A crash before that has it taken anew; the slot is not moved.
 pub async fn take(
     application: &Application,
     returning: &Return,
@@ -31,6 +31,13 @@ pub async fn take(
     reverse: &LinkSpec,
 ) -> Result<SalvageSummary, String> {
     let id = id(application, returning);
+    let memory = &application.context.memory;
+    let kept = memory.one_salvage(&application.spec.name, &id).await;
+    if let Some(kept) = kept.map_err(|why| why.to_string())?
+        && path(application, &id).exists()
+    {
+        return Ok(kept);
+    }
     let received =
         applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
     let received = received.ok_or_else(|| {
