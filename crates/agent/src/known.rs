@@ -153,13 +153,17 @@ impl Known {
         let back = self.returns.get(store).filter(|back| back.epoch == epoch);
         match back.map_or(ReturnPhase::Fencing, |back| back.phase) {
             ReturnPhase::Ready => None,
-            ReturnPhase::Streaming if self.follows(store, active) => Some(WayBack::NotProved),
+            ReturnPhase::Streaming
+                if self.follows(store, active) && back.is_some_and(|back| !back.differs) =>
+            {
+                Some(WayBack::NotProved)
+            }
             _ => Some(WayBack::Apart),
         }
     }
 
-    /// The rows that were put right are as of a later position than the rest, until the link has
-    /// passed it.
+    /// Whether only the proof is missing. The rows that were put right are as of a later position
+    /// than the rest, until the link has passed it.
     fn follows(&self, store: &StoreName, active: &SiteName) -> bool {
         let applied = self.links.get(store).filter(|link| link.from == *active);
         let applied = applied.and_then(|link| link.status.applied);
@@ -349,6 +353,36 @@ mod tests {
             lag: Lag::Known(Duration::ZERO),
             ..LinkStatus::starting()
         }
+    }
+
+    #[test]
+    fn a_returning_site_lacks_only_the_proof_once_the_link_has_passed_the_rows_put_right() {
+        let site = |name| SiteName::new(name).unwrap();
+        let db = StoreName::new("db").unwrap();
+        let mut known = Known::new(site("east"), Tick::default());
+        let record = Record::first(site("east")).claimed_by(&site("west"), Cause::Automatic);
+        let epoch = record.epoch;
+        known.facts.promoted = Epoch::new(1);
+        known.set_record(record, Tick::default());
+        let mut way = |phase, applied: u64, differs, of_epoch| {
+            let back = Return {
+                phase,
+                epoch: of_epoch,
+                put_right_until: Some(Position::Postgres(Lsn(20))),
+                differs,
+                ..Return::begun(of_epoch, db.clone())
+            };
+            known.returns.insert(db.clone(), back);
+            known.take_link(&db, &site("west"), caught_up(applied), Tick::default());
+            known.way_back(&db, &site("west"), epoch)
+        };
+        use ReturnPhase::{PuttingRight, Ready, Streaming};
+        assert_eq!(way(PuttingRight, 30, false, epoch), Some(WayBack::Apart));
+        assert_eq!(way(Streaming, 19, false, epoch), Some(WayBack::Apart));
+        assert_eq!(way(Streaming, 20, false, epoch), Some(WayBack::NotProved));
+        assert_eq!(way(Streaming, 20, true, epoch), Some(WayBack::Apart), "found to differ");
+        assert_eq!(way(Ready, 20, false, epoch), None);
+        assert_eq!(way(Ready, 20, false, Epoch::new(1)), Some(WayBack::Apart), "an older return");
     }
 
     #[test]

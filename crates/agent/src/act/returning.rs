@@ -44,18 +44,7 @@ fn active(application: &Application) -> Option<(Epoch, SiteName)> {
 fn current(application: &Application, store: &StoreName, epoch: Epoch) -> Return {
     let known = application.known();
     let kept = known.returns.get(store).filter(|it| it.epoch == epoch);
-    kept.cloned().unwrap_or_else(|| Return {
-        phase: ReturnPhase::Fencing,
-        epoch,
-        store: store.clone(),
-        salvage: None,
-        rows_put_right: None,
-        put_right_until: None,
-        means: None,
-        because: String::new(),
-        progress: None,
-        detail: String::new(),
-    })
+    kept.cloned().unwrap_or_else(|| Return::begun(epoch, store.clone()))
 }
 
 /// Says what stands in the way, once.
@@ -188,6 +177,7 @@ async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Re
     progress.tell(ReturnProgress::Comparing);
     let compared = compare::run(application, &returning.store).await?;
     drop(progress);
+    returning.differs = !compared.equal;
     if !compared.equal {
         return Err(format!(
             "the sides differ at {}: see `mainstay compare`; failback waits",

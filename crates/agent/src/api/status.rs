@@ -267,6 +267,9 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
         return;
     };
     let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
+    if returning.differs {
+        return push(found, what, "see what differs, and mend it: mainstay compare");
+    }
     let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);
     let advice = match salvage {
         None => "nothing is asked of you yet: it goes on by itself".to_owned(),

@@ -136,6 +136,9 @@ pub struct Return {
     /// Those rows are as the active site had them here.
     #[serde(default)]
     pub put_right_until: Option<Position>,
+    /// The last comparison found differences. What it found is not outweighed by anybody.
+    #[serde(default)]
+    pub differs: bool,
     /// How this site gets what it lacks; none until that is known.
     #[serde(default)]
     pub means: Option<ReturnMeans>,
@@ -147,6 +150,25 @@ pub struct Return {
     pub progress: Option<ReturnProgress>,
     /// What happened last, or what is asked of a person.
     pub detail: String,
+}
+
+impl Return {
+    /// A way back of which nothing is done yet.
+    pub fn begun(epoch: Epoch, store: StoreName) -> Self {
+        Self {
+            phase: ReturnPhase::Fencing,
+            epoch,
+            store,
+            salvage: None,
+            rows_put_right: None,
+            put_right_until: None,
+            differs: false,
+            means: None,
+            because: String::new(),
+            progress: None,
+            detail: String::new(),
+        }
+    }
 }
 
 /// A full copy is never made when a delta will do.
