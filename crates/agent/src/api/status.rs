@@ -9,7 +9,7 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::known::Known;
 use crate::time::tick;
-use mainstay_core::decision::{Decision, State};
+use mainstay_core::decision::{Decision, Hindrance, State};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ fn problems(
     now: Tick,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
-    decision_problem(application, known, decision, &mut found);
+    decision_problem(application, known, decision, now, &mut found);
     if !coordinator {
         push(
             &mut found,
@@ -136,8 +136,13 @@ fn decision_problem(
     application: &Application,
     known: &Known,
     decision: &Decision,
+    now: Tick,
     found: &mut Vec<Problem>,
 ) {
+    let silent =
+        known.facts.record.as_ref().is_some_and(|seen| {
+            now.since(seen.changed) >= application.rules.lease.suspicious_after()
+        });
     let because = || {
         let words: Vec<String> = decision.hindrances.iter().map(ToString::to_string).collect();
         words.join("; ")
@@ -158,6 +163,11 @@ fn decision_problem(
                 _ => "look at `mainstay plan failover`, then type `mainstay failover`",
             },
         ),
+        State::Returning if silent => push(
+            found,
+            format!("{active} is lost too while this site returns; no failover: {}", because()),
+            lost_too(&active, &decision.hindrances),
+        ),
         State::LeaseWait => push(
             found,
             format!("{active} is gone; failover follows: {}", because()),
@@ -174,6 +184,19 @@ fn decision_problem(
             "restore the coordinator's newest state; see MS-COORD-003",
         ),
         _ => {}
+    }
+}
+
+/// The active site dies in the middle of this one's return: what a person can do.
+fn lost_too(active: &str, hindrances: &[Hindrance]) -> String {
+    match hindrances.contains(&Hindrance::Returning) {
+        true => format!(
+            "bring {active} back, its database and its agent: until then this site may lack more \
+             than anybody knows, and nobody can promote it"
+        ),
+        false => format!(
+            "bring {active} back; or look at `mainstay plan failover`, and type `mainstay failover`"
+        ),
     }
 }
 
@@ -297,6 +320,15 @@ fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_lost_during_the_return_of_the_other_is_to_be_brought_back_or_outweighed() {
+        let apart = lost_too("west", &[Hindrance::Returning, Hindrance::NotAutomatic]);
+        assert!(apart.starts_with("bring west back"), "{apart}");
+        assert!(!apart.contains("mainstay failover"), "no order outweighs it: {apart}");
+        let unproved = lost_too("west", &[Hindrance::NotProved]);
+        assert!(unproved.contains("`mainstay failover`"), "{unproved}");
+    }
 
     #[test]
     fn a_link_in_danger_says_how_much_is_left_and_what_to_type() {

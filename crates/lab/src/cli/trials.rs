@@ -9,8 +9,8 @@ const SHORT_COOL_DOWN_SECONDS: u64 = 8;
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Trials {
-    /// Disasters one after the other, each at the site that is active then; after every other one
-    /// the application stays where it is, so that the sites swap their parts
+    /// Disasters one after the other, each at the site that is active then; every other time it is
+    /// away from home the application stays there, so that the sites swap their parts
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub disasters: u32,
     /// While a lost site returns, kill its agent at least five times, also between the phases, and

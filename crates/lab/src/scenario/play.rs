@@ -29,11 +29,15 @@ pub async fn play(
     let clients = load::start_clients(lab).await?;
     load::until_it_flows(&mut stage).await?;
     let mut rounds = Vec::new();
+    let mut stayed = false;
     for number in 1..=trials.disasters {
         lose_and_return(&mut stage, &mut rounds, trials).await?;
-        let stays = number % 2 == 1 && number < trials.disasters;
-        if !stays && !stage.roles.is_home() {
-            go_home(&mut stage, &mut rounds).await?;
+        if !stage.roles.is_home() {
+            // Every other time it stays, so that the next disaster hits the other site.
+            stayed = !stayed && number < trials.disasters;
+            if !stayed {
+                go_home(&mut stage, &mut rounds).await?;
+            }
         }
         if number < trials.disasters {
             let cool_down = Duration::from_secs(lab.plan.wanted.cool_down_seconds);
