@@ -221,6 +221,7 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
 }
 
 fn link_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let returns = returning(known, now).is_some_and(|it| it.phase < ReturnPhase::Ready);
     for link in links(application, known, now) {
         let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
         if let Some(retained) = link.status.retained.filter(Retained::is_scarce) {
@@ -236,6 +237,8 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             LinkPhase::Disconnected { reason } => {
                 push(found, format!("{name} is disconnected: {reason}"), "it tries by itself");
             }
+            // A link on a way back catches up: that is told with the way back.
+            LinkPhase::Streaming if returns => {}
             LinkPhase::Streaming if !link.status.lag.is_within(application.rules.rpo) => push(
                 found,
                 format!(
@@ -289,7 +292,12 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
     let Some(returning) = returning(known, now).filter(|it| it.phase < ReturnPhase::Ready) else {
         return;
     };
-    let what = format!("the way back of {} goes on: {}", returning.store, returning.detail);
+    // While it is known how far the phase is, what happened last is old.
+    let last = match returning.progress {
+        Some(_) if !returning.differs => String::new(),
+        _ => format!(": {}", returning.detail),
+    };
+    let what = format!("the way back of {} goes on{last}", returning.store);
     if returning.differs {
         return push(found, what, "see what differs, and mend it: mainstay compare");
     }

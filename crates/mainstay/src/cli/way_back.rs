@@ -50,7 +50,7 @@ fn progress(way: &Return) -> String {
         }
         Some(ReturnProgress::CatchingUp { bytes_left, seconds_left }) => {
             let left = seconds_left.map_or_else(String::new, |left| {
-                format!(", about {} at the speed so far", seconds(left as f64))
+                format!(", about {} at the speed so far", about(left))
             });
             format!(": {} left{left}", bytes(bytes_left))
         }
@@ -58,6 +58,10 @@ fn progress(way: &Return) -> String {
         None if way.detail.is_empty() => String::new(),
         None => format!(": {}", way.detail),
     }
+}
+
+fn about(left: u64) -> String {
+    if left < 120 { format!("{left} s") } else { seconds(left as f64) }
 }
 
 fn bytes(bytes: u64) -> String {
