@@ -33,6 +33,7 @@ fn of(application: &Application) -> ApplicationStatus {
         name: application.spec.name.clone(),
         epoch: record.map(|it| it.epoch).unwrap_or_default(),
         active: record.map(|it| it.active.clone()),
+        home: Some(application.spec.home.clone()),
         state: decision.state.name().to_owned(),
         serving: matches!(decision.posture, Some(Posture::Serve { .. })),
         coordinator: answered,

@@ -18,6 +18,9 @@ pub struct ApplicationStatus {
     pub epoch: Epoch,
     /// The site that holds the epoch; none before the first epoch, or while it is unknown.
     pub active: Option<SiteName>,
+    /// Where the application belongs when all is well.
+    #[serde(default)]
+    pub home: Option<SiteName>,
     /// This agent's state: `active`, `standby`, `suspect`, `lease-wait`, `claiming`, `promoting`,
     /// `fenced`, `returning`, `witness`, `stuck`.
     pub state: String,

@@ -200,7 +200,7 @@ fn way_back(way: &Return, app: &ApplicationStatus) -> String {
     let idle =
         |(name, view): &(&SiteName, &SiteView)| !view.witness && app.active.as_ref() != Some(*name);
     let site = app.sites.iter().find(idle).map_or_else(String::new, |(name, _)| name.to_string());
-    super::way_back::told(&site, way)
+    super::way_back::told(&site, way, is_away(app))
 }
 
 fn sites(app: &ApplicationStatus) -> String {
@@ -246,8 +246,13 @@ fn next(app: &ApplicationStatus) -> String {
     }
 }
 
+/// The lost site is back, and the application is not at home yet.
 fn is_back(app: &ApplicationStatus) -> bool {
-    way_now(app).is_some_and(|way| way.phase == ReturnPhase::Ready)
+    is_away(app) && way_now(app).is_some_and(|way| way.phase == ReturnPhase::Ready)
+}
+
+fn is_away(app: &ApplicationStatus) -> bool {
+    app.home.is_none() || app.active != app.home
 }
 
 fn details(app: &ApplicationStatus) -> String {

@@ -7,11 +7,13 @@ use mainstay_agent::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgres
 const PHASES: u32 = 5;
 
 /// `east is on its way back, phase 3 of 5, putting rows right: 500 of 1200 rows; delta: …`
-pub fn told(site: &str, way: &Return) -> String {
+/// With `away` the application is not at home, and the next planned move is the failback.
+pub fn told(site: &str, way: &Return, away: bool) -> String {
     let means = means(way).map_or_else(String::new, |means| format!(" ({means})"));
     match way.phase {
         ReturnPhase::Ready => {
-            format!("{site} is back: {}, failback is possible{means}", way.detail)
+            let possible = if away { "failback is possible" } else { "a switchover is possible" };
+            format!("{site} is back: {}, {possible}{means}", way.detail)
         }
         _ => format!("{site} is on its way back, {}{means}", phase(way)),
     }

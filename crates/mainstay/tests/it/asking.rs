@@ -117,6 +117,11 @@ fn status_says_how_far_a_way_back_is_what_is_left_and_what_is_asked() {
     tells("returning-waits", ReturnPhase::Streaming, None, "the reverse link is starting");
     let equal = "equal to the active site at 0/2C8E9C0";
     tells("returned", ReturnPhase::Ready, None, equal);
+    told_in_five_lines("returned-at-home", |status| {
+        let mut way = sample::returning(ReturnPhase::Ready, None);
+        way.detail = equal.into();
+        status.applications[0].returning = Some(way);
+    });
 }
 
 #[test]

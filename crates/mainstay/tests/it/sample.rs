@@ -39,6 +39,7 @@ pub fn status() -> Status {
             name: bank(),
             epoch: Epoch::new(3),
             active: Some(site("east")),
+            home: Some(site("east")),
             state: "standby".into(),
             serving: false,
             coordinator: true,
