@@ -17,14 +17,16 @@ pub struct Trials {
     /// the active site's agent once
     #[arg(long)]
     pub crash_return: bool,
-    /// Kill the new active site whole, in the middle of the first site's return
+    /// Kill the new active site whole, in the middle of the first site's return; not together with
+    /// several disasters, whose short cool-down would let a failover begin
     #[arg(
         long,
         value_enum,
         value_name = "THEN",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "wait"
+        default_missing_value = "wait",
+        conflicts_with = "disasters"
     )]
     pub lose_again: Option<LoseAgain>,
 }
