@@ -17,6 +17,10 @@ const NOW: Tick = Tick::from_millis(1_000_000);
 /// The last sign of the active site.
 const LAST: Tick = Tick::from_millis(980_000);
 
+fn store() -> StoreName {
+    StoreName::new("db").expect("a name")
+}
+
 fn rules(mode: FailoverMode) -> Rules {
     Rules {
         lease: Lease::new(Duration::from_secs(10)),
@@ -25,7 +29,7 @@ fn rules(mode: FailoverMode) -> Rules {
         cool_down: Duration::from_secs(20),
         witnesses: [name(2)].into(),
         data_sites: [name(0), name(1)].into(),
-        stores: [StoreName::new("db").unwrap()].into(),
+        stores: [store()].into(),
     }
 }
 
@@ -43,7 +47,7 @@ fn east(returning: Option<WayBack>) -> Facts {
     }
     let complete_until = Some(LAST);
     let link = LinkFacts { sound: true, received: None, complete_until, advanced: None };
-    facts.links.insert(StoreName::new("db").unwrap(), link);
+    facts.links.insert(store(), link);
     facts.returning = returning;
     facts
 }
