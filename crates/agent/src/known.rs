@@ -1,11 +1,13 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{EqualityView, Execution, LinkView, Return, ReturnPhase, SalvageStates};
+use crate::api::types::{
+    EqualityView, Execution, LinkView, Return, ReturnPhase, ReturnProgress, SalvageStates,
+};
 use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
-use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State};
+use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State, WayBack};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -39,6 +41,8 @@ pub struct Known {
     pub repairing: Option<(String, Repaired)>,
     /// What comparisons of each store were made at this site since the agent began.
     pub comparisons: BTreeMap<StoreName, Comparing>,
+    /// How far the present phase of a way back is.
+    pub progress: BTreeMap<StoreName, ReturnProgress>,
     pub execution: Option<Execution>,
     /// Databases here were confirmed to be fenced in this epoch.
     pub fenced: Option<Epoch>,
@@ -73,6 +77,8 @@ pub struct KnownLink {
     pub status: LinkStatus,
     pub complete_until: Option<Tick>,
     pub advanced: Option<Tick>,
+    /// When the link was first seen with a rest to apply, and the bytes of it: for its speed.
+    pub behind: Option<(Tick, u64)>,
     /// The ledger says that little more history may be kept for it.
     pub scarce: bool,
 }
@@ -99,6 +105,7 @@ impl Known {
             relinking: BTreeSet::new(),
             repairing: None,
             comparisons: BTreeMap::new(),
+            progress: BTreeMap::new(),
             execution: None,
             fenced: None,
             database_trouble: None,
@@ -136,9 +143,10 @@ impl Known {
             .map(|(store, link)| (store.clone(), link.facts()))
             .collect();
         let was_active = self.facts.promoted > Epoch::default();
-        self.facts.returning = was_active
-            && active != self.facts.here
-            && !rules.stores.iter().all(|store| self.is_back(store, former_epoch));
+        let was_active = was_active && active != self.facts.here;
+        let stores = rules.stores.iter().filter(|_| was_active);
+        self.facts.returning =
+            stores.filter_map(|store| self.way_back(store, &active, former_epoch)).max();
         self.facts.epoch_is_failover =
             matches!(seen.record.cause, Cause::Automatic | Cause::Ordered);
         // The ledger comes before any automatic move: without it none is begun.
@@ -149,10 +157,39 @@ impl Known {
         }
     }
 
-    /// Whether this site's way back from an earlier epoch ended, for one store.
-    fn is_back(&self, store: &StoreName, epoch: Epoch) -> bool {
-        let back = self.returns.get(store);
-        back.is_some_and(|back| back.epoch == epoch && back.phase == ReturnPhase::Ready)
+    /// This site's way back in the present epoch, of the store that is furthest from its end, with
+    /// how far its phase is.
+    pub fn shown_return(&self, now: Tick) -> Option<Return> {
+        let epoch = self.facts.record.as_ref()?.record.epoch;
+        let mine = self.returns.values().filter(|it| it.epoch == epoch);
+        let mut shown = mine.min_by_key(|it| it.phase)?.clone();
+        let link = self.links.get(&shown.store).filter(|_| shown.phase == ReturnPhase::Streaming);
+        let told = self.progress.get(&shown.store).copied();
+        shown.progress = told.or_else(|| link.and_then(|link| link.catching_up(now)));
+        Some(shown)
+    }
+
+    /// What one store still lacks on this site's way back; none when it is back.
+    fn way_back(&self, store: &StoreName, active: &SiteName, epoch: Epoch) -> Option<WayBack> {
+        let back = self.returns.get(store).filter(|back| back.epoch == epoch);
+        match back.map_or(ReturnPhase::Fencing, |back| back.phase) {
+            ReturnPhase::Ready => None,
+            ReturnPhase::Streaming
+                if self.follows(store, active) && back.is_some_and(|back| !back.differs) =>
+            {
+                Some(WayBack::NotProved)
+            }
+            _ => Some(WayBack::Apart),
+        }
+    }
+
+    /// Whether only the proof is missing. The rows that were put right are as of a later position
+    /// than the rest, until the link has passed it.
+    fn follows(&self, store: &StoreName, active: &SiteName) -> bool {
+        let applied = self.links.get(store).filter(|link| link.from == *active);
+        let applied = applied.and_then(|link| link.status.applied);
+        let until = self.returns.get(store).and_then(|back| back.put_right_until);
+        applied.is_some_and(|applied| until.is_some_and(|until| applied >= until))
     }
 
     /// Takes in what the coordinator answered to a question asked at `sent`. An answer that was
@@ -199,11 +236,13 @@ impl Known {
             status: LinkStatus::starting(),
             complete_until: None,
             advanced: None,
+            behind: None,
             scarce: false,
         });
         if link.from != *from {
             link.from = from.clone();
             link.complete_until = None;
+            link.behind = None;
         }
         if status.transactions > link.status.transactions {
             link.advanced = Some(now);
@@ -218,6 +257,7 @@ impl Known {
             link.complete_until = link.complete_until.max(Some(complete));
         }
         link.status = status;
+        link.behind = link.behind.or(link.rest().map(|bytes| (now, bytes)));
     }
 
     /// The kind of the ledger's entry, once when little more history may be kept for a link, and
@@ -287,6 +327,23 @@ impl Known {
 }
 
 impl KnownLink {
+    /// Bytes of the source's history that are not applied yet.
+    fn rest(&self) -> Option<u64> {
+        let (applied, end) = (self.status.applied?.lsn(), self.status.source_end?.lsn());
+        Some(end.0.saturating_sub(applied.0))
+    }
+
+    /// How far it is from the source's end, and how long it takes at the speed so far.
+    fn catching_up(&self, now: Tick) -> Option<ReturnProgress> {
+        let bytes_left = self.rest()?;
+        let seconds_left = self.behind.and_then(|(began, first)| {
+            let nearer = u128::from(first.checked_sub(bytes_left).filter(|bytes| *bytes > 0)?);
+            let millis = u128::from(bytes_left) * now.since(began).as_millis() / nearer;
+            u64::try_from(millis.div_ceil(1000)).ok()
+        });
+        Some(ReturnProgress::CatchingUp { bytes_left, seconds_left })
+    }
+
     pub fn view(&self) -> LinkView {
         LinkView {
             store: self.store.clone(),
@@ -338,6 +395,36 @@ mod tests {
             lag: Lag::Known(Duration::ZERO),
             ..LinkStatus::starting()
         }
+    }
+
+    #[test]
+    fn a_returning_site_lacks_only_the_proof_once_the_link_has_passed_the_rows_put_right() {
+        let site = |name| SiteName::new(name).unwrap();
+        let db = StoreName::new("db").unwrap();
+        let mut known = Known::new(site("east"), Tick::default());
+        let record = Record::first(site("east")).claimed_by(&site("west"), Cause::Automatic);
+        let epoch = record.epoch;
+        known.facts.promoted = Epoch::new(1);
+        known.set_record(record, Tick::default());
+        let mut way = |phase, applied: u64, differs, of_epoch| {
+            let back = Return {
+                phase,
+                epoch: of_epoch,
+                put_right_until: Some(Position::Postgres(Lsn(20))),
+                differs,
+                ..Return::begun(of_epoch, db.clone())
+            };
+            known.returns.insert(db.clone(), back);
+            known.take_link(&db, &site("west"), caught_up(applied), Tick::default());
+            known.way_back(&db, &site("west"), epoch)
+        };
+        use ReturnPhase::{PuttingRight, Ready, Streaming};
+        assert_eq!(way(PuttingRight, 30, false, epoch), Some(WayBack::Apart));
+        assert_eq!(way(Streaming, 19, false, epoch), Some(WayBack::Apart));
+        assert_eq!(way(Streaming, 20, false, epoch), Some(WayBack::NotProved));
+        assert_eq!(way(Streaming, 20, true, epoch), Some(WayBack::Apart), "found to differ");
+        assert_eq!(way(Ready, 20, false, epoch), None);
+        assert_eq!(way(Ready, 20, false, Epoch::new(1)), Some(WayBack::Apart), "an older return");
     }
 
     #[test]

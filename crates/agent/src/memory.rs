@@ -74,9 +74,24 @@ impl Memory {
         self.list("salvage", application).await
     }
 
+    /// A salvage that is sent again after a crash does not know of its replay: what is known of
+    /// that here stays.
     pub async fn keep_salvage(&self, salvage: &SalvageSummary) -> Result<(), AgentError> {
         let sequence = i64::try_from(salvage.epoch.number()).unwrap_or(i64::MAX);
-        self.write("salvage", &salvage.application, &salvage.id, sequence, salvage).await
+        let mut salvage = salvage.clone();
+        if salvage.replay.is_none() {
+            let kept = self.one_salvage(&salvage.application, &salvage.id).await?;
+            salvage.replay = kept.and_then(|kept| kept.replay);
+        }
+        self.write("salvage", &salvage.application, &salvage.id, sequence, &salvage).await
+    }
+
+    pub async fn one_salvage(
+        &self,
+        application: &ApplicationName,
+        id: &str,
+    ) -> Result<Option<SalvageSummary>, AgentError> {
+        self.read("salvage", application, id).await
     }
 
     /// The repairs, newest first.
@@ -208,6 +223,35 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::ReplaySummary;
+    use mainstay_core::SiteName;
+
+    #[tokio::test]
+    async fn a_salvage_that_is_sent_again_is_still_known_to_be_replayed() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::open(&folder.path().join("state.db")).unwrap();
+        let bank = ApplicationName::new("bank").unwrap();
+        let sent = SalvageSummary {
+            id: "bank-db-2-east".to_owned(),
+            application: bank.clone(),
+            store: StoreName::new("db").unwrap(),
+            site: SiteName::new("east").unwrap(),
+            epoch: Epoch::new(2),
+            transactions: 3,
+            changes: 9,
+            first_commit_micros: Some(1),
+            last_commit_micros: Some(2),
+            replay: None,
+            rpo_exact_s: Some(0.1),
+        };
+        memory.keep_salvage(&sent).await.unwrap();
+        let (rows_inserted, already_there, kept, asked) = (3, 0, 6, 0);
+        let replay = ReplaySummary { transactions: 3, rows_inserted, already_there, kept, asked };
+        let replayed = SalvageSummary { replay: Some(replay), ..sent.clone() };
+        memory.keep_salvage(&replayed).await.unwrap();
+        memory.keep_salvage(&sent).await.unwrap();
+        assert_eq!(memory.salvage(&bank).await.unwrap(), [replayed]);
+    }
 
     #[tokio::test]
     async fn what_was_kept_is_there_after_a_restart() {

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "verify" => verify(),
         Some((command, rest)) if command == "soak" => soak::soak(rest),
         _ => {
-            eprintln!("usage: cargo xtask verify | soak [RUNS] [FIRST_SEED]");
+            eprintln!("usage: cargo xtask verify | soak [lab] [RUNS] [FIRST_SEED]");
             ExitCode::from(2)
         }
     }

@@ -1,5 +1,6 @@
-//! `cargo xtask soak [RUNS] [FIRST_SEED]`: the lab's whole scenario again and again, each with
-//! another seed, until one run misses an objective or leaves a transfer unaccounted for.
+//! `cargo xtask soak [lab] [RUNS] [FIRST_SEED]`: the lab's whole scenario again and again, each
+//! with another seed, until one run misses an objective or leaves a transfer unaccounted for. With
+//! `lab` each seed is played with everything that makes a run harder.
 
 use serde_json::Value;
 use std::path::PathBuf;
@@ -7,8 +8,13 @@ use std::process::{Command, ExitCode, Stdio};
 
 const RUNS: u64 = 20;
 
+/// What a seed is played with: as it is; or all of these, one after the other.
+const PLAIN: [&[&str]; 1] = [&[]];
+const TRIALS: [&[&str]; 4] =
+    [&["--disasters", "3"], &["--crash-return"], &["--lose-again"], &["--lose-again=failover"]];
+
 /// What is shown of each run, by the names of the lab's JSON report.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "seed",
     "rto_s",
     "rpo_s",
@@ -19,33 +25,44 @@ const COLUMNS: [&str; 10] = [
     "replayed",
     "unaccounted",
     "overlap_ms",
+    "crashes",
 ];
 
 pub fn soak(arguments: &[String]) -> ExitCode {
-    let number = |index: usize, usual| arguments.get(index).map_or(Ok(usual), |text| text.parse());
+    let (plays, numbers): (&[&[&str]], _) = match arguments.split_first() {
+        Some((first, rest)) if first == "lab" => (&TRIALS, rest),
+        _ => (&PLAIN, arguments),
+    };
+    let number = |index: usize, usual| numbers.get(index).map_or(Ok(usual), |text| text.parse());
     let (Ok(runs), Ok(first)) = (number(0, RUNS), number(1, 1)) else {
-        eprintln!("usage: cargo xtask soak [RUNS] [FIRST_SEED]");
+        eprintln!("usage: cargo xtask soak [lab] [RUNS] [FIRST_SEED]");
         return ExitCode::from(2);
     };
-    println!("{}", COLUMNS.join("\t"));
+    println!("{}\tplayed with", COLUMNS.join("\t"));
     for seed in first..first + runs {
-        if let Err(why) = run(seed) {
-            eprintln!("soak: {why}");
-            eprintln!("soak: again, keeping its folder: mainstay lab --seed {seed} --keep");
-            return ExitCode::FAILURE;
+        for trials in plays {
+            if let Err(why) = run(seed, trials) {
+                let trials = trials.join(" ");
+                eprintln!("soak: {why}");
+                eprintln!(
+                    "soak: again, keeping its folder: mainstay lab --seed {seed} --keep {trials}"
+                );
+                return ExitCode::FAILURE;
+            }
         }
     }
-    println!("soak: {runs} runs, nothing missed");
+    println!("soak: {runs} seeds, nothing missed");
     ExitCode::SUCCESS
 }
 
-fn run(seed: u64) -> Result<(), String> {
+fn run(seed: u64, trials: &[&str]) -> Result<(), String> {
     let mut lab = Command::new(binary());
-    lab.args(["lab", "--output", "json", "--seed", &seed.to_string()]);
+    lab.args(["lab", "--output", "json", "--seed", &seed.to_string()]).args(trials);
     let output = lab.stderr(Stdio::inherit()).output();
     let output = output.map_err(|e| format!("{} does not start: {e}", binary().display()))?;
     let report = last_document(&output.stdout);
-    println!("{}", row(report.as_ref().unwrap_or(&Value::Null)));
+    let row = row(report.as_ref().unwrap_or(&Value::Null));
+    println!("{row}\t{}", trials.join(" "));
     if !output.status.success() {
         return Err(format!("the run with seed {seed} ended with {}", output.status));
     }
@@ -88,7 +105,7 @@ mod tests {
     fn the_last_document_counts() {
         let output = b"{\"seed\":1}\n{\n  \"seed\": 2,\n  \"rto_s\": 1.5\n}\n";
         let report = last_document(output).expect("there are two");
-        assert_eq!(row(&report), "2\t1.50\t-\t-\t-\t-\t-\t-\t-\t-");
+        assert_eq!(row(&report), "2\t1.50\t-\t-\t-\t-\t-\t-\t-\t-\t-");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod handover;
 pub mod links;
 pub mod prepare;
+pub mod progress;
 pub mod promises;
 pub mod renewal;
 pub mod repair;

@@ -2,13 +2,14 @@
 //! Each phase is durable before the next begins, and each can be made again after a crash. Nothing
 //! here is rewound or overwritten before its salvage is kept, here and at the active site.
 
+use crate::act::progress::Progress;
 use crate::act::{compare, databases, links};
-use crate::api::types::{Return, ReturnPhase, SalvageSummary};
+use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::salvage::{self, NotTaken};
 use crate::time::unix_micros;
 use mainstay_core::decision::State;
-use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::{self, delta};
@@ -49,16 +50,7 @@ fn active(application: &Application) -> Option<(Epoch, SiteName)> {
 fn current(application: &Application, store: &StoreName, epoch: Epoch) -> Return {
     let known = application.known();
     let kept = known.returns.get(store).filter(|it| it.epoch == epoch);
-    kept.cloned().unwrap_or_else(|| Return {
-        phase: ReturnPhase::Fencing,
-        epoch,
-        store: store.clone(),
-        salvage: None,
-        rows_put_right: None,
-        detail: String::new(),
-        inexact: None,
-        asked: None,
-    })
+    kept.cloned().unwrap_or_else(|| Return::begun(epoch, store.clone()))
 }
 
 /// Says what stands in the way, once.
@@ -85,7 +77,7 @@ async fn advance(
     // The link that was, from here to the site that is active now; and the one to come.
     let (former, reverse) = (spec(here, active)?, spec(active, here)?);
     match returning.phase {
-        ReturnPhase::Fencing => fencing(application, returning).await,
+        ReturnPhase::Fencing => fencing(application, returning, &reverse).await,
         ReturnPhase::Salvaging => salvaging(application, returning, &former, &reverse).await,
         ReturnPhase::PuttingRight => putting_right(application, returning, &former, &reverse).await,
         ReturnPhase::Streaming => streaming(application, returning).await,
@@ -107,8 +99,20 @@ async fn step(
     application.keep_returning(returning).await.map_err(|why| why.to_string())
 }
 
-async fn fencing(application: &Arc<Application>, returning: &mut Return) -> Result<(), String> {
+async fn fencing(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    reverse: &LinkSpec,
+) -> Result<(), String> {
     databases::fence_all(application, returning.epoch).await?;
+    // For people, as early as it can be known. The phases that need it look again.
+    if let Ok(Some(found)) = slot::find(&reverse.source, &reverse.slot()).await
+        && !found.lost
+    {
+        returning.means = Some(ReturnMeans::Delta);
+        let pinned = found.confirmed_flush;
+        returning.because = format!("the start was pinned at the promotion, at {pinned}");
+    }
     let detail = "this site's database accepts no writes of the application".to_owned();
     step(application, returning, ReturnPhase::Salvaging, detail).await
 }
@@ -157,6 +161,13 @@ async fn putting_right(
         None => match put_right_rows(application, kept, reverse).await {
             Ok(done) => {
                 returning.rows_put_right = Some(done.rows);
+                returning.put_right_until = Some(Position::Postgres(done.until));
+                returning.means = Some(ReturnMeans::Delta);
+                returning.because = format!(
+                    "{} rows put right and the changes since {}; the start was pinned at the \
+                     promotion",
+                    done.rows, done.from
+                );
                 let detail = format!("{} rows put right as of {}", done.rows, done.until);
                 return step(application, returning, ReturnPhase::Streaming, detail).await;
             }
@@ -190,7 +201,9 @@ async fn by_comparison(
     let say = |fault: Fault| fault.to_string();
     if !delta::has_tables(&sides).await.map_err(say)? {
         delta::begin_anew(&sides, &reverse.slot()).await.map_err(say)?;
-        let detail = format!("full copy, because this site has no tables: {why}");
+        returning.means = Some(ReturnMeans::FullCopy);
+        returning.because = format!("this site has no tables: {why}");
+        let detail = "the link copies everything".to_owned();
         return step(application, returning, ReturnPhase::Streaming, detail).await;
     }
     let folder = application.context.state.join("repair");
@@ -202,8 +215,10 @@ async fn by_comparison(
     let done = found.swap(reverse.epoch, &mut record).await.map_err(say)?;
     let rows = done.repaired.swapped();
     returning.rows_put_right = Some(rows);
-    let detail =
-        format!("{rows} of {compared} rows made equal as of {}, found by comparison", done.from);
+    returning.put_right_until = Some(Position::Postgres(done.from));
+    returning.means = Some(ReturnMeans::Delta);
+    returning.because = format!("{rows} of {compared} rows, found by comparison: {why}");
+    let detail = format!("{rows} rows made equal as of {}", done.from);
     step(application, returning, ReturnPhase::Streaming, detail).await
 }
 
@@ -237,7 +252,9 @@ async fn put_right_rows(
         slot: reverse.slot(),
         epoch: reverse.epoch,
     };
-    put_right::run(&plan, file).await
+    let progress = Progress::of(application, &reverse.store);
+    let told = |rows, of| progress.tell(ReturnProgress::PutRight { rows, of });
+    put_right::run_told(&plan, file, &told).await
 }
 
 /// Streams until what was put right is passed, then proves both sides equal.
@@ -251,7 +268,11 @@ async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Re
     if status.phase != LinkPhase::Streaming || !caught_up {
         return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
     }
+    let progress = Progress::of(application, &returning.store);
+    progress.tell(ReturnProgress::Comparing);
     let compared = compare::run(application, &returning.store).await?;
+    drop(progress);
+    returning.differs = !compared.equal;
     if !compared.equal {
         return Err(format!(
             "the sides differ at {}: see `mainstay compare`, then `mainstay repair`; failback waits",

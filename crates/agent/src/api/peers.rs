@@ -84,7 +84,7 @@ fn view_of(application: &Application) -> ApplicationView {
         state: known.state.map_or("unknown", mainstay_core::decision::State::name).to_owned(),
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
-        returning: known.returns.values().max_by_key(|it| it.epoch).cloned(),
+        returning: known.shown_return(now),
         equality: known.equality(),
         execution: known.execution.clone(),
         salvages: known.salvages.clone(),

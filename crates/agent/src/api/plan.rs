@@ -5,6 +5,7 @@ use super::moves::{pick, target};
 use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Problem};
 use crate::application::Application;
 use crate::error::Refused;
+use crate::known::Known;
 use crate::runbook::{steps::check, steps_of};
 use crate::time::tick;
 use mainstay_core::decision::{Hindrance, hindrances, loss_bound};
@@ -42,6 +43,7 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
     let last = past.iter().find(|it| it.kind == kind && it.state == ExecutionState::Succeeded);
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
+    let returning = known.shown_return(tick());
     drop(known);
     Ok(Plan {
         application: application.spec.name.clone(),
@@ -52,6 +54,7 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
         steps: steps_of(kind).iter().map(|step| planned(*step, last)).collect(),
         loss_bound_s: loss(application, kind),
         last_took_s: last.and_then(took),
+        returning,
         refusals: refusals(application, kind),
     })
 }
@@ -106,5 +109,64 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
     let Some(seen) = &known.facts.record else { return Vec::new() };
     let found = hindrances(&application.rules, &known.facts, seen, now);
     let lasting = found.iter().filter(|it| !matches!(it, Hindrance::LeaseRunning { .. }));
-    lasting.map(|it| problem(it.to_string())).collect()
+    let advised = |it: &Hindrance| match it {
+        Hindrance::NotProved => {
+            Problem { what: it.to_string(), advice: unproved(&application.spec.name, &known) }
+        }
+        _ => problem(it.to_string()),
+    };
+    lasting.map(advised).collect()
+}
+
+/// What it means to have a site take over that is back but for the proof.
+fn unproved(application: &ApplicationName, known: &Known) -> String {
+    let kept = known.returns.values().filter_map(|it| it.salvage.as_ref());
+    let kept: Vec<&str> = kept.map(|salvage| salvage.id.as_str()).collect();
+    let end = known.links.values().filter_map(|link| link.status.applied);
+    let end: Vec<String> = end.map(|applied| applied.to_string()).collect();
+    format!(
+        "if the active site stays lost: mainstay failover {}; its rows are put right and it has \
+         applied up to {}; what only it had before is kept in the salvage {}; what it lacks then \
+         is salvaged when the other site comes back; both are compared only then",
+        application,
+        end.join(", "),
+        kept.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::types::{Return, SalvageSummary};
+    use mainstay_core::position::Lsn;
+    use mainstay_core::{Epoch, LinkStatus, Position, SiteName, StoreName, Tick};
+
+    #[test]
+    fn a_plan_says_what_it_means_to_take_a_site_that_only_lacks_the_proof() {
+        let (east, west) = (SiteName::new("east").unwrap(), SiteName::new("west").unwrap());
+        let (bank, db) = (ApplicationName::new("bank").unwrap(), StoreName::new("db").unwrap());
+        let mut known = Known::new(east.clone(), Tick::default());
+        let salvage = SalvageSummary {
+            id: "bank-db-2-east".to_owned(),
+            application: bank.clone(),
+            store: db.clone(),
+            site: east,
+            epoch: Epoch::new(2),
+            transactions: 12,
+            changes: 36,
+            first_commit_micros: None,
+            last_commit_micros: None,
+            replay: None,
+            rpo_exact_s: None,
+        };
+        let back = Return { salvage: Some(salvage), ..Return::begun(Epoch::new(2), db.clone()) };
+        known.returns.insert(db.clone(), back);
+        let applied = Some(Position::Postgres(Lsn(0x2C8_E9C0)));
+        let status = LinkStatus { applied, ..LinkStatus::starting() };
+        known.take_link(&db, &west, status, Tick::default());
+        let told = unproved(&bank, &known);
+        for part in ["mainstay failover bank", "up to 0/2C8E9C0", "the salvage bank-db-2-east"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::known::Known;
 use crate::time::tick;
-use mainstay_core::decision::{Decision, State};
+use mainstay_core::decision::{Decision, Hindrance, State};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ fn of(application: &Application) -> ApplicationStatus {
         name: application.spec.name.clone(),
         epoch: record.map(|it| it.epoch).unwrap_or_default(),
         active: record.map(|it| it.active.clone()),
+        home: Some(application.spec.home.clone()),
         state: decision.state.name().to_owned(),
         serving: matches!(decision.posture, Some(Posture::Serve { .. })),
         coordinator: answered,
@@ -41,7 +42,7 @@ fn of(application: &Application) -> ApplicationStatus {
         links: links(application, &known, now),
         sites: sites(application, &known, now),
         execution: newest_execution(&known),
-        returning: returning(&known),
+        returning: returning(&known, now),
         equality: equality(application, &known, now),
         problems: problems(application, &known, &decision, answered, now),
     }
@@ -104,10 +105,13 @@ pub fn newest_execution(known: &Known) -> Option<Execution> {
 }
 
 /// This site's way back in this epoch, or one that another site tells of.
-fn returning(known: &Known) -> Option<Return> {
+pub fn returning(known: &Known, now: Tick) -> Option<Return> {
     let epoch = known.facts.record.as_ref()?.record.epoch;
-    let told = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
-    told.chain(known.returns.values()).find(|it| it.epoch == epoch).cloned()
+    let told = || {
+        let views = known.views.values().filter_map(|(_, view)| view.returning.as_ref());
+        views.filter(|it| it.epoch == epoch).min_by_key(|it| it.phase).cloned()
+    };
+    known.shown_return(now).or_else(told)
 }
 
 fn problems(
@@ -118,7 +122,7 @@ fn problems(
     now: Tick,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
-    decision_problem(application, known, decision, &mut found);
+    decision_problem(application, known, decision, now, &mut found);
     if !coordinator {
         push(
             &mut found,
@@ -130,7 +134,7 @@ fn problems(
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
-    return_problem(known, &mut found);
+    return_problem(known, now, &mut found);
     salvage_problems(application, known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
@@ -144,8 +148,13 @@ fn decision_problem(
     application: &Application,
     known: &Known,
     decision: &Decision,
+    now: Tick,
     found: &mut Vec<Problem>,
 ) {
+    let silent =
+        known.facts.record.as_ref().is_some_and(|seen| {
+            now.since(seen.changed) >= application.rules.lease.suspicious_after()
+        });
     let because = || {
         let words: Vec<String> = decision.hindrances.iter().map(ToString::to_string).collect();
         words.join("; ")
@@ -166,6 +175,11 @@ fn decision_problem(
                 _ => "look at `mainstay plan failover`, then type `mainstay failover`",
             },
         ),
+        State::Returning if silent => push(
+            found,
+            format!("{active} is lost too while this site returns; no failover: {}", because()),
+            lost_too(&active, &decision.hindrances),
+        ),
         State::LeaseWait => push(
             found,
             format!("{active} is gone; failover follows: {}", because()),
@@ -182,6 +196,19 @@ fn decision_problem(
             "restore the coordinator's newest state; see MS-COORD-003",
         ),
         _ => {}
+    }
+}
+
+/// The active site dies in the middle of this one's return: what a person can do.
+fn lost_too(active: &str, hindrances: &[Hindrance]) -> String {
+    match hindrances.contains(&Hindrance::Returning) {
+        true => format!(
+            "bring {active} back, its database and its agent: until then this site may lack more \
+             than anybody knows, and nobody can promote it"
+        ),
+        false => format!(
+            "bring {active} back; or look at `mainstay plan failover`, and type `mainstay failover`"
+        ),
     }
 }
 
@@ -206,6 +233,7 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
 }
 
 fn link_problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let returns = returning(known, now).is_some_and(|it| it.phase < ReturnPhase::Ready);
     for link in links(application, known, now) {
         let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
         if let Some(retained) = link.status.retained.filter(Retained::is_scarce) {
@@ -224,6 +252,8 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             LinkPhase::Disconnected { reason } => {
                 push(found, format!("{name} is disconnected: {reason}"), "it tries by itself");
             }
+            // A link on a way back catches up: that is told with the way back.
+            LinkPhase::Streaming if returns => {}
             LinkPhase::Streaming if !link.status.lag.is_within(application.rules.rpo) => push(
                 found,
                 format!(
@@ -286,19 +316,37 @@ fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
     }
 }
 
-fn return_problem(known: &Known, found: &mut Vec<Problem>) {
-    let Some(returning) = returning(known).filter(|it| it.phase < ReturnPhase::Ready) else {
+fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let Some(returning) = returning(known, now).filter(|it| it.phase < ReturnPhase::Ready) else {
         return;
     };
-    let Return { store, detail, asked, .. } = &returning;
-    match asked {
-        Some(asked) => push(found, format!("the way back of {store} waits: {detail}"), asked),
-        None => push(
-            found,
-            format!("the way back of {store} goes on: {detail}"),
-            "nothing yet; `mainstay switchover` becomes possible when it is ready",
-        ),
+    // While it is known how far the phase is, what happened last is old.
+    let last = match returning.progress {
+        Some(_) if !returning.differs => String::new(),
+        _ => format!(": {}", returning.detail),
+    };
+    let what = format!("the way back of {} goes on{last}", returning.store);
+    if let Some(asked) = returning.asked {
+        let what = format!("the way back of {} waits: {}", returning.store, returning.detail);
+        return push(found, what, asked);
     }
+    if returning.differs {
+        return push(
+            found,
+            what,
+            "see what differs, and mend it: mainstay compare, then mainstay repair",
+        );
+    }
+    let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);
+    let advice = match salvage {
+        None => "nothing is asked of you yet: it goes on by itself".to_owned(),
+        Some(salvage) => format!(
+            "it goes on by itself; meanwhile look at what only the lost site had: \
+             mainstay salvage show {}",
+            salvage.id
+        ),
+    };
+    push(found, what, advice);
 }
 
 /// Work of people that waits for people.
@@ -344,6 +392,15 @@ mod tests {
         );
         assert!(problem.advice.starts_with("mainstay salvage show bank-db-3-east --open"));
         assert!(undecided("bank-db-3-east", SalvageStates { open: 0, ..states }).is_none());
+    }
+
+    #[test]
+    fn a_site_lost_during_the_return_of_the_other_is_to_be_brought_back_or_outweighed() {
+        let apart = lost_too("west", &[Hindrance::Returning, Hindrance::NotAutomatic]);
+        assert!(apart.starts_with("bring west back"), "{apart}");
+        assert!(!apart.contains("mainstay failover"), "no order outweighs it: {apart}");
+        let unproved = lost_too("west", &[Hindrance::NotProved]);
+        assert!(unproved.contains("`mainstay failover`"), "{unproved}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
 use mainstay_core::position::Lsn;
-use mainstay_core::{ApplicationName, Epoch, LinkStatus, SiteName, StoreName};
+use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Progress};
 use mainstay_stores::postgres::repair::{Repaired, Undone};
 use mainstay_stores::postgres::salvage::Asked;
@@ -22,6 +22,9 @@ pub struct ApplicationStatus {
     pub epoch: Epoch,
     /// The site that holds the epoch; none before the first epoch, or while it is unknown.
     pub active: Option<SiteName>,
+    /// Where the application belongs when all is well.
+    #[serde(default)]
+    pub home: Option<SiteName>,
     /// This agent's state: `active`, `standby`, `suspect`, `lease-wait`, `claiming`, `promoting`,
     /// `fenced`, `returning`, `witness`, `stuck`.
     pub state: String,
@@ -140,6 +143,21 @@ pub struct Return {
     pub salvage: Option<SalvageSummary>,
     /// Rows put right from the active site.
     pub rows_put_right: Option<u64>,
+    /// Those rows are as the active site had them here.
+    #[serde(default)]
+    pub put_right_until: Option<Position>,
+    /// The last comparison found differences. What it found is not outweighed by anybody.
+    #[serde(default)]
+    pub differs: bool,
+    /// How this site gets what it lacks; none until that is known.
+    #[serde(default)]
+    pub means: Option<ReturnMeans>,
+    /// Why by these means: what was found at the active site.
+    #[serde(default)]
+    pub because: String,
+    /// How far the phase is; never kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ReturnProgress>,
     /// What happened last, or what is asked of a person.
     pub detail: String,
     /// A person's reason for going on although the salvage cannot be whole.
@@ -148,6 +166,51 @@ pub struct Return {
     /// What a person has to type before it goes on.
     #[serde(default)]
     pub asked: Option<String>,
+}
+
+impl Return {
+    /// A way back of which nothing is done yet.
+    pub fn begun(epoch: Epoch, store: StoreName) -> Self {
+        Self {
+            phase: ReturnPhase::Fencing,
+            epoch,
+            store,
+            salvage: None,
+            rows_put_right: None,
+            put_right_until: None,
+            differs: false,
+            means: None,
+            because: String::new(),
+            progress: None,
+            detail: String::new(),
+            inexact: None,
+            asked: None,
+        }
+    }
+}
+
+/// A full copy is never made when a delta will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnMeans {
+    /// The rows that the salvage names, and the changes since the promotion.
+    Delta,
+    FullCopy,
+}
+
+/// What is done in a phase right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnProgress {
+    /// Transactions read from the old slot so far; their number is not known before.
+    Salvaged { transactions: u64 },
+    /// Rows put right, of those that the salvage names.
+    PutRight { rows: u64, of: u64 },
+    /// The reverse link has so much of the active site's history still to apply. The seconds
+    /// follow from the speed so far, and are none while it does not come nearer.
+    CatchingUp { bytes_left: u64, seconds_left: Option<u64> },
+    /// Both sites are read and compared.
+    Comparing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -267,6 +330,9 @@ pub struct Plan {
     pub loss_bound_s: Option<f64>,
     /// How long the last execution of this kind took, and each step's last duration.
     pub last_took_s: Option<f64>,
+    /// The way back of the site that the move leads to: how it got what it lacked, and why so.
+    #[serde(default)]
+    pub returning: Option<Return>,
     /// What stands in the way.
     pub refusals: Vec<Problem>,
 }

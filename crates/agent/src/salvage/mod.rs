@@ -11,6 +11,7 @@ pub use inexact::{repair_sides, take_rows};
 pub use look::{Pieces, script, sides};
 pub use waiting::keep_counted;
 
+use crate::act::progress::Progress;
 use crate::api::types::{Return, SalvageSummary};
 use crate::application::Application;
 use crate::peer::Peer;
@@ -61,8 +62,8 @@ impl From<Fault> for NotTaken {
     }
 }
 
-/// Takes the salvage of one store and keeps it at both sites. Made again after a crash it writes
-/// the same file anew: the slot is not moved.
+/// Takes the salvage of one store and keeps it at both sites. What is kept is never taken again:
+/// the old slot may be gone by now. A crash before that has it taken anew; the slot is not moved.
 pub async fn take(
     application: &Application,
     returning: &Return,
@@ -70,6 +71,13 @@ pub async fn take(
     reverse: &LinkSpec,
 ) -> Result<SalvageSummary, NotTaken> {
     let id = id(application, returning);
+    let memory = &application.context.memory;
+    let kept = memory.one_salvage(&application.spec.name, &id).await;
+    if let Some(kept) = kept.map_err(|why| why.to_string())?
+        && path(application, &id).exists()
+    {
+        return Ok(kept);
+    }
     let received =
         applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
     let received = received.ok_or_else(|| {
@@ -79,8 +87,10 @@ pub async fn take(
     let draft = path.with_extension("draft");
     let file = create(&draft).map_err(|why| why.to_string())?;
     let mut writer = BufWriter::new(file);
+    let progress = Progress::of(application, &returning.store);
+    let mut counted = progress.counts(&mut writer);
     let summary =
-        salvage::take(&former.source, &former.slot(), received.position, &mut writer).await?;
+        salvage::take(&former.source, &former.slot(), received.position, &mut counted).await?;
     finish(writer, &draft, &path).map_err(|why| why.to_string())?;
     let kept = SalvageSummary {
         id,

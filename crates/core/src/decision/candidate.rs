@@ -1,6 +1,6 @@
 //! A site that could be promoted while another one is active.
 
-use super::{Action, Databases, Decision, Facts, Rules, SeenRecord, State};
+use super::{Action, Databases, Decision, Facts, Rules, SeenRecord, State, WayBack};
 use crate::estate::FailoverMode;
 use crate::verdict::Verdict;
 use crate::{Posture, SiteName, StoreName, Tick};
@@ -28,8 +28,11 @@ pub enum Hindrance {
     LagOverBound { store: StoreName, lag: Duration, bound: Duration },
     /// How much would be lost is not known: invariant 3.
     LagUnknown { store: StoreName },
-    /// This site is not back from the last failover: invariant 8.
+    /// This site may hold what the active one does not: invariant 8. Nobody outweighs it.
     Returning,
+    /// This site is back but for the proof that both are equal: invariant 10. A person may take it
+    /// as it is; what it lacked then is in the salvages.
+    NotProved,
     /// The last failover is too recent: invariant 6.
     CoolDown { rest: Duration },
     /// The configuration leaves it to a person.
@@ -64,6 +67,9 @@ impl fmt::Display for Hindrance {
             ),
             Self::LagUnknown { store } => write!(f, "how far {store} is behind is unknown"),
             Self::Returning => f.write_str("this site is not back from the last failover"),
+            Self::NotProved => f.write_str(
+                "this site is not proved equal since it came back; a person may accept that",
+            ),
             Self::CoolDown { rest } => {
                 write!(
                     f,
@@ -88,6 +94,7 @@ impl Hindrance {
                 | Self::StillWriting { .. }
                 | Self::CoolDown { .. }
                 | Self::NotAutomatic
+                | Self::NotProved
         )
     }
 
@@ -131,7 +138,7 @@ fn state(
     let others = |without: fn(&Hindrance) -> bool| hindrances.iter().all(without);
     if hindrances.is_empty() {
         State::Claiming
-    } else if facts.returning {
+    } else if facts.returning.is_some() {
         State::Returning
     } else if !silent && !ordered {
         State::Standby
@@ -226,9 +233,10 @@ fn links(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut
 }
 
 fn people(rules: &Rules, facts: &Facts, now: Tick, found: &mut Vec<Hindrance>) {
-    if facts.returning {
-        found.push(Hindrance::Returning);
-    }
+    found.extend(facts.returning.map(|way| match way {
+        WayBack::Apart => Hindrance::Returning,
+        WayBack::NotProved => Hindrance::NotProved,
+    }));
     let ends = facts.epoch_seen.plus(rules.cool_down);
     if facts.epoch_is_failover && now < ends {
         found.push(Hindrance::CoolDown { rest: ends.since(now) });

@@ -76,6 +76,17 @@ pub struct Order {
     pub accept_loss: Option<Duration>,
 }
 
+/// What a site that was active before still lacks on its way back, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WayBack {
+    /// It holds what the active site had at the link's position and nothing else: its salvage is
+    /// kept, its rows are put right, and the link has passed the position of those. Only that both
+    /// sites are equal is not proved yet.
+    NotProved,
+    /// It may hold what the active site does not, or rows from another instant than the rest.
+    Apart,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     pub here: SiteName,
@@ -105,8 +116,8 @@ pub struct Facts {
     /// What each vantage says of the active site.
     pub evidence: BTreeMap<SiteName, Evidence>,
     pub links: BTreeMap<StoreName, LinkFacts>,
-    /// This site was active before and is not back yet: not proved equal.
-    pub returning: bool,
+    /// This site was active before and is not back yet.
+    pub returning: Option<WayBack>,
     pub hold: Option<Hold>,
     /// A claim was sent and its outcome is not known.
     pub claiming: bool,
@@ -142,7 +153,7 @@ impl Facts {
             open: None,
             evidence: BTreeMap::new(),
             links: BTreeMap::new(),
-            returning: false,
+            returning: None,
             hold: None,
             claiming: false,
             executing: false,

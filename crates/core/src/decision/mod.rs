@@ -10,7 +10,7 @@ mod candidate;
 mod facts;
 
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
-pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord};
+pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord, WayBack};
 
 use crate::{Epoch, Posture, Record, SiteName, Tick};
 

@@ -4,4 +4,5 @@ mod planned_move;
 mod random;
 mod simulation;
 mod two_sites_never_serve_at_once;
+mod way_back;
 mod world;

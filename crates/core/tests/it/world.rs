@@ -4,7 +4,8 @@
 
 use crate::random::Random;
 use mainstay_core::decision::{
-    Action, Decision, Facts, LinkFacts, Promise, Renewal, Rules, SeenRecord, decide, may_promise,
+    Action, Decision, Facts, LinkFacts, Promise, Renewal, Rules, SeenRecord, WayBack, decide,
+    may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
@@ -63,6 +64,8 @@ pub struct World {
     pub coordinator_up: bool,
     /// Which pairs cannot reach each other.
     pub cut: [[bool; 3]; 3],
+    /// What a site that was active and is not any more lacks.
+    pub way: Option<WayBack>,
     swaps: Vec<Swap>,
     pub history: Vec<(Epoch, SiteName)>,
 }
@@ -100,6 +103,7 @@ impl World {
             record: None,
             coordinator_up: true,
             cut: [[false; 3]; 3],
+            way: None,
             swaps: Vec::new(),
             history: Vec::new(),
         }
@@ -231,6 +235,8 @@ impl World {
         if flows {
             link.complete_until = Some(clock);
         }
+        let was_active = self.sites[site].facts.promoted > Epoch::default();
+        self.sites[site].facts.returning = self.way.filter(|_| was_active);
         self.sites[site].facts.writable = Some(clock);
     }
 

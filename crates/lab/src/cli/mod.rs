@@ -3,9 +3,11 @@
 mod options;
 mod parts;
 mod play;
+mod trials;
 
-pub use options::{LabArgs, LabCommand, RunOptions};
+pub use options::{LabArgs, LabCommand, RunArgs, RunOptions};
 pub use parts::stop_on_signal;
+pub use trials::{LoseAgain, Trials};
 
 use crate::error::LabError;
 use crate::scenario;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 /// document; everything else goes to standard error.
 pub async fn run(command: LabCommand, json: bool) -> Result<ExitCode, LabError> {
     match command {
-        LabCommand::Run(options) => scenario::run(options, json).await,
+        LabCommand::Run(args) => scenario::run(args, json).await,
         LabCommand::Up(options) => play::up(options).await,
         LabCommand::Down => play::down(),
         LabCommand::Kill { site } => play::kill(&site),

@@ -1,5 +1,6 @@
 //! What a person, or the lab itself, may type after `mainstay lab`.
 
+use super::trials::Trials;
 use crate::clients::Gateway;
 use crate::error::LabError;
 use crate::processes::Wanted;
@@ -8,12 +9,15 @@ use rand::Rng;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// As most would configure it: longer than a run.
+const COOL_DOWN_SECONDS: u64 = 600;
+
 /// `mainstay lab` alone means `mainstay lab run`.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct LabArgs {
     #[command(flatten)]
-    pub run: RunOptions,
+    pub run: RunArgs,
     #[command(subcommand)]
     pub command: Option<LabCommand>,
 }
@@ -27,7 +31,7 @@ impl LabArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum LabCommand {
     /// The whole path once: two sites, a bank, a disaster, the way home, and a report
-    Run(RunOptions),
+    Run(RunArgs),
     /// Start the lab and leave it running, to play with
     Up(RunOptions),
     /// End the lab that is up and remove its folder
@@ -67,6 +71,17 @@ pub enum LabCommand {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub options: RunOptions,
+    #[command(flatten)]
+    pub trials: Trials,
+    /// Write the report as one HTML page
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct RunOptions {
     /// Drives the moment of the disaster and the clients' choices; random when not given
     #[arg(long)]
@@ -86,9 +101,6 @@ pub struct RunOptions {
     /// Leave the folder with all logs, configurations and databases
     #[arg(long)]
     pub keep: bool,
-    /// Write the report as one HTML page
-    #[arg(long, value_name = "FILE.html")]
-    pub report: Option<PathBuf>,
 }
 
 impl RunOptions {
@@ -107,7 +119,8 @@ impl RunOptions {
         at_least("--load-seconds", good_load, load_seconds.to_string(), "use 2 to 3600")?;
         // Short enough to be typed again.
         let seed = self.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
-        Ok(Wanted { seed, accounts, rate, workers, load_seconds })
+        let cool_down_seconds = COOL_DOWN_SECONDS;
+        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds })
     }
 }
 

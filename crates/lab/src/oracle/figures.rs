@@ -22,10 +22,12 @@ pub fn unaccounted(record: &ClientRecord, one: &HashSet<Uuid>, other: &HashSet<U
     record.acknowledged.iter().filter(missing).map(|ack| ack.number).collect()
 }
 
-/// From the disaster to the first acknowledgement of a transfer that the new site accepted.
+/// From the disaster to the first later acknowledgement of a transfer that the new site accepted;
+/// it may have been active before.
 pub fn rto_s(record: &ClientRecord, accepted_by_new: &HashSet<Uuid>, kill: Moment) -> Option<f64> {
     let by_new = record.acknowledged.iter().filter(|ack| accepted_by_new.contains(&ack.id));
-    let first = by_new.map(|ack| ack.at.mono_us).min()?;
+    let times = by_new.map(|ack| ack.at.mono_us);
+    let first = times.filter(|at| *at >= kill.mono_us).min()?;
     Some(seconds(first - kill.mono_us))
 }
 
@@ -110,6 +112,8 @@ mod tests {
         let record = record(&[9.0, 10.002, 22.0, 21.0]);
         assert_eq!(rto_s(&record, &ids(&[2, 3]), moment(10.0)), Some(11.0));
         assert_eq!(rto_s(&record, &ids(&[]), moment(10.0)), None);
+        let before = ids(&[0, 2]);
+        assert_eq!(rto_s(&record, &before, moment(10.0)), Some(12.0), "active before, and again");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn render(plan: &LabPlan, folder: &Folder, here: &str) -> String {
         let witness = if place.data.is_none() { "witness = true\n" } else { "" };
         push(&mut text, format_args!("[sites.{site}]\n{witness}agent = \"{agent}\"\n\n"));
     }
-    push(&mut text, format_args!("{}", application(folder, here)));
+    push(&mut text, format_args!("{}", application(plan, folder, here)));
     for (site, place) in plan.data_sites() {
         push(&mut text, format_args!("{}", endpoint(plan, folder, here, site, place)));
         push(&mut text, format_args!("{}", gate(plan, here, site, place)));
@@ -49,8 +49,9 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(arguments);
 }
 
-fn application(folder: &Folder, here: &str) -> String {
+fn application(plan: &LabPlan, folder: &Folder, here: &str) -> String {
     let tls = folder.tls(here);
+    let cool_down = plan.wanted.cool_down_seconds;
     format!(
         r#"[coordinator]
 kind = "embedded"
@@ -63,7 +64,7 @@ directory = "{}"
 home = "{HOME}"
 failover = "automatic"
 lease = "{LEASE_SECONDS}s"
-cool-down = "10m"
+cool-down = "{cool_down}s"
 
 [applications.bank.objectives]
 rto = "{RTO_SECONDS}s"

@@ -27,6 +27,8 @@ pub use postgres::{
     connect_as_owner, connect_as_superuser, database_error, initialise, make_roles, start_postgres,
 };
 pub use secrets::Secrets;
-pub use site::{kill_site, start_clients_process, start_network, start_site};
+pub use site::{
+    kill_agent, kill_site, start_agent, start_clients_process, start_network, start_site,
+};
 pub use sweep::{Sweeper, end_everything, wait_for_parent};
 pub use tree::processes_in;

@@ -23,6 +23,8 @@ pub struct Wanted {
     pub rate: f64,
     pub workers: u32,
     pub load_seconds: u64,
+    /// How long after a failover no other begins by itself.
+    pub cool_down_seconds: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -121,7 +121,8 @@ pub async fn start_site(
     Ok(())
 }
 
-async fn start_agent(plan: &LabPlan, folder: &Folder, site: &str) -> Result<(), LabError> {
+/// Returns once it answers.
+pub async fn start_agent(plan: &LabPlan, folder: &Folder, site: &str) -> Result<(), LabError> {
     let spec = agent_spec(plan, folder, site);
     if runs(folder, &spec.name) {
         return Ok(());
@@ -154,6 +155,15 @@ pub fn runs(folder: &Folder, process: &str) -> bool {
 pub fn kill_site(plan: &LabPlan, folder: &Folder, site: &str) -> Result<usize, LabError> {
     plan.site(site)?;
     Ok(tree::kill_in(plan, &folder.site(site)))
+}
+
+/// SIGKILL to the site's agent alone. Returns when it is gone.
+pub async fn kill_agent(folder: &Folder, site: &str) {
+    let Some(agent) = PidFile::read(&folder.pid(&format!("{site}-agent"))) else { return };
+    agent.signal(nix::sys::signal::Signal::SIGKILL);
+    while agent.is_alive() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
 }
 
 /// The bank's clients; all that they know is the addresses of the two gates.

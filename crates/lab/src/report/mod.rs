@@ -54,6 +54,14 @@ pub struct Report {
     pub failed_for_good: u64,
     /// Transfers that needed more than one attempt.
     pub retried: u64,
+    /// How often an agent was killed while its site returned.
+    pub crashes: u64,
+    /// Planned moves.
+    pub moves: u64,
+    /// Changes of the active site that nobody asked for and no disaster explains.
+    pub stray_moves: u64,
+    /// One after the other. The figures above are their sums, and of times the worst.
+    pub disasters: Vec<DisasterFigures>,
 
     pub balanced: bool,
     pub numbers_unique: bool,
@@ -71,11 +79,31 @@ pub struct Report {
 
     /// Seconds since the run began.
     pub kill_at_s: f64,
-    pub switchover_at_s: f64,
+    /// The last planned move.
+    pub switchover_at_s: Option<f64>,
     pub timeline: Vec<Happened>,
     pub switchover_timeline: Vec<Happened>,
     pub lag: Vec<LagPoint>,
     pub acknowledged_per_second: Vec<u32>,
+}
+
+/// One disaster, as the report as a whole tells of all.
+#[derive(Debug, Clone, Serialize)]
+pub struct DisasterFigures {
+    pub lost_site: String,
+    pub kill_at_s: f64,
+    /// By a person, instead of by the agents.
+    pub ordered: bool,
+    pub rto_s: Option<f64>,
+    pub rpo_s: f64,
+    pub lost: u64,
+    pub salvaged: u64,
+    pub replayed: u64,
+    pub left_to_a_person: u64,
+    pub returned: u64,
+    pub crashes: u64,
+    /// Of the planned move after it.
+    pub pause_s: Option<f64>,
 }
 
 /// The bank's books at one site, at the end.

@@ -16,6 +16,8 @@ pub struct Limits {
     pub rto_s: f64,
     pub rpo_s: f64,
     pub switchover_pause_s: f64,
+    /// How many crashes of a returning site's agent were wanted at least.
+    pub crashes: Option<u64>,
 }
 
 impl Report {
@@ -32,10 +34,19 @@ impl Report {
     }
 
     fn all_objectives(&self, limits: &Limits) -> Vec<Objective> {
-        vec![
+        let by_agents = self.disasters.iter().filter(|it| !it.ordered).map(|it| it.rpo_s);
+        let lost = by_agents.fold(0.0, f64::max);
+        let mut objectives = vec![
             within("writable again", self.rto_s, limits.rto_s),
-            within("lost work", Some(self.rpo_s), limits.rpo_s),
-            within("switchover write pause", self.switchover_pause_s, limits.switchover_pause_s),
+            // Who orders a failover says how much may be lost.
+            within("lost work", Some(lost), limits.rpo_s),
+        ];
+        if self.moves > 0 {
+            let pause = self.switchover_pause_s;
+            objectives.push(within("switchover write pause", pause, limits.switchover_pause_s));
+        }
+        objectives.extend([
+            none("unexplained moves", self.stray_moves),
             none("unaccounted transfers", self.unaccounted),
             none("requests failed for good", self.failed_for_good),
             none("ms with two writable sites", self.overlap_ms.unsigned_abs()),
@@ -44,7 +55,14 @@ impl Report {
             holds("both sides equal", self.sides_equal),
             holds("Mainstay's comparison agrees", self.comparison_says_equal()),
             holds("ledgers verify", self.ledger_ok),
-        ]
+        ]);
+        objectives.extend(limits.crashes.map(|wanted| Objective {
+            name: "crashes during the return",
+            objective: format!("{wanted} or more"),
+            measured: self.crashes.to_string(),
+            met: self.crashes >= wanted,
+        }));
+        objectives
     }
 }
 

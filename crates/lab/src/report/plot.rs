@@ -96,7 +96,7 @@ fn timeline_row(body: &mut String, across: &Across, y: f64, row: &Happened) {
     );
 }
 
-/// The two events of the run, across a plot's whole height.
+/// The disasters and the last planned move, across a plot's whole height.
 fn events(report: &Report, across: &Across, bottom: f64) -> String {
     let event = |(at_s, what): (f64, &str)| {
         let x = across.x(at_s);
@@ -106,7 +106,9 @@ fn events(report: &Report, across: &Across, bottom: f64) -> String {
             x - 1.0
         )
     };
-    [(report.kill_at_s, "kill"), (report.switchover_at_s, "switchover")].map(event).concat()
+    let kills = report.disasters.iter().map(|disaster| (disaster.kill_at_s, "kill"));
+    let moves = report.switchover_at_s.map(|at_s| (at_s, "switchover"));
+    kills.chain(moves).map(event).collect()
 }
 
 /// Acknowledged writes in each second.

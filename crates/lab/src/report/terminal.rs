@@ -35,6 +35,7 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
         &report.switchover_timeline,
     )?;
     write_figures(out, report)?;
+    write_disasters(out, report)?;
     write_counts(out, report)?;
     write_plots(out, report)?;
     write_verdict(out, report)
@@ -66,6 +67,31 @@ fn write_figures(out: &mut String, report: &Report) -> std::fmt::Result {
     let (measured, stated) = (seconds(Some(report.rpo_s)), seconds(report.rpo_stated_s));
     writeln!(out, "{:<18} {measured:>12} {stated:>12}  {DIM}{bound}{PLAIN}", "RPO")?;
     writeln!(out, "{:<18} {:>12}\n", "switchover pause", seconds(report.switchover_pause_s))
+}
+
+/// One line each, when there were several.
+fn write_disasters(out: &mut String, report: &Report) -> std::fmt::Result {
+    if report.disasters.len() < 2 {
+        return Ok(());
+    }
+    writeln!(out, "{BOLD}Disasters{PLAIN}  {DIM}the figures above are the worst of them{PLAIN}")?;
+    for it in &report.disasters {
+        let by = if it.ordered { "a person" } else { "the agents" };
+        writeln!(
+            out,
+            "  {:7.1}  {} lost: RTO {}, RPO {}, {} lost, {} salvaged, {} replayed, {} returned; \
+             failover by {by}",
+            it.kill_at_s,
+            it.lost_site,
+            seconds(it.rto_s),
+            seconds(Some(it.rpo_s)),
+            it.lost,
+            it.salvaged,
+            it.replayed,
+            it.returned
+        )?;
+    }
+    writeln!(out)
 }
 
 fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
@@ -129,7 +155,8 @@ fn write_plots(out: &mut String, report: &Report) -> std::fmt::Result {
 
 fn markers(report: &Report, until: f64) -> String {
     let mut line = vec![' '; WIDTH];
-    for (at_s, mark) in [(report.kill_at_s, 'K'), (report.switchover_at_s, 'S')] {
+    let kills = report.disasters.iter().map(|disaster| (disaster.kill_at_s, 'K'));
+    for (at_s, mark) in kills.chain(report.switchover_at_s.map(|at_s| (at_s, 'S'))) {
         let column = (at_s / until.max(0.001) * WIDTH as f64) as usize;
         if let Some(place) = line.get_mut(column) {
             *place = mark;

@@ -1,18 +1,17 @@
 //! The last act: the account, from the oracle's figures and what Mainstay stated.
 
 use super::agent::Agent;
-use super::client_log::ClientLog;
-use super::home::WayHome;
 use super::narrator::Narrator;
-use super::salvage::Salvaged;
+use super::round::Round;
+use super::stage::Stage;
 use super::stated;
+use crate::cli::Trials;
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
-use crate::oracle::{self, ClientRecord, CommitSpan, Lost, Tally};
+use crate::oracle::{self, ClientRecord, Lost, Tally};
 use crate::processes::{HOME, RPO_SECONDS, RTO_SECONDS, STANDBY};
-use crate::report::{LagPoint, Limits, Report, SiteBooks};
-use mainstay_agent::api::types::Execution;
+use crate::report::{DisasterFigures, LagPoint, Limits, Report, SiteBooks};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -25,13 +24,10 @@ const CATCH_UP: Duration = Duration::from_secs(20);
 /// What the acts found out.
 pub struct Story {
     pub began: Moment,
-    pub kill: Moment,
-    pub failover: Execution,
-    pub lost: Vec<Lost>,
-    /// What the lost site's database said of its last commits when it came back.
-    pub accepted_by_lost_site: CommitSpan,
-    pub salvaged: Salvaged,
-    pub way_home: WayHome,
+    pub rounds: Vec<Round>,
+    /// The epoch in the end.
+    pub epoch: u64,
+    pub trials: Trials,
 }
 
 /// What both databases say in the end.
@@ -40,29 +36,21 @@ struct Books {
     standby: Tally,
     ids_home: HashSet<Uuid>,
     ids_standby: HashSet<Uuid>,
-    accepted_by_standby: HashSet<Uuid>,
-    overlap_ms: i64,
 }
 
-pub async fn take(
-    lab: &CurrentLab,
-    narrator: &Narrator,
-    log: &mut ClientLog,
-    story: Story,
-) -> Result<Report, LabError> {
+pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabError> {
+    let (lab, narrator) = (stage.lab, stage.narrator);
     let (home, standby) = until_equal(lab).await?;
-    let comparison = Agent::of(lab, STANDBY).compare().await;
+    let comparison = Agent::of(lab, stage.roles.other).compare().await;
     let books = Books {
         home,
         standby,
         ids_home: oracle::transfers_at(lab, HOME).await?,
         ids_standby: oracle::transfers_at(lab, STANDBY).await?,
-        accepted_by_standby: oracle::accepted_by(lab, STANDBY, STANDBY).await?,
-        overlap_ms: overlap_ms(lab, &story).await?,
     };
     let ledger_ok = ledgers_verify(lab, narrator).await?;
     let lag = lag_points(lab, story.began).await;
-    let record = log.refresh()?;
+    let record = stage.log.refresh()?;
     let mut report = report(lab, narrator, record, &story, &books);
     report.ledger_ok = ledger_ok;
     report.lag = lag;
@@ -72,6 +60,7 @@ pub async fn take(
         rto_s: RTO_SECONDS.into(),
         rpo_s: RPO_SECONDS.into(),
         switchover_pause_s: SWITCHOVER_PAUSE_SECONDS,
+        crashes: story.trials.crash_return.then_some(story.trials.crashes_asked()),
     });
     Ok(report)
 }
@@ -86,15 +75,6 @@ async fn until_equal(lab: &CurrentLab) -> Result<(Tally, Tally), LabError> {
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-}
-
-/// Over both changes of the active site, the larger one.
-async fn overlap_ms(lab: &CurrentLab, story: &Story) -> Result<i64, LabError> {
-    let standby = oracle::commits_accepted_by(lab, STANDBY, STANDBY, None).await?;
-    // Later than everything that home accepted before it was lost.
-    let home_again = oracle::commits_accepted_by(lab, HOME, HOME, standby.first_us).await?;
-    let at_failover = oracle::overlap_ms(story.accepted_by_lost_site, standby);
-    Ok(at_failover.max(oracle::overlap_ms(standby, home_again)))
 }
 
 /// By the command that an auditor would type.
@@ -137,52 +117,94 @@ fn report(
     story: &Story,
     books: &Books,
 ) -> Report {
-    let Story { began, kill, lost, salvaged, way_home, .. } = story;
+    let Story { began, rounds, .. } = story;
     let missing = oracle::unaccounted(record, &books.ids_home, &books.ids_standby);
-    let is_back =
-        |lost: &&Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
-    let summary = salvaged.summary.as_ref();
-    let rto_s = oracle::rto_s(record, &books.accepted_by_standby, *kill);
+    let disasters: Vec<DisasterFigures> =
+        rounds.iter().map(|round| disaster(record, books, *began, round)).collect();
+    let sum = |figure: fn(&DisasterFigures) -> u64| disasters.iter().map(figure).sum();
+    let moves: Vec<_> = rounds.iter().filter_map(|round| round.moved.as_ref()).collect();
+    let pauses = moves.iter().map(|it| oracle::longest_pause_s(record, it.began, it.ended));
+    let first = rounds.first();
+    let salvaged_numbers = rounds.iter().filter_map(|round| round.salvaged.as_ref());
     Report {
         version: env!("CARGO_PKG_VERSION"),
         seed: lab.plan.wanted.seed,
         began_micros: began.wall_us,
         scenario_s: narrator.seconds(),
         accounts: lab.plan.wanted.accounts,
-        rto_s,
-        rto_stated_s: stated::rto_s(&story.failover),
-        rpo_s: oracle::rpo_s(lost, *kill),
-        rpo_stated_s: stated::rpo_s(summary),
-        rpo_bound_s: stated::loss_bound_s(&story.failover),
-        switchover_pause_s: oracle::longest_pause_s(record, way_home.began, way_home.ended),
+        rto_s: worst(disasters.iter().map(|it| it.rto_s)),
+        rto_stated_s: worst(rounds.iter().map(|round| stated::rto_s(&round.failover))),
+        rpo_s: disasters.iter().map(|it| it.rpo_s).fold(0.0, f64::max),
+        rpo_stated_s: worst(rounds.iter().map(stated::rpo_s)),
+        rpo_bound_s: worst(rounds.iter().map(|round| stated::loss_bound_s(&round.failover))),
+        switchover_pause_s: worst(pauses),
         acknowledged: record.acknowledged.len() as u64,
-        lost: lost.len() as u64,
-        lost_numbers: in_order(lost.iter().map(|lost| lost.number)),
-        salvaged: summary.map_or(0, |summary| summary.transactions),
-        salvaged_numbers: salvaged.numbers.clone(),
-        replayed: salvaged.replay.as_ref().map_or(0, |replay| replay.transactions),
-        left_to_a_person: salvaged.replay.as_ref().map_or(0, |replay| replay.asked),
-        returned: lost.iter().filter(is_back).count() as u64,
+        lost: sum(|it| it.lost),
+        lost_numbers: in_order(rounds.iter().flat_map(|it| &it.lost).map(|lost| lost.number)),
+        salvaged: sum(|it| it.salvaged),
+        salvaged_numbers: in_order(salvaged_numbers.flat_map(|it| it.numbers.iter().copied())),
+        replayed: sum(|it| it.replayed),
+        left_to_a_person: sum(|it| it.left_to_a_person),
+        returned: sum(|it| it.returned),
         unaccounted: missing.len() as u64,
         unaccounted_numbers: in_order(missing),
         failed_for_good: record.given_up.len() as u64,
         retried: record.acknowledged.iter().filter(|ack| ack.attempts > 1).count() as u64,
+        crashes: sum(|it| it.crashes),
+        stray_moves: story.epoch.abs_diff(1 + rounds.len() as u64 + moves.len() as u64),
+        moves: moves.len() as u64,
         balanced: books.home.balanced && books.standby.balanced,
         numbers_unique: books.home.numbers_unique && books.standby.numbers_unique,
         sides_equal: books.home.fingerprint == books.standby.fingerprint,
         sites: vec![site_books(HOME, &books.home), site_books(STANDBY, &books.standby)],
-        overlap_ms: books.overlap_ms,
+        overlap_ms: rounds.iter().map(|round| round.overlap_ms).max().unwrap_or_default(),
         ledger_ok: false,
         comparison: serde_json::Value::Null,
         objectives: Vec::new(),
         missed: Vec::new(),
-        kill_at_s: since(*began, *kill),
-        switchover_at_s: since(*began, way_home.began),
-        timeline: stated::failover_timeline(&story.failover, *kill, rto_s),
-        switchover_timeline: stated::switchover_timeline(&way_home.execution, way_home.began),
+        kill_at_s: first.map_or(0.0, |round| since(*began, round.kill)),
+        switchover_at_s: moves.last().map(|moved| since(*began, moved.began)),
+        timeline: first.map_or_else(Vec::new, |round| {
+            let rto_s = disasters.first().and_then(|it| it.rto_s);
+            stated::failover_timeline(&round.failover, round.kill, rto_s)
+        }),
+        switchover_timeline: moves.last().map_or_else(Vec::new, |moved| {
+            stated::switchover_timeline(&moved.execution, moved.began)
+        }),
+        disasters,
         lag: Vec::new(),
         acknowledged_per_second: oracle::acknowledged_per_second(record, *began),
     }
+}
+
+fn disaster(record: &ClientRecord, books: &Books, began: Moment, round: &Round) -> DisasterFigures {
+    let is_back =
+        |lost: &&Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
+    let salvaged = round.salvaged.as_ref();
+    let replay = salvaged.and_then(|it| it.replay.as_ref());
+    DisasterFigures {
+        lost_site: round.lost_site.to_owned(),
+        kill_at_s: since(began, round.kill),
+        ordered: round.failover.requested_by != "the agents",
+        rto_s: round.rto_s,
+        rpo_s: oracle::rpo_s(&round.lost, round.kill),
+        lost: round.lost.len() as u64,
+        salvaged: salvaged.and_then(|it| it.summary.as_ref()).map_or(0, |it| it.transactions),
+        replayed: replay.map_or(0, |replay| replay.transactions),
+        left_to_a_person: replay.map_or(0, |replay| replay.asked),
+        returned: round.lost.iter().filter(is_back).count() as u64,
+        crashes: round.crashes.into(),
+        pause_s: round
+            .moved
+            .as_ref()
+            .and_then(|it| oracle::longest_pause_s(record, it.began, it.ended)),
+    }
+}
+
+/// The largest; none when one of them is not known.
+fn worst(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let known: Option<Vec<f64>> = figures.collect();
+    known?.into_iter().reduce(f64::max)
 }
 
 fn in_order(numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {

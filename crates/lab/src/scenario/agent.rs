@@ -8,7 +8,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::{
     ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, DecisionRequest,
-    Execution, MoveRequest, ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    Execution, MoveRequest, Plan, ReplayRequest, ReplaySummary, SalvageSummary, Status,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,14 @@ impl Agent {
 
     pub async fn switchover(&self, request: &MoveRequest) -> Result<Execution, LabError> {
         self.post("/v1/switchover", request).await
+    }
+
+    pub async fn failover(&self, request: &MoveRequest) -> Result<Execution, LabError> {
+        self.post("/v1/failover", request).await
+    }
+
+    pub async fn plan_failover(&self) -> Result<Plan, LabError> {
+        self.get("/v1/plan?kind=failover").await
     }
 
     pub async fn salvages(&self) -> Result<Vec<SalvageSummary>, LabError> {

@@ -1,44 +1,67 @@
-//! Act four: the other site takes over, by itself.
+//! Act four: the other site takes over, by itself or because a person says so.
 
 use super::agent::Agent;
-use super::client_log::ClientLog;
-use super::narrator::Narrator;
+use super::stage::Stage;
 use super::wait::{Seen, wait_for};
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::LabError;
 use crate::oracle::{self, ClientRecord, Lost};
-use crate::processes;
-use mainstay_agent::api::types::{Execution, ExecutionKind, ExecutionState};
+use mainstay_agent::api::types::{Execution, ExecutionKind, ExecutionState, MoveRequest};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Returns the execution once a client was served by the new site and the execution has ended.
-pub async fn await_failover(
-    lab: &CurrentLab,
-    narrator: &Narrator,
-    log: &mut ClientLog,
-    kill: Moment,
-) -> Result<Execution, LabError> {
-    wait_for(lab, "a transfer acknowledged after the disaster", PATIENCE, async || {
-        Ok(served_since(log.refresh()?, kill))
+/// A person has the site that is left take over.
+pub async fn order(stage: &Stage<'_>, accept_loss_s: f64) -> Result<(), LabError> {
+    let request = MoveRequest {
+        accept_loss_s: Some(accept_loss_s),
+        reason: "the lab has nothing else left".to_owned(),
+        ..MoveRequest::default()
+    };
+    let site = stage.roles.other;
+    stage.say(&format!("a person orders a failover to {site}"));
+    // Until the evidence is in, the order may be refused; a person types it again.
+    wait_for(stage.lab, "an obeyed order", PATIENCE, async || {
+        Agent::of(stage.lab, site).failover(&request).await.map(Seen::Yes)
     })
-    .await?;
-    narrator.say(&format!("clients are served by {}", processes::STANDBY));
+    .await
+    .map(drop)
+}
+
+/// Returns the execution once a client was served by the new site and the execution has ended.
+pub async fn await_failover(stage: &mut Stage<'_>, kill: Moment) -> Result<Execution, LabError> {
+    until_served(stage, kill, kill).await?;
+    let (lab, site) = (stage.lab, stage.roles.other);
+    stage.say(&format!("clients are served by {site}"));
     wait_for(lab, "the end of the failover", PATIENCE, async || {
-        newest(lab, processes::STANDBY, ExecutionKind::Failover).await
+        newest(lab, site, ExecutionKind::Failover, kill).await
+    })
+    .await
+}
+
+/// Waits until a client is served that was not since the disaster.
+pub async fn until_served(
+    stage: &mut Stage<'_>,
+    since: Moment,
+    kill: Moment,
+) -> Result<(), LabError> {
+    let log = &mut stage.log;
+    let since = since.mono_us.max(kill.mono_us + STRAY_US);
+    wait_for(stage.lab, "a transfer acknowledged after the disaster", PATIENCE, async || {
+        Ok(served_since(log.refresh()?, since))
     })
     .await
 }
 
 /// Answers that were on their way when the site died come within a moment; what comes through the
 /// other gate much later is from the new site.
-fn served_since(record: &ClientRecord, kill: Moment) -> Seen<()> {
-    let after = record.acknowledged.iter().filter(|ack| ack.at.mono_us > kill.mono_us + 500_000);
-    match after.count() {
-        0 => Seen::NotYet("none yet".to_owned()),
-        _ => Seen::Yes(()),
+const STRAY_US: i64 = 500_000;
+
+fn served_since(record: &ClientRecord, since_us: i64) -> Seen<()> {
+    match record.acknowledged.iter().any(|ack| ack.at.mono_us > since_us) {
+        false => Seen::NotYet("none yet".to_owned()),
+        true => Seen::Yes(()),
     }
 }
 
@@ -46,9 +69,11 @@ async fn newest(
     lab: &CurrentLab,
     site: &str,
     kind: ExecutionKind,
+    since: Moment,
 ) -> Result<Seen<Execution>, LabError> {
     let executions = Agent::of(lab, site).executions().await?;
-    let Some(execution) = executions.into_iter().find(|execution| execution.kind == kind) else {
+    let of_now = |it: &Execution| it.kind == kind && it.started_micros >= since.wall_us;
+    let Some(execution) = executions.into_iter().find(of_now) else {
         return Ok(Seen::NotYet(format!("no {kind:?} at {site}")));
     };
     Ok(match execution.state {
@@ -63,19 +88,12 @@ fn current_step(execution: &Execution) -> String {
 }
 
 /// What was acknowledged and is not at the new site: asked of the new site's database itself.
-pub async fn count_the_lost(
-    lab: &CurrentLab,
-    narrator: &Narrator,
-    log: &mut ClientLog,
-) -> Result<Vec<Lost>, LabError> {
+pub async fn count_the_lost(stage: &mut Stage<'_>) -> Result<Vec<Lost>, LabError> {
     // The logs first: what is acknowledged after this read is in the database all the more.
-    let acknowledged = log.refresh()?;
-    let present = oracle::transfers_at(lab, processes::STANDBY).await?;
-    let lost = oracle::lost(acknowledged, &present);
-    narrator.say(&format!(
-        "{} acknowledged transfers are not at {}",
-        lost.len(),
-        processes::STANDBY
-    ));
+    stage.log.refresh()?;
+    let site = stage.roles.active;
+    let present = oracle::transfers_at(stage.lab, site).await?;
+    let lost = oracle::lost(&stage.log.record, &present);
+    stage.say(&format!("{} acknowledged transfers are not at {site}", lost.len()));
     Ok(lost)
 }

@@ -1,12 +1,11 @@
-//! Act seven: a planned switchover home, under load.
+//! Act seven: a planned switchover, under load.
 
 use super::agent::Agent;
-use super::narrator::Narrator;
+use super::stage::Stage;
 use super::wait::{Seen, wait_for};
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::LabError;
-use crate::processes;
 use mainstay_agent::api::types::{Execution, ExecutionState, MoveRequest};
 use mainstay_core::SiteName;
 use std::time::Duration;
@@ -20,28 +19,32 @@ pub struct WayHome {
     pub ended: Moment,
 }
 
-pub async fn switch_home(lab: &CurrentLab, narrator: &Narrator) -> Result<WayHome, LabError> {
-    let agent = Agent::of(lab, processes::STANDBY);
+/// To the site that is not active.
+pub async fn switch(stage: &mut Stage<'_>) -> Result<WayHome, LabError> {
+    let (active, to) = (stage.roles.active, stage.roles.other);
     let request = MoveRequest {
-        to: SiteName::new(processes::HOME).ok(),
+        to: SiteName::new(to).ok(),
         reason: "the lab moves home".to_owned(),
         ..MoveRequest::default()
     };
     let began = Moment::now();
-    let asked = agent.switchover(&request).await?;
-    narrator.say(&format!("switchover to {} asked for", processes::HOME));
-    let execution =
-        wait_for(lab, "the end of the switchover", PATIENCE, async || ended(lab, &asked.id).await)
-            .await?;
+    let asked = Agent::of(stage.lab, active).switchover(&request).await?;
+    stage.say(&format!("switchover to {to} asked for"));
+    let lab = stage.lab;
+    let execution = wait_for(lab, "the end of the switchover", PATIENCE, async || {
+        ended(lab, &[active, to], &asked.id).await
+    })
+    .await?;
     let ended = Moment::now();
-    narrator.say(&format!("{} is active again", processes::HOME));
+    stage.say(&format!("{to} is active again"));
+    stage.roles = stage.roles.swapped();
     Ok(WayHome { execution, began, ended })
 }
 
 /// Either site's agent may be the one that finishes it.
-async fn ended(lab: &CurrentLab, id: &str) -> Result<Seen<Execution>, LabError> {
+async fn ended(lab: &CurrentLab, sites: &[&str], id: &str) -> Result<Seen<Execution>, LabError> {
     let mut seen = Vec::new();
-    for site in [processes::STANDBY, processes::HOME] {
+    for site in sites {
         match Agent::of(lab, site).execution(id).await {
             Ok(execution) if execution.state == ExecutionState::Succeeded => {
                 return Ok(Seen::Yes(execution));

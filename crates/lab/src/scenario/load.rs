@@ -1,15 +1,13 @@
 //! Act two: clients transfer money while the link copies and then streams.
 
 use super::agent::Agent;
-use super::client_log::ClientLog;
-use super::narrator::Narrator;
+use super::stage::Stage;
 use super::wait::{Seen, wait_for};
 use crate::current::CurrentLab;
 use crate::error::LabError;
-use crate::processes::{self, PidFile, start_clients_process};
+use crate::processes::{PidFile, start_clients_process};
 use mainstay_core::LinkPhase;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,11 +19,8 @@ pub async fn start_clients(lab: &CurrentLab) -> Result<PidFile, LabError> {
 }
 
 /// Returns when clients are served and the standby follows closely.
-pub async fn until_it_flows(
-    lab: &CurrentLab,
-    narrator: &Narrator,
-    log: &mut ClientLog,
-) -> Result<(), LabError> {
+pub async fn until_it_flows(stage: &mut Stage<'_>) -> Result<(), LabError> {
+    let (lab, log, standby) = (stage.lab, &mut stage.log, stage.roles.other);
     wait_for(lab, "the first acknowledged transfer", PATIENCE, async || {
         Ok(match log.refresh()?.acknowledged.len() {
             0 => Seen::NotYet("none yet".to_owned()),
@@ -33,15 +28,16 @@ pub async fn until_it_flows(
         })
     })
     .await?;
-    narrator.say("the first transfers are acknowledged");
+    stage.say("the first transfers are acknowledged");
     let rows =
-        wait_for(lab, "a link that follows", PATIENCE, async || link_follows(lab).await).await?;
-    narrator.say(&format!("the link follows: {rows} rows came over while clients wrote"));
+        wait_for(lab, "a link that follows", PATIENCE, async || link_follows(lab, standby).await)
+            .await?;
+    stage.say(&format!("the link follows: {rows} rows came over while clients wrote"));
     Ok(())
 }
 
-async fn link_follows(lab: &CurrentLab) -> Result<Seen<u64>, LabError> {
-    let bank = Agent::of(lab, processes::STANDBY).bank().await?;
+async fn link_follows(lab: &CurrentLab, standby: &str) -> Result<Seen<u64>, LabError> {
+    let bank = Agent::of(lab, standby).bank().await?;
     let Some(link) = bank.links.first() else {
         return Ok(Seen::NotYet("the agent names no link".to_owned()));
     };
@@ -53,11 +49,10 @@ async fn link_follows(lab: &CurrentLab) -> Result<Seen<u64>, LabError> {
 }
 
 /// The moment of the disaster is the seed's: somewhere in the second half of the load.
-pub async fn until_the_disaster(lab: &CurrentLab, narrator: &Narrator) {
-    let wanted = &lab.plan.wanted;
-    let longest = Duration::from_secs(wanted.load_seconds);
-    let wait = longest.mul_f64(StdRng::seed_from_u64(wanted.seed).random_range(0.5..1.0));
-    narrator.say(&format!("load for another {:.3} s", wait.as_secs_f64()));
+pub async fn until_the_disaster(stage: &mut Stage<'_>) {
+    let longest = Duration::from_secs(stage.lab.plan.wanted.load_seconds);
+    let wait = longest.mul_f64(stage.random.random_range(0.5..1.0));
+    stage.say(&format!("load for another {:.3} s", wait.as_secs_f64()));
     tokio::time::sleep(wait).await;
 }
 

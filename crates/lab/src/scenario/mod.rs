@@ -5,14 +5,19 @@ mod account;
 mod agent;
 mod bring_back;
 mod client_log;
+mod crashes;
 mod disaster;
 mod failover;
 mod home;
 mod load;
+mod lose_again;
 mod narrator;
 mod play;
+mod roles;
+mod round;
 mod running;
 mod salvage;
+mod stage;
 mod stated;
 mod up;
 mod wait;
@@ -22,29 +27,30 @@ pub use narrator::Narrator;
 pub use running::Running;
 pub use up::bring_up;
 
-use crate::cli::RunOptions;
+use crate::cli::RunArgs;
 use crate::error::{Doing, LabError};
 use crate::report::{self, Report};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Plays the whole path, shows the report, and leaves nothing behind.
-pub async fn run(options: RunOptions, json: bool) -> Result<ExitCode, LabError> {
+pub async fn run(args: RunArgs, json: bool) -> Result<ExitCode, LabError> {
     let stop = crate::cli::stop_on_signal()?;
     let narrator = Narrator::begin();
-    let running = Running::prepare(&options)?;
+    let running = Running::prepare(args.trials.fit(args.options.wanted()?)?, args.options.keep)?;
     narrator.say(&format!(
         "seed {}, folder {}",
         running.seed(),
         running.lab.folder.root().display()
     ));
     let outcome = tokio::select! {
-        outcome = play::play(&running.lab, &narrator) => outcome,
+        outcome = play::play(&running.lab, &narrator, &args.trials) => outcome,
         () = stop.cancelled() => Err(LabError::Interrupted),
     };
     match outcome {
         Ok(report) => {
             running.end();
-            show(&report, &options, json)
+            show(&report, args.report.as_deref(), json)
         }
         Err(error) => {
             running.end_after(&error);
@@ -53,8 +59,8 @@ pub async fn run(options: RunOptions, json: bool) -> Result<ExitCode, LabError> 
     }
 }
 
-fn show(report: &Report, options: &RunOptions, json: bool) -> Result<ExitCode, LabError> {
-    if let Some(path) = &options.report {
+fn show(report: &Report, page: Option<&Path>, json: bool) -> Result<ExitCode, LabError> {
+    if let Some(path) = page {
         std::fs::write(path, report::html(report)).doing(|| format!("write {}", path.display()))?;
     }
     if json {

@@ -1,9 +1,8 @@
 //! A lab while this process is responsible for it.
 
-use crate::cli::RunOptions;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
-use crate::processes::{Folder, LabPlan, Secrets, Sweeper, end_everything, find_postgres};
+use crate::processes::{Folder, LabPlan, Secrets, Sweeper, Wanted, end_everything, find_postgres};
 
 /// Whatever happens to this process, everything in it is ended: by [`Running::end`], or else by
 /// the sweeper.
@@ -15,17 +14,16 @@ pub struct Running {
 
 impl Running {
     /// Makes the folder and decides who is where; starts nothing but the sweeper.
-    pub fn prepare(options: &RunOptions) -> Result<Self, LabError> {
-        let wanted = options.wanted()?;
+    pub fn prepare(wanted: Wanted, keep: bool) -> Result<Self, LabError> {
         let postgres = find_postgres()?;
         let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
         let folder = Folder::create()?;
         let plan = LabPlan::make(wanted, binary, postgres)?;
         plan.save(&folder)?;
-        let sweeper = Sweeper::start(&plan.binary, &folder, options.keep)?;
+        let sweeper = Sweeper::start(&plan.binary, &folder, keep)?;
         let secrets = Secrets::make();
         secrets.save(&folder)?;
-        Ok(Self { lab: CurrentLab { plan, folder, secrets }, sweeper, keep: options.keep })
+        Ok(Self { lab: CurrentLab { plan, folder, secrets }, sweeper, keep })
     }
 
     pub fn seed(&self) -> u64 {

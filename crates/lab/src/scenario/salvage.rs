@@ -1,10 +1,9 @@
 //! Act six: what only the lost site had is shown, and replayed where that is safe.
 
 use super::agent::Agent;
-use super::narrator::Narrator;
-use crate::current::CurrentLab;
+use super::round::Round;
+use super::stage::Stage;
 use crate::error::LabError;
-use crate::processes;
 use mainstay_agent::api::types::{ReplaySummary, SalvageSummary};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,15 +29,16 @@ struct Change {
     new: Option<Value>,
 }
 
-pub async fn show_and_replay(lab: &CurrentLab, narrator: &Narrator) -> Result<Salvaged, LabError> {
-    let active = Agent::of(lab, processes::STANDBY);
-    let Some(summary) = find(lab).await? else {
-        narrator.say("there is no salvage: nothing had been lost");
+/// At the site that is active now.
+pub async fn show_and_replay(stage: &Stage<'_>, round: &Round) -> Result<Salvaged, LabError> {
+    let active = Agent::of(stage.lab, stage.roles.active);
+    let Some(summary) = find(&active, round).await? else {
+        stage.say("there is no salvage: nothing had been lost");
         return Ok(Salvaged::default());
     };
-    let text = Agent::of(lab, summary.site.as_str()).salvage(&summary.id).await?;
+    let text = active.salvage(&summary.id).await?;
     let numbers = numbers(&text);
-    narrator.say(&format!(
+    stage.say(&format!(
         "salvage {}: {} transactions that only {} had; transfers {}",
         summary.id,
         summary.transactions,
@@ -46,16 +46,20 @@ pub async fn show_and_replay(lab: &CurrentLab, narrator: &Narrator) -> Result<Sa
         some_of(&numbers)
     ));
     let replay = active.replay(&summary.id).await?;
-    narrator.say(&format!(
+    stage.say(&format!(
         "replayed {} transactions: {} rows inserted, {} already there, {} kept, {} for a person",
         replay.transactions, replay.rows_inserted, replay.already_there, replay.kept, replay.asked
     ));
     Ok(Salvaged { summary: Some(summary), numbers, replay: Some(replay) })
 }
 
-async fn find(lab: &CurrentLab) -> Result<Option<SalvageSummary>, LabError> {
-    let found = Agent::of(lab, processes::HOME).salvages().await?;
-    Ok(found.into_iter().find(|salvage| salvage.transactions > 0))
+/// Of this disaster: it is kept at both sites, whichever of them is lost next.
+async fn find(agent: &Agent, round: &Round) -> Result<Option<SalvageSummary>, LabError> {
+    let found = agent.salvages().await?;
+    let of_round = |it: &SalvageSummary| {
+        it.epoch == round.failover.epoch && it.site.as_str() == round.lost_site
+    };
+    Ok(found.into_iter().find(|it| it.transactions > 0 && of_round(it)))
 }
 
 fn numbers(salvage: &[u8]) -> Vec<i64> {

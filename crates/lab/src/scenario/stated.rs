@@ -1,8 +1,9 @@
 //! What Mainstay states of a failover and a switchover, from its executions.
 
+use super::round::Round;
 use crate::clients::log::Moment;
 use crate::report::Happened;
-use mainstay_agent::api::types::{Execution, SalvageSummary, StepRecord};
+use mainstay_agent::api::types::{Execution, StepRecord};
 
 /// Facts of an execution that are moments, with what each means.
 const MOMENTS: [(&str, &str, &str); 3] = [
@@ -27,8 +28,8 @@ pub fn loss_bound_s(failover: &Execution) -> Option<f64> {
 }
 
 /// Without a salvage nothing was lost, and nothing is stated.
-pub fn rpo_s(salvage: Option<&SalvageSummary>) -> Option<f64> {
-    match salvage {
+pub fn rpo_s(round: &Round) -> Option<f64> {
+    match &round.salvaged.as_ref()?.summary {
         Some(salvage) => salvage.rpo_exact_s,
         None => Some(0.0),
     }

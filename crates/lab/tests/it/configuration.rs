@@ -2,7 +2,14 @@ use mainstay_lab::processes::{Folder, LabPlan, Wanted, render_configuration};
 use std::path::PathBuf;
 
 fn plan() -> LabPlan {
-    let wanted = Wanted { seed: 1, accounts: 10, rate: 1.0, workers: 1, load_seconds: 2 };
+    let wanted = Wanted {
+        seed: 1,
+        accounts: 10,
+        rate: 1.0,
+        workers: 1,
+        load_seconds: 2,
+        cool_down_seconds: 600,
+    };
     LabPlan::make(wanted, PathBuf::from("mainstay"), PathBuf::from("postgres"))
         .expect("there are free ports")
 }

@@ -15,7 +15,14 @@ struct Lab {
 
 impl Lab {
     fn make() -> Self {
-        let wanted = Wanted { seed: 1, accounts: 10, rate: 1.0, workers: 1, load_seconds: 2 };
+        let wanted = Wanted {
+            seed: 1,
+            accounts: 10,
+            rate: 1.0,
+            workers: 1,
+            load_seconds: 2,
+            cool_down_seconds: 600,
+        };
         let postgres = find_postgres().expect("PostgreSQL is there");
         let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres)
             .expect("there are free ports");

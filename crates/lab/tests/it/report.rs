@@ -1,4 +1,23 @@
-use mainstay_lab::report::{Happened, LagPoint, Limits, Report, SiteBooks, html, terminal};
+use mainstay_lab::report::{
+    DisasterFigures, Happened, LagPoint, Limits, Report, SiteBooks, html, terminal,
+};
+
+fn disaster() -> DisasterFigures {
+    DisasterFigures {
+        lost_site: "east".to_owned(),
+        kill_at_s: 20.0,
+        ordered: false,
+        rto_s: Some(12.345),
+        rpo_s: 0.0312,
+        lost: 2,
+        salvaged: 3,
+        replayed: 2,
+        left_to_a_person: 1,
+        returned: 2,
+        crashes: 0,
+        pause_s: Some(0.8),
+    }
+}
 
 /// Made-up figures; no run was like this.
 fn sample() -> Report {
@@ -43,6 +62,10 @@ fn sample() -> Report {
         unaccounted_numbers: Vec::new(),
         failed_for_good: 0,
         retried: 31,
+        crashes: 0,
+        moves: 1,
+        stray_moves: 0,
+        disasters: vec![disaster()],
         balanced: true,
         numbers_unique: true,
         sides_equal: true,
@@ -53,7 +76,7 @@ fn sample() -> Report {
         objectives: Vec::new(),
         missed: Vec::new(),
         kill_at_s: 20.0,
-        switchover_at_s: 55.0,
+        switchover_at_s: Some(55.0),
         timeline: vec![
             happened(0.0, None, "kill", "every process of the site: SIGKILL"),
             happened(2.1, None, "detect", "no <renewal> & no answer"),
@@ -66,7 +89,7 @@ fn sample() -> Report {
             .map(|s| if (20..32).contains(&s) { 0 } else { 200 })
             .collect(),
     };
-    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0 });
+    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0, crashes: None });
     report
 }
 
@@ -76,7 +99,7 @@ fn a_run_that_meets_everything_misses_nothing_and_one_unaccounted_transfer_is_a_
     assert_eq!(report.missed, Vec::<String>::new());
     report.unaccounted = 1;
     report.rto_s = None;
-    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0 });
+    report.judge(&Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0, crashes: None });
     assert_eq!(
         report.missed,
         ["writable again: unknown, not under 20 s", "unaccounted transfers: 1, not 0"]

@@ -24,6 +24,7 @@ mod salvage;
 mod site;
 mod status;
 mod text;
+mod way_back;
 
 pub use context::Context;
 pub use failure::Failure;

@@ -46,6 +46,9 @@ fn text(plan: &Plan) -> String {
     let mut out = format!("{}, epoch {}\n\n{}\n", styled(STRONG, title), plan.epoch, steps(plan));
     out += &format!("loses now    {}\n", loss(plan));
     out += &format!("last took    {}\n", seconds_or(plan.last_took_s, "never done yet"));
+    if let Some(means) = plan.returning.as_ref().and_then(super::way_back::means) {
+        out += &format!("came back    {means}\n");
+    }
     out + &way(plan)
 }
 

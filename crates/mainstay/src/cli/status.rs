@@ -200,10 +200,7 @@ fn way_back(way: &Return, app: &ApplicationStatus) -> String {
     let idle =
         |(name, view): &(&SiteName, &SiteView)| !view.witness && app.active.as_ref() != Some(*name);
     let site = app.sites.iter().find(idle).map_or_else(String::new, |(name, _)| name.to_string());
-    match way.phase {
-        ReturnPhase::Ready => format!("{site} is back: {}", way.detail),
-        _ => format!("{site} is on its way back: {}", way.detail),
-    }
+    super::way_back::told(&site, way, is_away(app))
 }
 
 fn sites(app: &ApplicationStatus) -> String {
@@ -242,13 +239,20 @@ fn next(app: &ApplicationStatus) -> String {
     match (app.problems.first(), running(app)) {
         (Some(problem), _) => problem.advice.clone(),
         (None, Some(_)) => "mainstay executions --follow".to_owned(),
-        (None, None) if is_back(app) => format!("mainstay plan switchover {}", app.name),
+        (None, None) if is_back(app) => {
+            format!("mainstay plan switchover {0}, then mainstay switchover {0}", app.name)
+        }
         (None, None) => format!("mainstay plan failover {}", app.name),
     }
 }
 
+/// The lost site is back, and the application is not at home yet.
 fn is_back(app: &ApplicationStatus) -> bool {
-    way_now(app).is_some_and(|way| way.phase == ReturnPhase::Ready)
+    is_away(app) && way_now(app).is_some_and(|way| way.phase == ReturnPhase::Ready)
+}
+
+fn is_away(app: &ApplicationStatus) -> bool {
+    app.home.is_none() || app.active != app.home
 }
 
 fn details(app: &ApplicationStatus) -> String {

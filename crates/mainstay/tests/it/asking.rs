@@ -4,10 +4,11 @@ use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
 use crate::sample::{self, SALVAGED, SIDES, link, problem, site};
 use mainstay_agent::api::types::{
-    ApiError, Equality, ExecutionState, LinkView, ProvedAt, Return, ReturnPhase, Status,
+    ApiError, Equality, ExecutionKind, ExecutionState, LinkView, ProvedAt, ReturnPhase,
+    ReturnProgress, Status,
 };
 use mainstay_core::position::Lsn;
-use mainstay_core::{Epoch, Lag, LinkPhase, StoreName};
+use mainstay_core::{Lag, LinkPhase};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -74,28 +75,54 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
         status.applications[0].links = vec![link(stopped, Lag::Unknown)];
         status.applications[0].coordinator = false;
     });
-    told_in_five_lines("returning", |status| {
-        let application = &mut status.applications[0];
-        application.active = Some(site("west"));
-        // The link of the time before is still told of.
-        let mut reverse = application.links[0].clone();
-        (reverse.from, reverse.to) = (site("west"), site("east"));
-        application.links.push(reverse);
-        (application.state, application.serving) = ("active".into(), true);
-        status.applications[0].returning = Some(Return {
-            phase: ReturnPhase::PuttingRight,
-            epoch: Epoch::new(3),
-            store: StoreName::new("db").expect("a name"),
-            salvage: Some(sample::salvage()),
-            rows_put_right: Some(3),
-            inexact: None,
-            asked: None,
-            detail: "rows of the salvage are put right from west".into(),
-        });
-    });
     told_in_five_lines("nobody", |status| {
         status.applications[0].active = None;
         status.applications[0].state = "unknown".into();
+    });
+}
+
+#[test]
+fn status_says_how_far_a_way_back_is_what_is_left_and_what_is_asked() {
+    let tells = |file: &str, phase, progress, detail: &str| {
+        told_in_five_lines(file, |status| {
+            let application = &mut status.applications[0];
+            application.active = Some(site("west"));
+            // The link of the time before is still told of.
+            let mut reverse = application.links[0].clone();
+            (reverse.from, reverse.to) = (site("west"), site("east"));
+            application.links.push(reverse);
+            (application.state, application.serving) = ("active".into(), true);
+            let mut way = sample::returning(phase, progress);
+            way.detail = detail.into();
+            if phase < ReturnPhase::Streaming {
+                way.because = "the start was pinned at the promotion, at 0/2C4B8D8".into();
+            }
+            application.returning = Some(way);
+            if phase != ReturnPhase::Ready {
+                application.problems = vec![problem(
+                    "the way back of db goes on",
+                    "nothing is asked of you yet: it goes on by itself",
+                )];
+            }
+        });
+    };
+    let salvaged = ReturnProgress::Salvaged { transactions: 1300 };
+    tells("returning-salvage", ReturnPhase::Salvaging, Some(salvaged), "it is fenced");
+    let rows = ReturnProgress::PutRight { rows: 12, of: 42 };
+    tells("returning-rows", ReturnPhase::PuttingRight, Some(rows), "2 transactions salvaged");
+    let far = ReturnProgress::CatchingUp { bytes_left: 734 << 20, seconds_left: Some(95) };
+    tells("returning-link", ReturnPhase::Streaming, Some(far), "42 rows put right");
+    let unknown = ReturnProgress::CatchingUp { bytes_left: 900, seconds_left: None };
+    tells("returning-link-slow", ReturnPhase::Streaming, Some(unknown), "42 rows put right");
+    let comparing = ReturnProgress::Comparing;
+    tells("returning-compare", ReturnPhase::Streaming, Some(comparing), "42 rows put right");
+    tells("returning-waits", ReturnPhase::Streaming, None, "the reverse link is starting");
+    let equal = "equal to the active site at 0/2C8E9C0";
+    tells("returned", ReturnPhase::Ready, None, equal);
+    told_in_five_lines("returned-at-home", |status| {
+        let mut way = sample::returning(ReturnPhase::Ready, None);
+        way.detail = equal.into();
+        status.applications[0].returning = Some(way);
     });
 }
 
@@ -149,6 +176,11 @@ fn a_plan_shows_the_steps_the_loss_and_the_last_time() {
     )];
     let agent = FakeAgent::new().answers("GET /v1/plan?kind=failover", &refused);
     compare("plan/refused.txt", &agent.shows(&["plan", "failover"]));
+    let mut home = sample::plan();
+    (home.kind, home.loss_bound_s) = (ExecutionKind::Switchover, Some(0.0));
+    home.returning = Some(sample::returning(ReturnPhase::Ready, None));
+    let agent = FakeAgent::new().answers("GET /v1/plan?kind=switchover", &home);
+    compare("plan/home.txt", &agent.shows(&["plan", "switchover"]));
 }
 
 #[test]

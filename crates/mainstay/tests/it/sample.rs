@@ -2,8 +2,8 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, SalvageStates, SalvageSummary, SiteView,
-    Status, StepRecord, StepState,
+    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, Return, ReturnMeans, ReturnPhase,
+    ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord, StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
@@ -39,6 +39,7 @@ pub fn status() -> Status {
             name: bank(),
             epoch: Epoch::new(3),
             active: Some(site("east")),
+            home: Some(site("east")),
             state: "standby".into(),
             serving: false,
             coordinator: true,
@@ -150,6 +151,7 @@ pub fn plan() -> Plan {
         ],
         loss_bound_s: Some(0.42),
         last_took_s: Some(14.2),
+        returning: None,
         refusals: vec![],
     }
 }
@@ -169,6 +171,27 @@ pub fn salvage() -> SalvageSummary {
         states: Some(SalvageStates { open: 1, replayed: 0, rejected: 0, kept: 1 }),
         replay: None,
         rpo_exact_s: Some(0.42),
+    }
+}
+
+/// East, as it comes back.
+pub fn returning(phase: ReturnPhase, progress: Option<ReturnProgress>) -> Return {
+    Return {
+        phase,
+        epoch: Epoch::new(3),
+        store: db(),
+        salvage: Some(salvage()),
+        rows_put_right: Some(42),
+        put_right_until: Some(Position::Postgres(Lsn(0x2C4_C000))),
+        differs: false,
+        means: Some(ReturnMeans::Delta),
+        because: "42 rows put right and the changes since 0/2C4B8D8; the start was pinned at the \
+                  promotion"
+            .into(),
+        progress,
+        detail: String::new(),
+        inexact: None,
+        asked: None,
     }
 }
 

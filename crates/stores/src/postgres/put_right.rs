@@ -21,6 +21,7 @@ use mainstay_core::position::Lsn;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::PgLsn;
 
@@ -55,6 +56,18 @@ pub struct PutRight {
 }
 
 pub async fn run(plan: &Plan, salvage: impl Read + Send + 'static) -> Result<PutRight, Fault> {
+    run_told(plan, salvage, &|_, _| ()).await
+}
+
+/// Is told how many rows are put right so far, and of how many.
+pub type Told<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// The same, telling how far it is.
+pub async fn run_told(
+    plan: &Plan,
+    salvage: impl Read + Send + 'static,
+    told: Told<'_>,
+) -> Result<PutRight, Fault> {
     let from = pinned(plan).await?;
     let snapshot = Snapshot::take(&plan.active, "put right").await?;
     let until = snapshot.position;
@@ -66,7 +79,8 @@ pub async fn run(plan: &Plan, salvage: impl Read + Send + 'static) -> Result<Put
     let work = Work { transaction: &transaction, place: &place, link: &plan.link, until };
     work.begin().await?;
     let named = work.name_all(&mut Reader::new(salvage), &tables).await?;
-    Rows { work: &work, active: &snapshot.session }.put_right(&named).await?;
+    let tally = Tally { done: AtomicU64::new(0), of: work.count().await?, told };
+    Rows { work: &work, active: &snapshot.session, tally: &tally }.put_right(&named).await?;
     let rows = work.count().await?;
     work.set_position(plan.epoch, from).await?;
     transaction.commit().await.map_err(|e| fault(&place, DOING, &e))?;
@@ -78,6 +92,27 @@ async fn pinned(plan: &Plan) -> Result<Lsn, Fault> {
     let session = Session::open(&plan.active, "put right").await?;
     let state = slot::wait_idle(&session, &plan.slot).await?;
     slot::usable(&session, &plan.slot, state)
+}
+
+/// How far it is. Rows that stand in the way are named on the way, so that there may be more in the
+/// end than were counted at first.
+pub(super) struct Tally<'a> {
+    done: AtomicU64,
+    of: u64,
+    told: Told<'a>,
+}
+
+impl Tally<'_> {
+    /// Nobody is told.
+    pub fn untold() -> Self {
+        Self { done: AtomicU64::new(0), of: 0, told: &|_, _| () }
+    }
+
+    fn add(&self, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+        (self.told)(done, self.of.max(done));
+    }
 }
 
 /// The transaction at the site whose rows are put right.

@@ -52,6 +52,7 @@ async fn positions_are_exact() {
         an_idle_source_moves_its_slot_and_the_position_follows(&servers),
         a_pause_stands_exactly_where_it_was_asked_to_and_goes_on_afterwards(&servers),
         a_paused_target_equals_the_sources_snapshot_at_that_position(&servers),
+        a_paused_link_goes_on_when_a_failover_needs_all_that_was_received(&servers),
         changes_of_rows_that_were_put_right_are_skipped_until_their_snapshot(&servers),
     );
     a_backlog_is_applied_at_several_thousand_rows_a_second(&servers).await;
@@ -121,6 +122,24 @@ async fn a_pause_stands_exactly_where_it_was_asked_to_and_goes_on_afterwards(ser
     assert_eq!(passed.code(), "MS-PG-221", "{passed}");
     link.stop().await;
     world.assert_equal();
+}
+
+/// A comparison that waits for a source that is gone must not hold up the failover.
+async fn a_paused_link_goes_on_when_a_failover_needs_all_that_was_received(servers: &Servers) {
+    let world = servers.world("needed", TABLE).await;
+    let link = world.streaming().await;
+    let mut paused = link.pause(LONG).await.unwrap();
+    world.source.run("INSERT INTO t (v) VALUES ('received, not applied')").await;
+    let end = world.source_end().await;
+    let received = async || link.status().received.is_some_and(|at| at.lsn() >= end);
+    wait_for("it is received", LONG, received).await;
+    assert_eq!(world.target.text("SELECT count(*)::text FROM t").await, "0");
+    link.drain_received(LONG).await.unwrap();
+    assert_eq!(world.target.text("SELECT count(*)::text FROM t").await, "1");
+    let late = paused.advance_to(end, LONG).await.err();
+    assert_eq!(late, Some(WaitError::LetGo), "who held it may not believe that it still stands");
+    drop(paused);
+    link.stop().await;
 }
 
 /// The exact cut: rows of transactions up to the position, by the source's own snapshot there.

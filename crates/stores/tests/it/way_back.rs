@@ -153,6 +153,84 @@ async fn a_lost_site_comes_back_equal_while_the_active_one_goes_on_writing() {
     to_east.stop().await;
 }
 
+/// As after crashes of the returning site's agent: each phase is broken off somewhere in its
+/// middle, several times, made, and made again although it had been done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_phase_of_the_way_back_may_be_broken_off_and_made_twice() {
+    let (east, west) = tokio::join!(Site::start(SCHEMA), Site::start(""));
+    let there = spec(("east", &east), ("west", &west), 1);
+    let to_west = link::start(there.clone());
+    streaming(&to_west).await;
+    caught_up(&east, &to_west).await;
+    to_west.stop().await;
+    for number in 0..600 {
+        east.run(&format!("SET search_path = public; {}", transaction(number))).await;
+    }
+    let back = spec(("west", &west), ("east", &east), 2);
+    for _ in 0..2 {
+        slot::pin(&west.endpoint, &back.slot()).await.unwrap();
+        fence::fence(&east.endpoint, &[], Epoch::new(2)).await.unwrap();
+    }
+    west.run("SELECT setval('public.transfer_number_seq', 1000000)").await;
+    west.run("SELECT setval('public.audit_at_seq', 1000000)").await;
+    for number in 10_000..10_100 {
+        west.run(&format!("SET search_path = public; {}", transaction(number))).await;
+    }
+
+    let after = applied::read(&west.endpoint, &there.name()).await.unwrap().unwrap().position;
+    let take = async || {
+        let mut file = Vec::new();
+        salvage::take(&east.endpoint, &there.slot(), after, &mut file).await.map(|_| file)
+    };
+    broken_off(async || take().await.map(drop)).await;
+    let (file, again) = (take().await.unwrap(), take().await.unwrap());
+    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 600);
+    assert_eq!(file, again, "the slot was not moved");
+    assert!(slot::drop_slot(&east.endpoint, &there.slot()).await.unwrap());
+    assert!(!slot::drop_slot(&east.endpoint, &there.slot()).await.unwrap());
+
+    let plan = Plan {
+        old: east.endpoint.clone(),
+        active: west.endpoint.clone(),
+        link: back.name(),
+        slot: back.slot(),
+        epoch: Epoch::new(2),
+    };
+    let put = async || put_right::run(&plan, Cursor::new(file.clone())).await;
+    broken_off(async || put().await.map(drop)).await;
+    let (first, second) = (put().await.unwrap(), put().await.unwrap());
+    assert_eq!((first.rows, first.from), (second.rows, second.from));
+
+    for round in 0..4 {
+        let link = link::start(back.clone());
+        tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
+        drop(link);
+    }
+    let to_east = link::start(back);
+    streaming(&to_east).await;
+    caught_up(&west, &to_east).await;
+    assert!(compared(&west, &east, &to_east).await.equal);
+    assert_eq!(east.server.dump("bank"), west.server.dump("bank"));
+    to_east.stop().await;
+}
+
+/// Begins the work again and again, and drops it after ever longer times, until it comes to its
+/// end.
+async fn broken_off<E: std::fmt::Debug>(work: impl AsyncFn() -> Result<(), E>) {
+    let mut times = 0;
+    for millis in (0..10_000).step_by(15) {
+        match tokio::time::timeout(std::time::Duration::from_millis(millis), work()).await {
+            Err(_) => times += 1,
+            Ok(done) => {
+                done.unwrap();
+                assert!(times > 0, "it was never broken off");
+                return;
+            }
+        }
+    }
+    panic!("it never came to its end");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn comparing_under_load_gives_no_false_alarm_and_finds_what_is_wrong() {
     let (east, west) = tokio::join!(Site::start(SCHEMA), Site::start(""));

@@ -39,7 +39,7 @@ pub fn refusals(application: &Application) -> Vec<String> {
         }
         Some(_) => {}
     }
-    if known.facts.returning {
+    if known.facts.returning.is_some() {
         found
             .push("this site is not back from the last failover; see `mainstay status`".to_owned());
     }

@@ -28,13 +28,17 @@ pub enum WaitError {
     Passed { applied: Lsn, wanted: Lsn },
     #[error("the link stands still for somebody else; wait until that is done")]
     Busy,
+    #[error("the link went on in between, because all that was received is needed")]
+    LetGo,
 }
 
 impl WaitError {
     /// The documented code of this error: a page in `docs/errors`.
     pub fn code(&self) -> &str {
         match self {
-            WaitError::Deadline { .. } | WaitError::NotStill { .. } => "MS-PG-220",
+            WaitError::Deadline { .. } | WaitError::NotStill { .. } | WaitError::LetGo => {
+                "MS-PG-220"
+            }
             WaitError::Stopped { code, .. } => code,
             WaitError::Passed { .. } => "MS-PG-221",
             WaitError::Busy => "MS-PG-222",
@@ -83,8 +87,10 @@ impl Link {
     }
 
     /// Waits until everything that has been received is applied; the source may be gone. Returns
-    /// the position that is durable at the target.
+    /// the position that is durable at the target. A link that stands still goes on: who holds it
+    /// may be waiting for a source that never answers again.
     pub async fn drain_received(&self, deadline: Duration) -> Result<Lsn, WaitError> {
+        self.shared.wish.send_modify(|wish| wish.limit = None);
         let received = || self.shared.queue.received().unwrap_or_default();
         let wanted = received();
         let drained = async {
@@ -191,6 +197,9 @@ impl Paused {
     pub async fn advance_to(&mut self, at: Lsn, deadline: Duration) -> Result<(), WaitError> {
         if at < self.at {
             return Err(WaitError::Passed { applied: self.at, wanted: at });
+        }
+        if self.shared.wish.borrow().limit.is_none() {
+            return Err(WaitError::LetGo);
         }
         self.hold(at, deadline).await?;
         self.at = at;

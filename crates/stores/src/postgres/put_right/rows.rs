@@ -1,6 +1,6 @@
 //! The rows themselves: away at the returned site, and in again as the active site has them.
 
-use super::{BATCH, DOING, Work};
+use super::{BATCH, DOING, Tally, Work};
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
@@ -20,6 +20,7 @@ pub(in crate::postgres) struct Rows<'a> {
     pub work: &'a Work<'a>,
     /// Sees the active site as of `until`.
     pub active: &'a Session,
+    pub tally: &'a Tally<'a>,
 }
 
 impl Rows<'_> {
@@ -75,6 +76,7 @@ impl Rows<'_> {
         loop {
             while let Some(keys) = self.keys(&mut last).await? {
                 self.fetch(table, &keys).await?;
+                self.tally.add(keys.len());
             }
             if self.name_those_in_the_way(table).await? == 0 {
                 break;

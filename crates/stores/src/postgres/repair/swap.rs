@@ -6,7 +6,7 @@ use super::record::{Record, Swap};
 use super::{DOING, Mode, Repaired, Sides};
 use crate::postgres::catalog::Table;
 use crate::postgres::fault::Fault;
-use crate::postgres::put_right::{Names, Rows, Work};
+use crate::postgres::put_right::{Names, Rows, Tally, Work};
 use crate::postgres::session::{Session, fault};
 use crate::postgres::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,8 @@ impl Swapping<'_> {
         }
         let named = differing.keys().filter_map(|name| self.tables.get_key_value(name.as_str()));
         let named = named.map(|(name, table)| (name.as_str(), table)).collect();
-        Rows { work: &work, active: &self.snapshot.session }.put_right(&named).await?;
+        let (active, tally) = (&self.snapshot.session, &Tally::untold());
+        Rows { work: &work, active, tally }.put_right(&named).await?;
         let extra = work.named_beside(&differing).await?;
         if extra.is_empty() {
             work.forget_names().await?;
