@@ -241,12 +241,21 @@ mod tests {
             changes: 9,
             first_commit_micros: Some(1),
             last_commit_micros: Some(2),
+            inexact: None,
+            states: None,
             replay: None,
             rpo_exact_s: Some(0.1),
         };
         memory.keep_salvage(&sent).await.unwrap();
         let (rows_inserted, already_there, kept, asked) = (3, 0, 6, 0);
-        let replay = ReplaySummary { transactions: 3, rows_inserted, already_there, kept, asked };
+        let replay = ReplaySummary {
+            transactions: 3,
+            rows_inserted,
+            already_there,
+            kept,
+            asked,
+            ..ReplaySummary::default()
+        };
         let replayed = SalvageSummary { replay: Some(replay), ..sent.clone() };
         memory.keep_salvage(&replayed).await.unwrap();
         memory.keep_salvage(&sent).await.unwrap();

@@ -156,6 +156,8 @@ mod tests {
             changes: 36,
             first_commit_micros: None,
             last_commit_micros: None,
+            inexact: None,
+            states: None,
             replay: None,
             rpo_exact_s: None,
         };

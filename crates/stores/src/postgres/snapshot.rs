@@ -58,7 +58,7 @@ impl Snapshot {
         let slot = match tokio::time::timeout(patience, slot).await {
             Ok(slot) => slot?,
             Err(_) => {
-                end_creation(endpoint, &name).await?;
+                end_creation(endpoint, name).await?;
                 let (place, seconds) = (place(endpoint), patience.as_secs());
                 return Err(Fault::NoSnapshot { place, seconds });
             }
