@@ -42,6 +42,7 @@ mod link_world;
 mod protocol;
 #[cfg(test)]
 mod put_right;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod salvage;
@@ -57,4 +58,5 @@ mod sequences;
 mod sites;
 #[cfg(test)]
 mod way_back;
+#[cfg(test)]
 mod way_back_large;
