@@ -171,6 +171,7 @@ async fn never_arrived(lost: u64) {
     eprintln!("{} rows put right in {:?}, peak {} MiB", put.rows, began.elapsed(), peak_mib());
     let to_east = link::start(back);
     streaming(&to_east).await;
+    eprintln!("the reverse link streams, peak {} MiB", peak_mib());
 
     // Everything is decided, while the new site is written to.
     let rule = |table: &str, rule| (format!("public.{table}"), rule);
