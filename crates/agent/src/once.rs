@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Default, Clone)]
 pub struct Once(Arc<AtomicBool>);
@@ -14,6 +17,16 @@ impl Once {
     pub fn try_take(&self) -> Option<Turn> {
         let free = self.0.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
         free.is_ok().then(|| Turn(self.0.clone()))
+    }
+
+    /// The right to do the work, as soon as it is not under way.
+    pub async fn take(&self) -> Turn {
+        loop {
+            if let Some(turn) = self.try_take() {
+                return turn;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     pub fn is_taken(&self) -> bool {

@@ -20,6 +20,8 @@ use std::time::Duration;
 /// What a person is asked when the history is gone; nothing is touched before.
 const ASKED: &str = "mainstay return continue --inexact --reason TEXT";
 
+/// How long a person's word waits for a phase that is at work.
+const TURN: Duration = Duration::from_secs(8);
 /// Between two tries of a phase.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -228,6 +230,9 @@ pub async fn go_on_inexact(
     store: &StoreName,
     reason: &str,
 ) -> Result<Return, String> {
+    // A phase at work would write down what it knew before.
+    let turn = tokio::time::timeout(TURN, application.single.returning.take()).await;
+    let _turn = turn.map_err(|_| "the way back is at work; type it again soon")?;
     let kept = application.known().returns.get(store).cloned();
     let salvaging = |it: &Return| it.phase == ReturnPhase::Salvaging;
     let mut returning = kept.filter(salvaging).ok_or("no way back waits for that here")?;

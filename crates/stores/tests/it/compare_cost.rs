@@ -57,10 +57,11 @@ async fn progress_is_told_by_table_and_a_table_that_was_read_is_free_again() {
     assert!(found.equal);
     let seen = changing.seen;
     let tables: Vec<_> = seen.iter().map(|it| (it.tables_done, it.table.as_deref())).collect();
-    assert_eq!(tables, [(0, Some("public.first")), (1, Some("public.second")), (2, None)]);
-    assert!(seen.iter().all(|it| it.tables == 2 && it.total_bytes == seen[2].bytes));
-    assert_eq!(seen[0].table_bytes, seen[1].bytes);
-    assert!(seen[0].bytes == 0 && seen[1].bytes > 100_000 && seen[2].bytes > seen[1].bytes);
+    let (first, second) = (Some("public.first"), Some("public.second"));
+    assert_eq!(tables, [(0, Some("mainstay.decided")), (1, first), (2, second), (3, None)]);
+    assert!(seen.iter().all(|it| it.tables == 3 && it.total_bytes == seen[3].bytes));
+    assert_eq!(seen[1].bytes + seen[1].table_bytes, seen[2].bytes);
+    assert!(seen[0].bytes == 0 && seen[1].table_bytes > 100_000 && seen[3].bytes > seen[2].bytes);
 }
 
 const SESSIONS: &str = "SELECT count(*)::text FROM pg_stat_activity \
@@ -128,12 +129,13 @@ async fn long_keys_of_many_tables_are_all_counted_and_only_a_megabyte_of_them_is
     let (filled, empty) = (tables(rows), tables(""));
     let (source, target) = tokio::join!(Site::start(&filled), Site::start(&empty));
     let found = compare::run(&source.endpoint, &target.endpoint, Still, &mut ()).await.unwrap();
-    assert_eq!(found.tables.len(), 31);
-    assert!(found.tables.iter().all(|table| table.differences == 20 && !table.is_equal()));
+    let tables: Vec<_> = found.tables.iter().filter(|it| it.table.starts_with("public.")).collect();
+    assert_eq!(tables.len(), 31);
+    assert!(tables.iter().all(|table| table.differences == 20 && !table.is_equal()));
     let listed = |table: &compare::TableComparison| -> usize {
         table.differing.iter().flat_map(|difference| &difference.key).map(String::len).sum()
     };
-    let all: usize = found.tables.iter().map(listed).sum();
+    let all: usize = tables.iter().map(|table| listed(table)).sum();
     assert!((900_000..=1 << 20).contains(&all), "{all} bytes");
-    assert!(listed(&found.tables[0]) > 0 && listed(&found.tables[30]) == 0);
+    assert!(listed(tables[0]) > 0 && listed(tables[30]) == 0);
 }
