@@ -26,6 +26,7 @@ pub struct Sizes {
     pub key_transactions: u32,
     pub large_rows: u32,
     pub copy_scale: u32,
+    pub compare_scale: u32,
     pub steady_seconds: u64,
 }
 
@@ -47,6 +48,7 @@ impl Arguments {
                 key_transactions: 1_000,
                 large_rows: 200_000,
                 copy_scale: 13,
+                compare_scale: 13,
                 steady_seconds: 8,
             };
         }
@@ -57,6 +59,7 @@ impl Arguments {
             key_transactions: 10_000,
             large_rows: 2_000_000,
             copy_scale: 130,
+            compare_scale: 250,
             steady_seconds: 25,
         }
     }

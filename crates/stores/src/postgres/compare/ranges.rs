@@ -22,7 +22,14 @@ pub(super) struct Ranges {
     column: String,
     /// SQL constants, in that order.
     bounds: Vec<String>,
+    /// The bounds as floats, where each of them is exact as one: these are looked up the fastest
+    /// (`width_bucket` calls no comparison function for them).
+    floats: Option<Vec<String>>,
 }
+
+/// Whole numbers up to here are exact as floats of 64 bits. Every other is at the same side of such
+/// a bound as its float is.
+const EXACT: u64 = 1 << 53;
 
 impl Ranges {
     /// From a sample of the table. Its rows need not be spread evenly over them.
@@ -50,15 +57,20 @@ impl Ranges {
         );
         let rows = session.rows(DOING, &sql, &[]).await;
         let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
-        let bounds = rows.iter().map(|row| kind.constant(row.get(0))).collect();
-        Ok(Self { column, bounds })
+        let texts: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let bounds = texts.iter().map(|text| kind.constant(text)).collect();
+        Ok(Self { column, bounds, floats: kind.floats(&texts) })
     }
 
     /// SQL for the index of a row's range.
     pub fn index(&self) -> String {
-        match self.bounds.is_empty() {
-            true => "0".to_owned(),
-            false => format!("width_bucket({}, ARRAY[{}])", self.column, self.bounds.join(", ")),
+        match &self.floats {
+            _ if self.bounds.is_empty() => "0".to_owned(),
+            Some(floats) => {
+                let floats = floats.join(",");
+                format!("width_bucket({}::float8, '{{{floats}}}'::float8[])", self.column)
+            }
+            None => format!("width_bucket({}, ARRAY[{}])", self.column, self.bounds.join(", ")),
         }
     }
 
@@ -112,6 +124,15 @@ impl Kind {
         }
     }
 
+    fn floats(self, bounds: &[&str]) -> Option<Vec<String>> {
+        let whole = matches!(self, Kind::Ordered("int2" | "int4" | "int8"));
+        let exact = |text: &&str| {
+            let bound: i64 = text.parse().ok()?;
+            (bound.unsigned_abs() <= EXACT).then(|| bound.to_string())
+        };
+        if whole { bounds.iter().map(exact).collect() } else { None }
+    }
+
     /// Of the column's own type, so that an index of it can be used.
     fn constant(self, text: &str) -> String {
         let text = escape_literal(text);
@@ -140,7 +161,7 @@ mod tests {
 
     fn ranges(bounds: &[&str]) -> Ranges {
         let bounds = bounds.iter().map(|bound| (*bound).to_owned()).collect();
-        Ranges { column: "id".to_owned(), bounds }
+        Ranges { column: "id".to_owned(), bounds, floats: None }
     }
 
     #[test]
@@ -151,6 +172,18 @@ mod tests {
         assert_eq!(within(&[1, 2]), "(id >= 10 AND id < 30)");
         assert_eq!(within(&[0, 3]), "(id < 10) OR (id >= 30)");
         assert_eq!(within(&[0, 1, 2, 3]), "true");
+    }
+
+    #[test]
+    fn whole_numbers_are_looked_up_as_floats_while_all_bounds_are_exact_as_such() {
+        let (int8, numeric) = (Kind::Ordered("int8"), Kind::Ordered("numeric"));
+        let exact = ["-9007199254740992", "0", "9007199254740992"];
+        assert_eq!(int8.floats(&exact), Some(exact.map(str::to_owned).to_vec()));
+        assert_eq!(int8.floats(&["0", "9007199254740993"]), None);
+        assert_eq!(numeric.floats(&["0"]), None);
+        let floats = int8.floats(&["-5", "7"]);
+        let ranges = Ranges { floats, ..ranges(&["'-5'::int8", "'7'::int8"]) };
+        assert_eq!(ranges.index(), "width_bucket(id::float8, '{-5,7}'::float8[])");
     }
 
     #[test]
