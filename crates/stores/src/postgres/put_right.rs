@@ -29,6 +29,12 @@ pub(super) use rows::Rows;
 
 const DOING: &str = "put rows right";
 
+/// Rows are looked up by their keys: nothing is known of how many there are, and a table must not be
+/// read whole for a few of them.
+const SETTINGS: &str = "SET LOCAL session_replication_role = replica; \
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
+    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
 /// Keys that are held in memory before they are written down.
 const BATCH: usize = 500;
 
@@ -136,7 +142,7 @@ impl Work<'_> {
     /// The rows are copies: no trigger and no foreign key has a say (PostgreSQL manual,
     /// `session_replication_role`). What an earlier attempt noted is replaced.
     pub async fn begin(&self) -> Result<(), Fault> {
-        self.batch("SET LOCAL session_replication_role = replica").await?;
+        self.batch(SETTINGS).await?;
         self.forget_names().await
     }
 

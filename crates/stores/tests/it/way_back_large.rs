@@ -163,6 +163,8 @@ async fn soak_a_large_database_comes_back_by_what_differs() {
 
 /// Salvage, rows put right, and the link back until it has applied everything.
 async fn come_back(there: &LinkSpec, back: &LinkSpec, west: &Site) -> Link {
+    let began = Instant::now();
+    let told = |what: &str| eprintln!("  {what} after {:.1} s", began.elapsed().as_secs_f64());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("salvage");
     let applied = applied::read(&west.endpoint, &there.name()).await.unwrap().unwrap();
@@ -170,6 +172,7 @@ async fn come_back(there: &LinkSpec, back: &LinkSpec, west: &Site) -> Link {
     let east = &back.target;
     let taken = salvage::take(east, &there.slot(), applied.position, &mut file).await.unwrap();
     assert_eq!(taken.transactions, 500);
+    told("salvage taken");
     slot::drop_slot(east, &there.slot()).await.unwrap();
     let plan = Plan {
         old: east.clone(),
@@ -181,10 +184,13 @@ async fn come_back(there: &LinkSpec, back: &LinkSpec, west: &Site) -> Link {
     let salvage = BufReader::new(File::open(&path).unwrap());
     let put = put_right::run(&plan, salvage).await.unwrap();
     assert_eq!(put.rows, 500);
+    told("rows put right");
     let end: Lsn = west.position().await;
     let link = link::start(back.clone());
     west.run("SELECT pg_logical_emit_message(true, 'test', 'after')").await;
     until_streaming(&link).await;
+    told("the link back streams");
     link.drain_to(end, HOURS).await.unwrap();
+    told("all is applied");
     link
 }

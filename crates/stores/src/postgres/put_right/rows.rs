@@ -182,12 +182,16 @@ impl Rows<'_> {
     async fn unique_indexes(&self, table: &Table) -> Result<Vec<UniqueIndex>, Fault> {
         let sql = "SELECT ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, at, false) \
                               FROM generate_series(1, i.indnkeyatts) at ORDER BY at), \
-                          COALESCE('WHERE ' || pg_catalog.pg_get_expr(i.indpred, i.indrelid), '') \
+                          COALESCE('WHERE ' || pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''), \
+                          i.indnullsnotdistinct \
                    FROM pg_catalog.pg_index i \
                    WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid";
         let rows = self.work.transaction.query(sql, &[&table.oid]).await;
-        let read =
-            |row: &tokio_postgres::Row| UniqueIndex { parts: row.get(0), filter: row.get(1) };
+        let read = |row: &tokio_postgres::Row| UniqueIndex {
+            parts: row.get(0),
+            filter: row.get(1),
+            nulls_are_equal: row.get(2),
+        };
         Ok(rows.map_err(|e| self.work.fault(&e))?.iter().map(read).collect())
     }
 }
@@ -196,6 +200,7 @@ impl Rows<'_> {
 struct UniqueIndex {
     parts: Vec<String>,
     filter: String,
+    nulls_are_equal: bool,
 }
 
 impl UniqueIndex {
@@ -204,9 +209,12 @@ impl UniqueIndex {
         self.parts.iter().enumerate().map(named).collect::<Vec<_>>().join(", ")
     }
 
-    /// Nulls are taken for equal, as some indexes do: at worst a row more is put right.
+    /// In words that let the index be used: `IS NOT DISTINCT FROM` does not.
     fn equal(&self) -> String {
-        let one = |at| format!("t.u{at} IS NOT DISTINCT FROM w.u{at}");
+        let one = |at| match self.nulls_are_equal {
+            false => format!("t.u{at} = w.u{at}"),
+            true => format!("(t.u{at} = w.u{at} OR t.u{at} IS NULL AND w.u{at} IS NULL)"),
+        };
         (0..self.parts.len()).map(one).collect::<Vec<_>>().join(" AND ")
     }
 }
