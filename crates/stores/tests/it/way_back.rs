@@ -203,6 +203,7 @@ async fn every_phase_of_the_way_back_may_be_broken_off_and_made_twice() {
 
     for round in 0..4 {
         let link = link::start(back.clone());
+        // Time itself is the subject: the moment at which the link is broken off.
         tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
         drop(link);
     }
