@@ -36,6 +36,13 @@ pub(crate) struct Table {
     pub key: Vec<String>,
 }
 
+impl Table {
+    /// Not the one of Mainstay's that is replicated.
+    pub fn is_of_application(&self) -> bool {
+        self.name != format!("{}.{}", DECIDED.0, DECIDED.1)
+    }
+}
+
 /// Identifiers for SQL, separated by commas.
 pub(crate) fn list(columns: &[String]) -> String {
     let quoted: Vec<_> = columns.iter().map(|column| escape_identifier(column)).collect();

@@ -283,3 +283,15 @@ async fn rows_of_a_table_without_a_key_that_differ_leave_everything_as_it_is() {
     assert_eq!(refused.err().unwrap().code(), "MS-PG-155");
     assert_eq!(ground.west.server.dump("bank"), before);
 }
+
+#[tokio::test]
+async fn a_prepared_database_without_the_applications_tables_has_none() {
+    let (full, empty) = tokio::join!(Site::start(SCHEMA), Site::start(""));
+    let sides = |target: &Site| Sides {
+        source: full.endpoint.clone(),
+        target: target.endpoint.clone(),
+        link: "bank/db/east->west".to_owned(),
+    };
+    assert!(!delta::has_tables(&sides(&empty)).await.unwrap());
+    assert!(delta::has_tables(&sides(&full)).await.unwrap());
+}

@@ -10,7 +10,7 @@
 
 use super::keys::{Reader, Writer};
 use super::{DOING, Mode, Record, Repaired, Sides, one};
-use crate::postgres::catalog;
+use crate::postgres::catalog::{self, Table};
 use crate::postgres::compare::{self, Comparison, Pace};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::Session;
@@ -107,7 +107,7 @@ impl Found {
 /// Whether the target has tables of the application at all.
 pub async fn has_tables(sides: &Sides) -> Result<bool, Fault> {
     let session = Session::open(&sides.target, "delta").await?;
-    Ok(!catalog::tables(&session).await?.is_empty())
+    Ok(catalog::tables(&session).await?.values().any(Table::is_of_application))
 }
 
 /// Nothing is known of the link any more, at either side: when it begins, it copies everything.
