@@ -1,10 +1,14 @@
 //! A returned site is made equal to the history that went on without it.
 
+use crate::link_world::stopped;
 use crate::sites::{SCHEMA, Site};
+use crate::way_back::{caught_up, spec};
 use mainstay_core::Epoch;
 use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::fault::Fault;
+use mainstay_stores::postgres::link::{self, LinkSpec};
 use mainstay_stores::postgres::put_right::{self, Plan, PutRight};
+use mainstay_stores::postgres::repair::{self, Sides, delta};
 use mainstay_stores::postgres::{salvage, slot};
 use std::io::Cursor;
 
@@ -104,6 +108,74 @@ async fn a_row_that_nobody_named_does_not_stand_in_the_way() {
                 FROM account WHERE id IN (3, 9)";
     assert_eq!(back.east.text(rows).await, "3 owner 9 100, 9 x 100");
     assert_eq!(back.east.text(rows).await, back.west.text(rows).await);
+}
+
+/// West gives named rows other keys, and their keys to other rows, one by one and many at once,
+/// before east returns.
+const MOVED: &str = "
+    UPDATE whole SET id = 100 + id WHERE id IN (1, 7);
+    UPDATE whole SET id = 1 WHERE id = 8;
+    BEGIN; UPDATE whole SET id = id + 50 WHERE id IN (2, 4, 5, 6, 9);
+    UPDATE whole SET v = 'after' WHERE id > 50; COMMIT;
+    UPDATE whole SET v = 'at last' WHERE id > 100;
+    UPDATE whole SET id = 200 WHERE id = 3;
+    UPDATE whole SET id = 3 WHERE id = 101;
+    UPDATE whole SET id = 2 WHERE id = 200;
+    UPDATE pair SET b = 90, big = 'sent' WHERE b = 2;
+    UPDATE pair SET b = 2 WHERE b = 3";
+
+#[tokio::test]
+async fn named_rows_that_changed_their_keys_since_come_back_with_the_link() {
+    let lost = "UPDATE whole SET v = 'l' WHERE id < 4; UPDATE pair SET a = 'l' WHERE b = 2";
+    let back = Return::of(lost, MOVED).await;
+    back.put_right().await.unwrap();
+    assert_ne!(back.east.server.dump("bank"), back.west.server.dump("bank"));
+    let link = link::start(spec(("west", &back.west), ("east", &back.east), 2));
+    caught_up(&back.west, &link).await;
+    assert_eq!(back.east.server.dump("bank"), back.west.server.dump("bank"));
+    link.stop().await;
+}
+
+/// Rows that were put right are from a later time than the link, so that it can meet what it can
+/// neither apply nor leave out. It stops, and swapping what differs is the way on.
+#[tokio::test]
+async fn where_times_cannot_be_brought_together_the_link_stops_until_what_differs_is_swapped() {
+    let cases = [
+        ("UPDATE pair SET b = 90 WHERE b = 2", "a large value was not sent", "MS-PG-211"),
+        ("TRUNCATE pair", "named rows are as of after it", "MS-PG-211"),
+        (
+            "UPDATE account SET owner = 'y' WHERE id = 10; UPDATE account SET owner = 'o' \
+             WHERE id = 10; UPDATE account SET owner = 'y' WHERE id = 3",
+            "another row had the value for a while",
+            "MS-PG-209",
+        ),
+    ];
+    for (since, why, code) in cases {
+        let lost = "UPDATE pair SET big = 'lost' WHERE b = 2; \
+                    UPDATE account SET balance = 0 WHERE id = 3";
+        let back = Return::of(lost, since).await;
+        back.put_right().await.unwrap();
+        let there = spec(("west", &back.west), ("east", &back.east), 2);
+        let link = link::start(there.clone());
+        assert_eq!(stopped(&link).await.0, code, "{why}");
+        link.stop().await;
+        swap_what_differs(&back, &there).await;
+        back.west.run("INSERT INTO pair VALUES ('later', 99, 'x')").await;
+        let link = link::start(there);
+        caught_up(&back.west, &link).await;
+        assert_eq!(back.east.server.dump("bank"), back.west.server.dump("bank"), "{why}");
+        link.stop().await;
+    }
+}
+
+async fn swap_what_differs(back: &Return, link: &LinkSpec) {
+    let (source, target) = (back.west.endpoint.clone(), back.east.endpoint.clone());
+    let sides = Sides { source, target, link: link.name() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = repair::open_record(&folder.path().join("record")).unwrap();
+    let keys = folder.path().join("keys");
+    let found = delta::find(&sides, Some(&link.slot()), &keys).await.unwrap();
+    assert!(found.swap(link.epoch, &mut record).await.unwrap().repaired.swapped() > 0);
 }
 
 #[tokio::test]

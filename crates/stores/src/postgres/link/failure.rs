@@ -102,8 +102,8 @@ pub enum LinkError {
     RowMissing { place: String, table: String, change: &'static str, found: u64, position: Lsn },
 
     #[error(
-        "{place} refused a change of {table}: {why}; make both sides' tables the same, then start \
-         the link again"
+        "{place} refused a change of {table}: {why}; remove what is in the way and start the link \
+         again, or have the rows that differ swapped with `mainstay repair --relink`"
     )]
     Refused { place: String, table: String, why: String },
 
@@ -112,7 +112,7 @@ pub enum LinkError {
 
     #[error(
         "{place}: between {position} and the position up to which rows were put right, {what}; \
-         take the salvage and put the rows right again, or copy {table} anew"
+         see `mainstay repair --relink`; nothing of {table} is lost"
     )]
     PutRightCrossed { place: String, table: String, position: Lsn, what: &'static str },
 
@@ -160,7 +160,8 @@ impl LinkError {
         match self {
             LinkError::RowMissing { .. }
             | LinkError::Refused { .. }
-            | LinkError::NotUnderstood { .. } => true,
+            | LinkError::NotUnderstood { .. }
+            | LinkError::PutRightCrossed { .. } => true,
             _ => guarded && self.is_lock(),
         }
     }

@@ -21,7 +21,12 @@ pub(super) type Key = Vec<Option<String>>;
 pub(super) enum Rule {
     Apply,
     LeaveOut,
-    /// It moves a row from a named key to another one, or back: neither is right.
+    /// It moves a row from a named key to one that nobody named: here the row is new.
+    Arrives,
+    /// It moves a row to a named key from one that nobody named: here the row goes.
+    Leaves,
+    /// Whether it concerns a named row cannot be told, or not what the row is: neither applying nor
+    /// leaving it out is right.
     Crosses,
 }
 
@@ -152,7 +157,10 @@ impl SkipSet {
             (Some(was), Some(is)) => match (named.keys.contains(&was), named.keys.contains(&is)) {
                 (true, true) => Rule::LeaveOut,
                 (false, false) => Rule::Apply,
-                _ => Rule::Crosses,
+                // A value that was not sent is in a row that is not here.
+                (true, false) if new.contains(&Value::UnchangedToast) => Rule::Crosses,
+                (true, false) => Rule::Arrives,
+                (false, true) => Rule::Leaves,
             },
             _ => Rule::Crosses,
         }
@@ -275,12 +283,16 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_leaves_or_takes_a_named_key_stops_the_link() {
+    fn a_row_that_leaves_a_named_key_is_new_and_one_that_takes_it_goes() {
         let (set, table) = (naming("1"), table());
         let old = OldTuple::Key(row("1"));
-        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("2")), Rule::Crosses);
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("2")), Rule::Arrives);
+        let partly = [Value::UnchangedToast, row("2").remove(1)];
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &partly), Rule::Crosses);
         let old = OldTuple::Key(row("2"));
-        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("1")), Rule::Crosses);
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("1")), Rule::Leaves);
+        assert_eq!(set.update(&table, Lsn(9), Some(&old), &row("3")), Rule::Apply);
+        assert_eq!(set.update(&table, Lsn(100), Some(&old), &row("1")), Rule::Apply);
         assert_eq!(set.update(&table, Lsn(9), None, &row("1")), Rule::LeaveOut);
         assert_eq!(set.update(&table, Lsn(9), None, &row("3")), Rule::Apply);
         let full = OldTuple::Full(row("1"));

@@ -27,34 +27,53 @@ const ROWS: usize = 10_000;
 /// Fewer new rows than this are not copied: COPY has to be begun and ended, and both waited for.
 const COPIED: usize = 100;
 
+/// What of a change is right at a target some rows of which are from a later time.
+enum Part {
+    Whole,
+    Nothing,
+    Half(Change),
+}
+
 impl Lane {
-    /// The changes that are not to be left out.
+    /// The changes that are not to be left out. One of which only half is right here is for change
+    /// by change.
     pub(super) fn without_skipped<'a>(
         &self,
         changes: &[Placed<'a>],
     ) -> Result<Vec<Placed<'a>>, LinkError> {
         let mut kept = Vec::with_capacity(changes.len());
         for placed in changes {
-            if self.rule(*placed)? == Rule::Apply {
-                kept.push(*placed);
+            match (self.right_part(*placed)?, placed.change.table()) {
+                (Part::Nothing, _) => {}
+                (Part::Half(_), Some(table)) => {
+                    return Err(self.crosses(table, placed.end, KEY));
+                }
+                (Part::Whole | Part::Half(_), _) => kept.push(*placed),
             }
         }
         Ok(kept)
     }
 
-    fn rule(&self, placed: Placed<'_>) -> Result<Rule, LinkError> {
+    fn right_part(&self, placed: Placed<'_>) -> Result<Part, LinkError> {
         let at = placed.commit_lsn;
-        let (table, rule, what) = match placed.change {
-            Change::Insert { table, new } => (table, self.skip.insert(table, at, new), KEY),
+        let (table, rule) = match placed.change {
+            Change::Insert { table, new } => (table, self.skip.insert(table, at, new)),
             Change::Update { table, old, new } => {
-                (table, self.skip.update(table, at, old.as_ref(), new), KEY)
+                (table, self.skip.update(table, at, old.as_ref(), new))
             }
-            Change::Delete { table, old } => (table, self.skip.delete(table, at, old), KEY),
-            Change::Truncate { .. } | Change::Schema(_) => return Ok(Rule::Apply),
+            Change::Delete { table, old } => (table, self.skip.delete(table, at, old)),
+            Change::Truncate { .. } | Change::Schema(_) => return Ok(Part::Whole),
         };
-        match rule {
-            Rule::Crosses => Err(self.crosses(table, placed.end, what)),
-            rule => Ok(rule),
+        match (rule, placed.change) {
+            (Rule::Apply, _) => Ok(Part::Whole),
+            (Rule::LeaveOut, _) => Ok(Part::Nothing),
+            (Rule::Arrives, Change::Update { table, new, .. }) => {
+                Ok(Part::Half(Change::Insert { table: Arc::clone(table), new: new.clone() }))
+            }
+            (Rule::Leaves, Change::Update { table, old: Some(old), .. }) => {
+                Ok(Part::Half(Change::Delete { table: Arc::clone(table), old: old.clone() }))
+            }
+            _ => Err(self.crosses(table, placed.end, KEY)),
         }
     }
 
@@ -65,9 +84,12 @@ impl Lane {
 
     /// Sends one change of a transaction.
     pub(super) async fn change(&mut self, placed: Placed<'_>) -> Result<(), LinkError> {
-        if self.rule(placed)? == Rule::LeaveOut {
-            return Ok(());
-        }
+        let half = match self.right_part(placed)? {
+            Part::Nothing => return Ok(()),
+            Part::Whole => None,
+            Part::Half(half) => Some(half),
+        };
+        let placed = Placed { change: half.as_ref().unwrap_or(placed.change), ..placed };
         match placed.change {
             Change::Insert { table, .. }
             | Change::Update { table, .. }
@@ -122,11 +144,9 @@ impl Lane {
         let (mut quoted, mut left_out) = (Vec::new(), false);
         for source in tables {
             match self.skip.truncate(source, commit_lsn) {
-                Rule::Crosses => {
-                    return Err(self.crosses(source, commit_lsn, "the table was truncated"));
-                }
                 Rule::LeaveOut => left_out = true,
                 Rule::Apply => quoted.push(self.table(source).await?.quoted.clone()),
+                _ => return Err(self.crosses(source, commit_lsn, "the table was truncated")),
             }
         }
         if quoted.is_empty() {
