@@ -5,8 +5,8 @@ use super::parts::stop_on_signal;
 use crate::current::{self, CurrentLab};
 use crate::error::{Doing, LabError};
 use crate::network::{self, Answer, Request};
-use crate::processes::{PidFile, end_everything, kill_site, start_site};
-use crate::scenario::{Narrator, Running, bring_up, start_clients};
+use crate::processes::{PidFile, STANDBY, end_everything, kill_site, start_site};
+use crate::scenario::{Narrator, Running, bring_up, start_clients, until_the_link_follows};
 use anstream::{eprintln, println};
 use serde_json::json;
 use std::process::ExitCode;
@@ -35,6 +35,9 @@ async fn up_with_load(lab: &CurrentLab, narrator: &Narrator) -> Result<(), LabEr
     bring_up(lab, narrator).await?;
     start_clients(lab).await?;
     narrator.say("clients transfer money");
+    // Before that, a site that is killed is a site without a standby.
+    until_the_link_follows(lab, STANDBY).await?;
+    narrator.say(&format!("{STANDBY} follows"));
     Ok(())
 }
 

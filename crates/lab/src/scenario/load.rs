@@ -29,11 +29,14 @@ pub async fn until_it_flows(stage: &mut Stage<'_>) -> Result<(), LabError> {
     })
     .await?;
     stage.say("the first transfers are acknowledged");
-    let rows =
-        wait_for(lab, "a link that follows", PATIENCE, async || link_follows(lab, standby).await)
-            .await?;
+    let rows = until_the_link_follows(lab, standby).await?;
     stage.say(&format!("the link follows: {rows} rows came over while clients wrote"));
     Ok(())
+}
+
+/// Returns how many rows came over.
+pub async fn until_the_link_follows(lab: &CurrentLab, standby: &str) -> Result<u64, LabError> {
+    wait_for(lab, "a link that follows", PATIENCE, async || link_follows(lab, standby).await).await
 }
 
 async fn link_follows(lab: &CurrentLab, standby: &str) -> Result<Seen<u64>, LabError> {

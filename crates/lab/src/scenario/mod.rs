@@ -22,7 +22,7 @@ mod stated;
 mod up;
 mod wait;
 
-pub use load::start_clients;
+pub use load::{start_clients, until_the_link_follows};
 pub use narrator::Narrator;
 pub use running::Running;
 pub use up::bring_up;

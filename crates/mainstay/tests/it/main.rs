@@ -1,5 +1,6 @@
 //! The binary as a person uses it: what it prints, and how it ends.
 
+mod agents;
 mod asking;
 mod check;
 mod fake;
@@ -13,3 +14,4 @@ mod reference;
 mod repairing;
 mod running;
 mod sample;
+mod up;

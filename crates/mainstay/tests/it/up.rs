@@ -1,0 +1,106 @@
+//! A lab that is up, for tests of what its agents do when they are told to: two sites with real
+//! databases, a witness, and clients that transfer money meanwhile. Gone when the test ends.
+
+use crate::golden::mainstay;
+use mainstay_testkit::postgres_folder;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+pub struct UpLab {
+    folder: TempDir,
+    root: PathBuf,
+    plan: Value,
+}
+
+impl UpLab {
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("up-").tempdir_in("/tmp").expect("a folder");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(folder.path(), mode).expect("servers reach their folders");
+        let mut lab = Self { folder, root: PathBuf::new(), plan: Value::Null };
+        let up = lab.command(&["lab", "up", "--accounts", "1000", "--rate", "50"]).output();
+        let up = up.expect("it runs");
+        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+        let made = std::fs::read_dir(lab.folder.path()).expect("a folder");
+        let mut made = made.map(|entry| entry.expect("an entry").path());
+        lab.root = made.find(|path| path.is_dir()).expect("the lab's folder");
+        let plan = std::fs::read(lab.root.join("lab.json")).expect("the lab's plan");
+        lab.plan = serde_json::from_slice(&plan).expect("JSON");
+        lab
+    }
+
+    /// The binary, of which this is the only lab.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = mainstay(self.folder.path());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("TMPDIR", self.folder.path()).env("PATH", path).args(arguments);
+        if let Some(parts) = std::env::var_os("MAINSTAY_PARTS") {
+            command.env("MAINSTAY_PARTS", parts);
+        }
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("it runs")
+    }
+
+    /// What a command that must succeed writes to standard output.
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The JSON that a command writes, whatever its exit status.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--output", "json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|why| {
+            panic!("{arguments:?}: {why}: {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
+    /// One of PostgreSQL's own tools at a site's database, past every gate.
+    pub fn tool(&self, tool: &str, site: &str) -> Command {
+        let address = self.plan["sites"][site]["data"]["postgres"].as_str().expect("an address");
+        let (host, port) = address.rsplit_once(':').expect("a port");
+        let password = self.root.join("sites").join(site).join("database-password");
+        let password = std::fs::read_to_string(password).expect("a password");
+        let parts = postgres_folder();
+        let mut command = Command::new(parts.join("bin").join(tool));
+        command.env("LD_LIBRARY_PATH", parts.join("lib"));
+        command.env("PGHOST", host).env("PGPORT", port).env("PGDATABASE", "bank");
+        command.env("PGUSER", "mainstay").env("PGPASSWORD", password.trim());
+        command
+    }
+
+    /// Every row as psql writes it, without headings.
+    pub fn sql(&self, site: &str, sql: &str) -> String {
+        let mut psql = self.tool("psql", site);
+        let output = psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output();
+        let output = output.expect("psql runs");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Where logs and sites are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+impl Drop for UpLab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in ["east-agent.log", "west-agent.log"] {
+                let text = std::fs::read_to_string(self.root.join("logs").join(log));
+                let text = text.unwrap_or_default();
+                let states: Vec<_> = text.lines().filter(|line| line.contains(" state ")).collect();
+                eprintln!("{log}:\n{}", states.join("\n"));
+            }
+        }
+        let _ = self.command(&["lab", "down"]).output();
+    }
+}
