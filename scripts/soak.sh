@@ -7,6 +7,8 @@
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
+#   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
+#                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -15,6 +17,11 @@ if [ "${1:-}" = link ]; then
     shift
     scripts/parts.sh compiler nextest postgres postgres-15 postgres-17 >&2
     exec cargo nextest run --profile soak --package mainstay-stores --locked "$@"
+fi
+
+if [ "${1:-}" = compare ]; then
+    scripts/parts.sh compiler nextest postgres >&2
+    exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^alarms::/)'
 fi
 
 scripts/parts.sh compiler postgres >&2

@@ -1,6 +1,7 @@
 //! The binary as a person uses it: what it prints, and how it ends.
 
 mod agents;
+mod alarms;
 mod asking;
 mod check;
 mod fake;

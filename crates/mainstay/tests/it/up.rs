@@ -72,6 +72,8 @@ impl UpLab {
         let mut command = Command::new(parts.join("bin").join(tool));
         command.env("LD_LIBRARY_PATH", parts.join("lib"));
         command.env("PGHOST", host).env("PGPORT", port).env("PGDATABASE", "bank");
+        // The schema with the name of its user comes first otherwise.
+        command.env("PGOPTIONS", "-c search_path=public");
         command.env("PGUSER", "mainstay").env("PGPASSWORD", password.trim());
         command
     }
