@@ -6,9 +6,9 @@ use crate::error::AgentError;
 use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
-use mainstay_core::decision::{Decision, Rules, decide};
+use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
-use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, estate};
+use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, Tick, estate};
 use mainstay_stores::postgres::link::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +96,18 @@ impl Application {
         let mut known = self.known();
         known.refresh(&self.rules, now);
         decide(&self.rules, &known.facts, now)
+    }
+
+    /// Until when this site may accept writes, and in which epoch.
+    pub fn writes_until(&self) -> Option<(Epoch, Tick)> {
+        let known = self.known();
+        let epoch = known.facts.record.as_ref()?.record.epoch;
+        writes_until(&self.rules, &known.facts).map(|until| (epoch, until))
+    }
+
+    pub fn may_write(&self, epoch: Epoch) -> bool {
+        let now = crate::time::tick();
+        self.writes_until().is_some_and(|(of, until)| of == epoch && now < until)
     }
 
     /// Remembers the epochs durably before anything is done with them.

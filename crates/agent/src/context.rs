@@ -5,6 +5,7 @@ use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::once::Once;
 use crate::peer::Peer;
+use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
 use mainstay_traffic::control::ControlServer;
@@ -25,6 +26,7 @@ pub struct Context {
     /// Set at the site that keeps the coordinator.
     pub embedded: Option<Embedded>,
     pub gate: ControlServer,
+    pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.
     pub comparing: Once,
 }

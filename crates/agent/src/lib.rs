@@ -21,6 +21,7 @@ mod salvage;
 mod serve;
 mod space;
 mod time;
+pub mod watchdog;
 
 pub use error::AgentError;
 
@@ -112,6 +113,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         coordinator,
         embedded,
         gate,
+        watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
         estate,
     })
@@ -162,6 +164,9 @@ async fn serve(
     ));
     let socket = serve::listen_unix(&spec.state.join("agent.sock"))?;
     tasks.spawn(serve::people(socket, api::people::router(agent.clone()), shutdown.clone()));
+    if !agent.context.is_witness() {
+        watchdog::line::serve(agent, &spec.state, shutdown)?;
+    }
     if let Some(address) = spec.metrics {
         let listener = serve::listen(&address.to_string()).await?;
         let router = api::people::metrics_router(agent.clone());

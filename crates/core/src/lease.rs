@@ -34,6 +34,12 @@ impl Lease {
         sent.plus(self.length * 4 / 10)
     }
 
+    /// When the watchdog of the site that served until `until` has its databases fenced: half a
+    /// lease after what gave that right was sent.
+    pub fn enforced_at(self, until: Tick) -> Tick {
+        until.plus(self.length / 10)
+    }
+
     /// When a candidate may act that last saw a change, or gave a promise, at `seen`.
     pub fn runs_out_at(self, seen: Tick) -> Tick {
         seen.plus(self.length + self.length / 50)
@@ -72,6 +78,8 @@ mod tests {
             let sent = Tick::from_millis(1_000);
             let gap = lease.runs_out_at(sent).since(lease.serves_until(sent));
             assert!(gap >= lease.length() / 2, "a clock may run at half the rate of another");
+            let enforced = lease.enforced_at(lease.serves_until(sent));
+            assert_eq!(enforced, sent.plus(lease.length() / 2));
         }
     }
 }

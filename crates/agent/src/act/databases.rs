@@ -43,10 +43,12 @@ async fn make(application: &Application, wanted: Databases) -> Result<(), String
     }
 }
 
-/// Opens every store of this site. The epoch is checked again by the database itself.
+/// Opens every store of this site, while it may accept writes. The epoch is checked again by the
+/// database itself.
 pub async fn open(application: &Application, epoch: Epoch) -> Result<(), String> {
     for (_, store, endpoint) in here(application) {
-        fence::open(endpoint, &store.roles, epoch).await.map_err(|why| why.to_string())?;
+        let still = || application.may_write(epoch);
+        fence::open(endpoint, &store.roles, epoch, still).await.map_err(|why| why.to_string())?;
     }
     application.learn(|known| {
         known.facts.open = Some(epoch);

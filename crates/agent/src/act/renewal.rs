@@ -25,11 +25,7 @@ pub fn renew(application: &Arc<Application>) {
     let work = application.clone();
     application.single.renew.spawn(async move {
         let Some((version, next)) = next_renewal(&work) else { return };
-        let epoch = next.epoch;
-        let sent = tick();
-        if change(&work, version, next).await {
-            work.learn(|known| known.facts.renewal = Some(Renewal { epoch, sent }));
-        }
+        change(&work, version, next).await;
     });
 }
 
@@ -41,13 +37,20 @@ fn next_renewal(application: &Application) -> Option<(u64, Record)> {
 }
 
 /// One compare-and-set. True when the change is durable; a conflict brings what stands instead.
+/// Whoever sees a change of the record that this site holds waits a whole lease from then on: each
+/// one is a renewal.
 pub async fn change(application: &Application, version: u64, next: Record) -> bool {
     let sent = tick();
     let swapped =
         application.context.coordinator.swap(&application.spec.name, version, &next).await;
     match swapped {
         Ok(Swap::Done { version }) => {
-            application.learn(|known| known.take_swap(version, next, tick()));
+            application.learn(|known| {
+                if next.active == known.facts.here {
+                    known.facts.renewal = Some(Renewal { epoch: next.epoch, sent });
+                }
+                known.take_swap(version, next, tick());
+            });
             true
         }
         Ok(Swap::Conflict { current }) => {

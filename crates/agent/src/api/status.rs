@@ -131,6 +131,7 @@ fn problems(
         );
     }
     trouble(known, &mut found);
+    watchdog_problem(application, now, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
@@ -229,6 +230,25 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
     }
     if let Some(why) = &known.ledger_trouble {
         push(found, why.clone(), "free some space; nothing automatic is begun meanwhile");
+    }
+}
+
+fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Problem>) {
+    let context = &application.context;
+    let fresh_for = application.rules.lease.fresh_for();
+    if !context.is_witness()
+        && now.since(context.started) > fresh_for
+        && !context.watchdog.is_fresh(now)
+    {
+        let here = context.here();
+        push(
+            found,
+            format!(
+                "no watchdog runs at {here}: were its agent stopped, clients that come to the \
+                 database past the gate would not be cut"
+            ),
+            format!("at {here}, with the agent's options: mainstay watchdog --site {here}"),
+        );
     }
 }
 

@@ -73,6 +73,14 @@ fn serves_until(rules: &Rules, facts: &Facts, record: &Record) -> Option<Tick> {
     renewed.max(promised_until(rules, facts, record))
 }
 
+/// Until when this site may accept writes, as far as it has shown since it began. None when another
+/// site holds the epoch, or a newer one was seen.
+pub fn writes_until(rules: &Rules, facts: &Facts) -> Option<Tick> {
+    let record = &facts.record.as_ref()?.record;
+    let holds = record.active == facts.here && record.epoch >= facts.highest;
+    holds.then(|| serves_until(rules, facts, record))?
+}
+
 fn promised_until(rules: &Rules, facts: &Facts, record: &Record) -> Option<Tick> {
     let candidates = rules.data_sites.iter().filter(|site| **site != facts.here);
     let promises: Option<Vec<Tick>> = candidates

@@ -9,6 +9,7 @@ mod active;
 mod candidate;
 mod facts;
 
+pub use active::writes_until;
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
 pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord, WayBack};
 

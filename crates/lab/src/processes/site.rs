@@ -20,6 +20,10 @@ pub fn gate_spec(plan: &LabPlan, folder: &Folder, site: &str) -> Spec {
     mainstay(plan, folder, site, "gate")
 }
 
+pub fn watchdog_spec(plan: &LabPlan, folder: &Folder, site: &str) -> Spec {
+    mainstay(plan, folder, site, "watchdog")
+}
+
 fn mainstay(plan: &LabPlan, folder: &Folder, site: &str, command: &str) -> Spec {
     let arguments: [OsString; 7] = [
         command.into(),
@@ -112,6 +116,10 @@ pub async fn start_site(
     }
     start_agent(plan, folder, site).await?;
     let Some(place) = data else { return Ok(()) };
+    let watchdog = watchdog_spec(plan, folder, site);
+    if !runs(folder, &watchdog.name) {
+        child::start(folder, watchdog)?;
+    }
     start_unless_running(folder, gate_spec(plan, folder, site), place.gate_http).await?;
     for (spec, address) in
         bank_specs(plan, folder, site, place, secrets).into_iter().zip(place.banks)

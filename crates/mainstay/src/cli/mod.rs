@@ -24,6 +24,7 @@ mod salvage;
 mod site;
 mod status;
 mod text;
+mod watchdog;
 mod way_back;
 
 pub use context::Context;
@@ -113,6 +114,8 @@ pub enum Command {
     Agent(agent::Args),
     /// Run this site's gate
     Gate,
+    /// Run this site's watchdog, which fences its databases when the agent cannot
+    Watchdog,
     /// Two sites, a bank and a disaster on this machine
     Lab(mainstay_lab::LabArgs),
     /// The reference of all commands as Markdown

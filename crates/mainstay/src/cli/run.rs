@@ -2,7 +2,7 @@
 
 use super::{
     Cli, Command, Context, Failure, agent, check, compare, config, executions, gate, help_all, lab,
-    ledger, link, moves, plan, repair, returning, salvage, status,
+    ledger, link, moves, plan, repair, returning, salvage, status, watchdog,
 };
 use std::process::ExitCode;
 
@@ -34,6 +34,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Ledger(command) => ledger::run(command, context).await,
         Command::Agent(args) => agent::run(args, context).await,
         Command::Gate => gate::run(context).await,
+        Command::Watchdog => watchdog::run(context).await,
         Command::Lab(args) => lab::run(args, context).await,
         Command::HelpAll => help_all::run(),
     }

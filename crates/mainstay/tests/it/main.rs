@@ -15,4 +15,5 @@ mod reference;
 mod repairing;
 mod running;
 mod sample;
+mod stopped;
 mod up;

@@ -62,19 +62,24 @@ impl UpLab {
         })
     }
 
-    /// One of PostgreSQL's own tools at a site's database, past every gate.
+    /// One of PostgreSQL's own tools at a site's database, past every gate, as Mainstay itself.
     pub fn tool(&self, tool: &str, site: &str) -> Command {
+        self.tool_as(tool, site, "mainstay")
+    }
+
+    /// The same as another role.
+    pub fn tool_as(&self, tool: &str, site: &str, role: &str) -> Command {
         let address = self.plan["sites"][site]["data"]["postgres"].as_str().expect("an address");
         let (host, port) = address.rsplit_once(':').expect("a port");
-        let password = self.root.join("sites").join(site).join("database-password");
-        let password = std::fs::read_to_string(password).expect("a password");
         let parts = postgres_folder();
         let mut command = Command::new(parts.join("bin").join(tool));
         command.env("LD_LIBRARY_PATH", parts.join("lib"));
         command.env("PGHOST", host).env("PGPORT", port).env("PGDATABASE", "bank");
         // The schema with the name of its user comes first otherwise.
-        command.env("PGOPTIONS", "-c search_path=public");
-        command.env("PGUSER", "mainstay").env("PGPASSWORD", password.trim());
+        command.env("PGOPTIONS", "-c search_path=public").env("PGUSER", role);
+        let secrets = std::fs::read(self.root.join("secrets.json")).expect("the lab's passwords");
+        let secrets: Value = serde_json::from_slice(&secrets).expect("JSON");
+        command.env("PGPASSWORD", secrets[role].as_str().expect("the role's password"));
         command
     }
 
@@ -85,6 +90,12 @@ impl UpLab {
         let output = output.expect("psql runs");
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    pub fn pid(&self, process: &str) -> u32 {
+        let file = self.root.join("pids").join(format!("{process}.pid"));
+        let text = std::fs::read_to_string(file).expect("a pid file");
+        text.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid")
     }
 
     /// Where logs and sites are.

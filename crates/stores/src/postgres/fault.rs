@@ -39,6 +39,12 @@ pub enum Fault {
     StaleEpoch { place: String, asked: Epoch, seen: Epoch },
 
     #[error(
+        "{place} is not opened in epoch {epoch}: the right to do so ran out meanwhile, or somebody \
+         fenced it; it is looked at again"
+    )]
+    OpenedTooLate { place: String, epoch: Epoch },
+
+    #[error(
         "{place}: role \"{role}\" cannot be fenced: {why}; name another role in `roles` of the store"
     )]
     RoleUnfit { place: String, role: String, why: &'static str },
@@ -172,6 +178,7 @@ impl Fault {
             Fault::Publication { .. } => "MS-PG-104",
             Fault::GeneratedIdentity { .. } => "MS-PG-317",
             Fault::StaleEpoch { .. } => "MS-PG-110",
+            Fault::OpenedTooLate { .. } => "MS-PG-115",
             Fault::RoleUnfit { .. } => "MS-PG-111",
             Fault::RoleMissing { .. } => "MS-PG-112",
             Fault::SessionsRemain { .. } => "MS-PG-113",

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_postgres::types::PgLsn;
+use tokio_postgres::types::{PgLsn, ToSql};
 
 /// How long sessions may take to end. A backend notices the signal at once unless its machine is
 /// in trouble.
@@ -63,22 +63,34 @@ pub async fn fence_within(
     Ok(Fenced { sessions_cut, position })
 }
 
-/// Lets the roles in, for this run of the server. Equal epochs may open again.
+/// Lets the roles in, for this run of the server, if `still` says that they may. Equal epochs may
+/// open again.
+///
+/// Invariant: an opening never undoes a fence that came after `still` was asked, however long
+/// whoever opens was stopped in between.
 pub async fn open(
     endpoint: &PostgresEndpoint,
     roles: &[String],
     epoch: Epoch,
+    still: impl Fn() -> bool,
 ) -> Result<(), Fault> {
     let mut session = Session::open(endpoint, "open").await?;
     let known = fit_roles(&session, roles).await?;
+    let place = session.place().to_owned();
     if let Some(role) = roles.iter().find(|role| !known.contains(role)) {
-        return Err(Fault::RoleMissing { place: session.place().to_owned(), role: role.clone() });
+        return Err(Fault::RoleMissing { place, role: role.clone() });
+    }
+    let row = session.row("read the fence", "SELECT xmin::text FROM mainstay.site", &[]).await?;
+    let seen: String = row.get(0);
+    if !still() {
+        return Err(Fault::OpenedTooLate { place, epoch });
     }
     let sql = "UPDATE mainstay.site \
                SET epoch = $1, roles = $2, open = true, \
                    opened_postmaster = pg_catalog.pg_postmaster_start_time() \
-               WHERE epoch <= $1";
-    change(&mut session, "open the site", sql, "LOGIN", roles, &known, epoch).await
+               WHERE epoch <= $1 AND xmin::text = $3";
+    let update = Update { doing: "open the site", sql, seen: Some(&seen), login: "LOGIN" };
+    change(&mut session, update, roles, &known, epoch).await
 }
 
 pub async fn state(endpoint: &PostgresEndpoint) -> Result<FenceState, Fault> {
@@ -122,34 +134,44 @@ async fn shut(
     let sql = "UPDATE mainstay.site \
                SET epoch = $1, roles = $2, open = false, opened_postmaster = NULL \
                WHERE epoch <= $1";
-    change(session, "fence the site", sql, "NOLOGIN", roles, known, epoch).await
+    let update = Update { doing: "fence the site", sql, seen: None, login: "NOLOGIN" };
+    change(session, update, roles, known, epoch).await
+}
+
+/// A change of the fence's row and of what the roles may.
+struct Update<'a> {
+    doing: &'static str,
+    sql: &'static str,
+    /// The row's version that it replaces; none where any may be replaced.
+    seen: Option<&'a str>,
+    login: &'static str,
 }
 
 /// The row first, which refuses a stale epoch and keeps out whoever else fences or opens; then the
 /// roles; in one transaction, so that neither is ever seen without the other.
 async fn change(
     session: &mut Session,
-    doing: &'static str,
-    update: &str,
-    login: &str,
+    update: Update<'_>,
     roles: &[String],
     known: &[String],
     epoch: Epoch,
 ) -> Result<(), Fault> {
     let place = session.place().to_owned();
-    let failed = |error| super::session::fault(&place, doing, &error);
-    let transaction = session.begin(doing).await?;
-    let changed = transaction.execute(update, &[&number(epoch), &roles]).await.map_err(failed)?;
-    if changed == 0 {
-        let seen = transaction
-            .query_one("SELECT epoch FROM mainstay.site", &[])
-            .await
-            .map(|row| epoch_of(row.get(0)))
-            .map_err(failed)?;
-        return Err(Fault::StaleEpoch { place, asked: epoch, seen });
+    let failed = |error| super::session::fault(&place, update.doing, &error);
+    let transaction = session.begin(update.doing).await?;
+    let number = number(epoch);
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&number, &roles];
+    values.extend(update.seen.iter().map(|seen| seen as &(dyn ToSql + Sync)));
+    if transaction.execute(update.sql, &values).await.map_err(failed)? == 0 {
+        let row = transaction.query_one("SELECT epoch FROM mainstay.site", &[]).await;
+        let seen = epoch_of(row.map_err(failed)?.get(0));
+        return Err(match seen > epoch {
+            true => Fault::StaleEpoch { place, asked: epoch, seen },
+            false => Fault::OpenedTooLate { place, epoch },
+        });
     }
     for role in known {
-        let sql = format!("ALTER ROLE {} {login}", escape_identifier(role));
+        let sql = format!("ALTER ROLE {} {}", escape_identifier(role), update.login);
         transaction.batch_execute(&sql).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)

@@ -38,7 +38,7 @@ impl Site {
     }
 
     async fn open(&self, epoch: u64) {
-        fence::open(&self.endpoint, &self.roles, Epoch::new(epoch)).await.unwrap();
+        fence::open(&self.endpoint, &self.roles, Epoch::new(epoch), || true).await.unwrap();
     }
 
     async fn fence(&self, epoch: u64) -> fence::Fenced {
@@ -151,6 +151,25 @@ async fn the_superuser_gets_in_whatever_became_of_the_trigger_and_its_table() {
     site.open(1).await;
 }
 
+/// As by an agent that is stopped between its decision and the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opening_does_not_undo_a_fence_that_came_after_its_decision() {
+    let site = Site::start().await;
+    site.open(5).await;
+    let fenced_meanwhile = || {
+        let fence = fence::fence(&site.endpoint, &site.roles, Epoch::new(5));
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(fence)).unwrap();
+        true
+    };
+    for still in [&fenced_meanwhile as &dyn Fn() -> bool, &|| false] {
+        let opened = fence::open(&site.endpoint, &site.roles, Epoch::new(5), still).await;
+        assert_eq!(opened.err().unwrap().code(), "MS-PG-115");
+        assert!(site.login("app").await.is_err());
+    }
+    site.open(5).await;
+    assert!(site.login("app").await.is_ok());
+}
+
 #[tokio::test]
 async fn a_stale_epoch_neither_fences_nor_opens() {
     let site = Site::start().await;
@@ -160,7 +179,8 @@ async fn a_stale_epoch_neither_fences_nor_opens() {
     assert_eq!(error.code(), "MS-PG-110", "{error}");
     assert!(site.login("app").await.is_ok());
     site.fence(6).await;
-    let error = fence::open(&site.endpoint, &site.roles, Epoch::new(5)).await.err().unwrap();
+    let error =
+        fence::open(&site.endpoint, &site.roles, Epoch::new(5), || true).await.err().unwrap();
     assert_eq!(error.code(), "MS-PG-110", "{error}");
     assert!(site.login("app").await.is_err());
     site.fence(6).await;
@@ -234,7 +254,7 @@ async fn a_role_that_a_fence_cannot_hold_is_refused_and_nothing_is_changed() {
     assert_eq!(fence::state(&site.endpoint).await.unwrap().epoch, Epoch::new(0));
     assert!(site.login("app").await.is_ok());
     let missing = vec!["nobody".to_owned()];
-    let error = fence::open(&site.endpoint, &missing, Epoch::new(9)).await.err().unwrap();
+    let error = fence::open(&site.endpoint, &missing, Epoch::new(9), || true).await.err().unwrap();
     assert_eq!(error.code(), "MS-PG-112", "{error}");
 }
 

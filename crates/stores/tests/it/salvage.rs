@@ -144,7 +144,7 @@ fn rules(rules: &[(&str, SalvageRule)]) -> BTreeMap<String, SalvageRule> {
 async fn replayed(active: &Site, file: &[u8], by: &BTreeMap<String, SalvageRule>) -> Replayed {
     let kept = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(kept.path(), file).unwrap();
-    fence::open(&active.endpoint, &[], Epoch::new(1)).await.unwrap();
+    fence::open(&active.endpoint, &[], Epoch::new(1), || true).await.unwrap();
     let book = Book { path: kept.path(), active: &active.endpoint, rules: by };
     replay(&book, Epoch::new(1)).await.unwrap()
 }

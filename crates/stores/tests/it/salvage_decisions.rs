@@ -51,7 +51,7 @@ impl Lost {
         for sql in lost {
             old.run(sql).await;
         }
-        fence::open(&active.endpoint, &[], Epoch::new(EPOCH)).await.unwrap();
+        fence::open(&active.endpoint, &[], Epoch::new(EPOCH), || true).await.unwrap();
         let mut file = NamedTempFile::new().unwrap();
         take(&old.endpoint, SLOT, after, file.as_file_mut()).await.unwrap();
         let rules = rules.iter().map(|(table, rule)| ((*table).to_owned(), *rule)).collect();

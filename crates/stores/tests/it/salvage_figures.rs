@@ -136,7 +136,7 @@ async fn never_arrived(lost: u64) {
     // West takes over and is written to from now on.
     let back = spec(("west", &west), ("east", &east), 2);
     slot::pin(&west.endpoint, &back.slot()).await.unwrap();
-    fence::open(&west.endpoint, &[], Epoch::new(2)).await.unwrap();
+    fence::open(&west.endpoint, &[], Epoch::new(2), || true).await.unwrap();
     let ahead = "SELECT setval('transfer_number_seq', 10000000), setval('audit_at_seq', 10000000)";
     west.run(ahead).await;
     let client = Client::on(&west, NEW).await;
