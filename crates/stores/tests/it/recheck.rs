@@ -270,7 +270,8 @@ async fn tables_that_are_emptied_or_changed_meanwhile_are_no_false_alarm() {
     });
     let (mut made, mut refused, mut rows) = (0, 0, 0);
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(20) {
+    while made < 5 || rows < 50 {
+        assert!(began.elapsed() < 3 * LONG, "{made} rechecks of {rows} rows");
         match try_recheck(&world, &link).await {
             Ok(found) => {
                 assert_eq!(differing(&found), BTreeMap::new(), "{found:?}");
@@ -278,6 +279,7 @@ async fn tables_that_are_emptied_or_changed_meanwhile_are_no_false_alarm() {
             }
             Err(fault) => {
                 assert!(["MS-PG-150", "MS-PG-107"].contains(&fault.code()), "{fault}");
+                eprintln!("{fault}");
                 refused += 1;
             }
         }
@@ -285,7 +287,7 @@ async fn tables_that_are_emptied_or_changed_meanwhile_are_no_false_alarm() {
     load.end().await;
     let rounds = changes.await.unwrap();
     eprintln!("{made} rechecks of {rows} rows, {refused} refused, {rounds} rounds of changes");
-    assert!(made > 3 && rows > 100 && rounds > 5, "{made} {rows} {rounds}");
+    assert!(rounds > 5, "{rounds}");
     world.caught_up(&link).await;
     world.assert_equal();
 }

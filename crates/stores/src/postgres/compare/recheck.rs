@@ -79,20 +79,16 @@ pub async fn run<H: Held>(
         session.batch("prepare to compare", SETTINGS).await?;
     }
     let bytes = settled::settle(&source.session, &target.session).await?.bytes;
-    let reading = Reading { sides: (&source, &target), bytes };
-    let mut found = BTreeMap::new();
+    let mut reading = Reading { sides: (&source, &target), bytes, found: BTreeMap::new() };
     for chunk in chunks(&changed) {
-        let table =
-            if began.elapsed() < READING { reading.table(chunk.name, chunk.columns) } else { None };
-        match table {
-            Some(table) => {
-                rechecked.rows += chunk.keys.len() as u64;
-                reading.rows(table, &chunk.keys, found.entry(chunk.name).or_default()).await?;
-            }
-            None => rechecked.unread += chunk.keys.len() as u64,
+        let in_time = began.elapsed() < READING;
+        if in_time && reading.chunk(&chunk).await? {
+            rechecked.rows += chunk.keys.len() as u64;
+        } else {
+            rechecked.unread += chunk.keys.len() as u64;
         }
     }
-    rechecked.tell(found);
+    rechecked.tell(reading.found);
     here.finished();
     there.finished();
     Ok(rechecked)
@@ -103,9 +99,8 @@ impl Rechecked {
         self.differing_rows > 0
     }
 
-    fn tell(&mut self, found: BTreeMap<&str, TableComparison>) {
-        let differing = found.into_values().filter(|table| !table.is_equal());
-        for table in differing {
+    fn tell(&mut self, found: BTreeMap<String, TableComparison>) {
+        for table in found.into_values() {
             self.differing_rows += table.differences;
             self.differing_tables += 1;
             if self.differing.len() < LISTED {
@@ -135,36 +130,67 @@ fn chunks(changed: &Changed) -> Vec<Chunk<'_>> {
 struct Reading<'a> {
     sides: (&'a Side, &'a Side),
     bytes: Bytes,
+    /// Tables in which rows differ.
+    found: BTreeMap<String, TableComparison>,
 }
 
 impl Reading<'_> {
-    /// None when the tables are not alike, or their rows are known by something else by now: that
-    /// is for a whole comparison to tell.
-    fn table(&self, name: &str, columns: &[String]) -> Option<(&Table, &Table)> {
+    /// Says whether the rows were read. Not those of a table that is not the same at both sides, or
+    /// has changed since the snapshots, or is locked: that is for a whole comparison to tell.
+    async fn chunk(&mut self, chunk: &Chunk<'_>) -> Result<bool, Fault> {
+        let Some((here, there)) = self.table(chunk) else { return Ok(false) };
         let (source, target) = self.sides;
-        let (here, there) = (source.tables.get(name)?, target.tables.get(name)?);
-        let alike =
-            shape::unlike((&source.shapes, here.oid), (&target.shapes, there.oid)).is_none();
-        (alike && here.key == columns).then_some((here, there))
+        let locked = Locked::begin([&source.session, &target.session]).await?;
+        let read = self.rows(here, there, &chunk.keys).await;
+        locked.end().await?;
+        match read {
+            Ok(read) if read.is_equal() => Ok(true),
+            Ok(read) => {
+                self.found.entry(read.table.clone()).or_default().add(read);
+                Ok(true)
+            }
+            Err(why) => {
+                tracing::debug!(table = chunk.name, %why, "rows were not compared again");
+                Ok(false)
+            }
+        }
     }
 
+    fn table(&self, chunk: &Chunk<'_>) -> Option<(&'_ Table, &'_ Table)> {
+        let (source, target) = self.sides;
+        let (here, there) = (source.tables.get(chunk.name)?, target.tables.get(chunk.name)?);
+        let unlike = shape::unlike((&source.shapes, here.oid), (&target.shapes, there.oid));
+        (unlike.is_none() && here.key == chunk.columns).then_some((here, there))
+    }
+
+    /// What it finds counts only when the tables are still those of the snapshots.
     async fn rows(
         &self,
-        (here, there): (&Table, &Table),
+        here: &Table,
+        there: &Table,
         keys: &[&Key],
-        comparison: &mut TableComparison,
-    ) -> Result<(), Fault> {
+    ) -> Result<TableComparison, Fault> {
         let (source, target) = (&self.sides.0.session, &self.sides.1.session);
-        comparison.table.clone_from(&here.name);
         let within = format!("({}) IN ({})", list(&here.key), literals(keys));
-        let locked = Locked::begin([source, target]).await?;
         let (left, right) = tokio::try_join!(
             scan::begin(source, here, &within, self.bytes),
             scan::begin(target, here, &within, self.bytes)
         )?;
-        let mut found = Found { table: here, comparison, listener: &mut () };
+        let mut comparison =
+            TableComparison { table: here.name.clone(), ..TableComparison::default() };
+        let mut found = Found { table: here, comparison: &mut comparison, listener: &mut () };
         merge::merge(&mut found, left, right).await?;
         tokio::try_join!(still_the_same(source, here), still_the_same(target, there))?;
-        locked.end().await
+        Ok(comparison)
+    }
+}
+
+impl TableComparison {
+    /// Other rows of the same table.
+    fn add(&mut self, other: Self) {
+        let room = merge::LISTED.saturating_sub(self.differing.len());
+        self.table = other.table;
+        self.differences += other.differences;
+        self.differing.extend(other.differing.into_iter().take(room));
     }
 }
