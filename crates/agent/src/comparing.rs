@@ -6,8 +6,9 @@ use crate::api::types::{ApiError, ComparisonState, Equality, EqualityView, Prove
 use crate::error::Refused;
 use crate::rechecking::Rechecking;
 use crate::time::unix_micros;
+use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName, Tick};
-use mainstay_stores::postgres::compare::{Comparison, Progress};
+use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
 use std::time::Duration;
 
 /// The first comparison follows so long after the link first streams, or sooner where they are
@@ -72,8 +73,12 @@ impl Comparing {
 
     /// Takes in what was found, and how often the link had been interrupted when it began.
     pub fn proved(&mut self, found: &Comparison, interruptions: u64) {
-        self.rechecks.forget_found();
         let at = ProvedAt { position: found.position, micros: unix_micros() };
+        if found.equal && self.differs_after(found.position) {
+            self.last_equal = Some(at);
+            return;
+        }
+        self.rechecks.forget_found();
         self.equality = Some(if found.equal {
             self.last_equal = Some(at.clone());
             match interruptions == self.interruptions {
@@ -92,24 +97,35 @@ impl Comparing {
         });
     }
 
+    /// A recheck found a difference at a later position, while a comparison was reading.
+    fn differs_after(&self, position: Lsn) -> bool {
+        matches!(&self.equality, Some(Equality::Different { at, .. }) if at.position > position)
+    }
+
     /// Takes in what a recheck found under the link's epoch. One that found nothing proves nothing. A
     /// comparison that found more is not forgotten for it.
     pub fn rechecked(&mut self, made: Option<Recheck>, epoch: Epoch, now: Tick) {
         if epoch != self.epoch {
             return;
         }
-        let known = match &self.equality {
-            Some(Equality::Different { rows, .. }) => *rows,
-            _ => 1,
-        };
         if let Some(Recheck { micros, of }) = &made
-            && of.differing_rows >= known
+            && of.is_different()
+            && !self.says_more(of)
         {
             let at = ProvedAt { position: of.position, micros: *micros };
             let (rows, tables) = (of.differing_rows, of.differing_tables);
             self.equality = Some(Equality::Different { at, rows, tables });
         }
         self.rechecks.made(made, now);
+    }
+
+    /// What is known is of more rows, or of a later position.
+    fn says_more(&self, of: &Rechecked) -> bool {
+        match &self.equality {
+            Some(Equality::Different { rows, .. }) => *rows > of.differing_rows,
+            Some(Equality::Equal(at)) => at.position >= of.position,
+            Some(Equality::Unknown { .. }) | None => false,
+        }
     }
 
     /// The job's end, whatever it was, and when the next is due where they are made every so often.
@@ -219,8 +235,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_core::position::Lsn;
-    use mainstay_stores::postgres::compare::{Rechecked, TableComparison};
+    use mainstay_stores::postgres::compare::TableComparison;
 
     fn at(seconds: u64) -> Tick {
         Tick::from_millis(seconds * 1000)
@@ -341,8 +356,23 @@ mod tests {
         it.rechecked(recheck(11, 1), first, at(6));
         assert_eq!(differs(&it), Some((2, Lsn(9))), "neither mends what was found");
         assert_eq!(it.rechecks.view().found, recheck(11, 1));
-        prove(&mut it, true);
+    }
+
+    #[test]
+    fn a_comparison_answers_a_recheck_only_at_a_later_position() {
+        let (mut it, first) = (streaming(), Epoch::new(1));
+        let prove = |it: &mut Comparing, position| {
+            let interruptions = it.interruptions();
+            it.proved(&Comparison { position: Lsn(position), ..found(true) }, interruptions);
+        };
+        it.rechecked(recheck(9, 2), first, at(1));
+        prove(&mut it, 8);
+        assert_eq!(differs(&it), Some((2, Lsn(9))), "it had read before the row was spoilt");
+        assert_eq!(it.last_equal.as_ref().unwrap().position, Lsn(8));
+        prove(&mut it, 10);
         assert_eq!((word(&it), it.rechecks.view().found), ("equal", None));
+        it.rechecked(recheck(9, 2), first, at(2));
+        assert_eq!(differs(&it), None, "it was so, and is equal by now");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::io;
 
 /// Differences that are listed for each table. The others are counted.
-pub(super) const LISTED: usize = 20;
+const LISTED: usize = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {

@@ -28,8 +28,9 @@ const STANDING: Duration = Duration::from_secs(1);
 const READING: Duration = Duration::from_secs(10);
 /// Keys that one statement names.
 const CHUNK: usize = 500;
-/// Tables that are listed. In the others differences are only counted.
+/// Tables that are listed, and keys of each. The others are only counted.
 const LISTED: usize = 10;
+const NAMED: usize = 5;
 
 const SETTINGS: &str = "SET statement_timeout = '10s'; SET max_parallel_workers_per_gather = 0; \
                         SET client_connection_check_interval = '1s'";
@@ -188,7 +189,7 @@ impl Reading<'_> {
 impl TableComparison {
     /// Other rows of the same table.
     fn add(&mut self, other: Self) {
-        let room = merge::LISTED.saturating_sub(self.differing.len());
+        let room = NAMED.saturating_sub(self.differing.len());
         self.table = other.table;
         self.differences += other.differences;
         self.differing.extend(other.differing.into_iter().take(room));
