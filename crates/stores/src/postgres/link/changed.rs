@@ -163,3 +163,39 @@ fn key(columns: &[usize], tuple: &[Value]) -> Option<Key> {
     };
     columns.iter().map(&mut text).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::position::Lsn;
+    use mainstay_wire::pgoutput::{Identity, Relation};
+    use std::cell::Cell;
+
+    /// Of a table without a key: such changes take their places in the sample, too.
+    fn insert() -> Change {
+        let (schema, name) = ("public".to_owned(), "t".to_owned());
+        let relation =
+            Relation { id: 1, schema, name, identity: Identity::Nothing, columns: Vec::new() };
+        let table = Arc::new(SourceTable { relation, types: Vec::new() });
+        Change::Insert { table, new: Vec::new() }
+    }
+
+    #[test]
+    fn a_full_sample_looks_at_few_changes_and_holds_no_more_of_them() {
+        let (changes, insert, looked) = (Changes::default(), insert(), Cell::new(0));
+        let (commit_lsn, end) = (Lsn::default(), Lsn::default());
+        let batch = vec![Placed { change: &insert, commit_lsn, end }; 1_000];
+        for _ in 0..1_000 {
+            changes.add(&batch, |_| {
+                looked.set(looked.get() + 1);
+                None
+            });
+        }
+        assert_eq!(changes.lock().notes.len(), MOST);
+        // The expected number is 10,000 and 10,000 times the logarithm of 100.
+        assert!((54_000..58_000).contains(&looked.get()), "{}", looked.get());
+        let changed = changes.take();
+        assert_eq!((changed.changes, changed.noted), (1_000_000, 0));
+        assert!(changes.is_empty() && changes.lock().notes.is_empty());
+    }
+}
