@@ -31,6 +31,10 @@ impl Held for Standing {
     async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
         self.paused.advance_to(at, self.patience).await.map_err(|why| why.to_string())
     }
+
+    fn still_stands(&self) -> bool {
+        self.paused.still_stands()
+    }
 }
 
 /// The link of a store at this site.

@@ -27,6 +27,10 @@ impl Held for Briefly<'_> {
     async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
         self.standing.advance_to(at).await
     }
+
+    fn still_stands(&self) -> bool {
+        self.standing.still_stands()
+    }
 }
 
 /// A standby does so by itself when it is due, where it makes whole comparisons by itself too.

@@ -17,6 +17,10 @@ impl Held for Standing {
     async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
         self.0.advance_to(at, LONG).await.map_err(|why| why.to_string())
     }
+
+    fn still_stands(&self) -> bool {
+        self.0.still_stands()
+    }
 }
 
 async fn try_recheck(world: &World, link: &Link) -> Result<Rechecked, Fault> {
@@ -161,6 +165,38 @@ async fn of_too_many_changes_each_has_the_same_chance_and_the_others_are_counted
     // A hundredth of a sample of 10,000; the standard deviation is 10.
     assert!((40..180).contains(&found.differing_rows), "{}", found.differing_rows);
     assert_eq!(found.differing[0].differing.len(), 5, "the first are listed");
+}
+
+/// Has the link go on once it stands, as a failover does.
+struct LetGo<'a> {
+    standing: Standing,
+    link: &'a Link,
+}
+
+impl Held for LetGo<'_> {
+    async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
+        self.standing.advance_to(at).await?;
+        self.link.drain_received(LONG).await.map(drop).map_err(|why| why.to_string())
+    }
+
+    fn still_stands(&self) -> bool {
+        self.standing.still_stands()
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_a_failover_lets_go_is_no_false_alarm() {
+    let world = World::start(TABLES).await;
+    let link = world.streaming().await;
+    world.source.run("UPDATE t SET v = 'w' WHERE id = 1").await;
+    world.caught_up(&link).await;
+    let standing = Standing(link.pause(LONG).await.unwrap());
+    let held = LetGo { standing, link: &link };
+    let (source, target) = (&world.source.endpoint, &world.target.endpoint);
+    let taken = |held: &LetGo<'_>| held.standing.0.take_changed();
+    let fault = compare::recheck(source, target, held, taken).await.err().unwrap();
+    assert_eq!(fault.code(), "MS-PG-150", "{fault}");
+    assert!(fault.to_string().contains("the link went on"), "{fault}");
 }
 
 /// Writes until it is told to end, in a way that differs with `seed`.

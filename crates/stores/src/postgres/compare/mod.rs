@@ -48,6 +48,11 @@ pub use sequence::SequenceDifference;
 pub trait Held: Send {
     /// Applies everything that ends at or before `at`, and nothing later; or says why it cannot.
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// It still stands where it was told to. A failover makes a link go on that somebody holds.
+    fn still_stands(&self) -> bool {
+        true
+    }
 }
 
 /// Is told of what the comparison finds, as it finds it, and of how far it has come.
@@ -249,6 +254,10 @@ async fn pause_and_read<H: Held, T>(
     held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
     let asked = ask(&held);
     let side = side(session).await?;
+    if !held.still_stands() {
+        let why = "the link went on, because all that was received is needed".to_owned();
+        return Err(interrupted(&side.session, why));
+    }
     drop(held);
     Ok((side, watch, asked))
 }

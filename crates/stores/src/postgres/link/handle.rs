@@ -199,6 +199,11 @@ impl Paused {
         self.at
     }
 
+    /// It was not let go by who needs all that was received.
+    pub fn still_stands(&self) -> bool {
+        self.shared.wish.borrow().limit.is_some_and(|limit| limit.number == self.number)
+    }
+
     /// What the link has changed since this was asked last.
     pub fn take_changed(&self) -> Changed {
         self.shared.changes.take()
