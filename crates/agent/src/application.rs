@@ -25,6 +25,8 @@ pub struct Application {
     changed: Notify,
     /// Links that run at this site. The lock is held while links are started, drained or stopped.
     pub links: tokio::sync::Mutex<BTreeMap<StoreName, RunningLink>>,
+    /// Kept by a recheck while a link stands still for it: whoever else wants that waits so long.
+    pub standing: tokio::sync::Mutex<()>,
     pub single: Singles,
 }
 
@@ -48,6 +50,7 @@ pub struct Singles {
     pub execution: Once,
     pub returning: Once,
     pub repair: Once,
+    pub recheck: Once,
     pub salvage: Once,
 }
 
@@ -66,6 +69,7 @@ impl Application {
             known: Mutex::new(known),
             changed: Notify::new(),
             links: tokio::sync::Mutex::default(),
+            standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
         })
     }

@@ -2,11 +2,13 @@
 //! the last one, what is proved, and when the next is due. Nothing of it outlives the agent: an
 //! agent that was killed in the middle knows nothing.
 
-use crate::api::types::{ApiError, ComparisonState, Equality, EqualityView, ProvedAt};
+use crate::api::types::{ApiError, ComparisonState, Equality, EqualityView, ProvedAt, Recheck};
 use crate::error::Refused;
+use crate::rechecking::Rechecking;
 use crate::time::unix_micros;
+use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName, Tick};
-use mainstay_stores::postgres::compare::{Comparison, Progress};
+use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
 use std::time::Duration;
 
 /// The first comparison follows so long after the link first streams, or sooner where they are
@@ -28,6 +30,8 @@ pub struct Comparing {
     streams: bool,
     interruptions: u64,
     next: Option<Tick>,
+    /// Of rows that the link changed.
+    pub rechecks: Rechecking,
 }
 
 impl Comparing {
@@ -37,6 +41,7 @@ impl Comparing {
             self.epoch = epoch;
             self.equality = None;
             self.last_equal = None;
+            self.rechecks = Rechecking::default();
         }
         self.interrupt("the link began anew");
     }
@@ -50,6 +55,7 @@ impl Comparing {
         // What differed is copied anew.
         if matches!(phase, LinkPhase::Copying { .. }) {
             self.equality = None;
+            self.rechecks.forget_found();
         }
     }
 
@@ -68,6 +74,11 @@ impl Comparing {
     /// Takes in what was found, and how often the link had been interrupted when it began.
     pub fn proved(&mut self, found: &Comparison, interruptions: u64) {
         let at = ProvedAt { position: found.position, micros: unix_micros() };
+        if found.equal && self.differs_after(found.position) {
+            self.last_equal = Some(at);
+            return;
+        }
+        self.rechecks.forget_found();
         self.equality = Some(if found.equal {
             self.last_equal = Some(at.clone());
             match interruptions == self.interruptions {
@@ -84,6 +95,37 @@ impl Comparing {
                 tables: found.tables.iter().filter(|table| !table.is_equal()).count() as u64,
             }
         });
+    }
+
+    /// A recheck found a difference at a later position, while a comparison was reading.
+    fn differs_after(&self, position: Lsn) -> bool {
+        matches!(&self.equality, Some(Equality::Different { at, .. }) if at.position > position)
+    }
+
+    /// Takes in what a recheck found under the link's epoch. One that found nothing proves nothing. A
+    /// comparison that found more is not forgotten for it.
+    pub fn rechecked(&mut self, made: Option<Recheck>, epoch: Epoch, now: Tick) {
+        if epoch != self.epoch {
+            return;
+        }
+        if let Some(Recheck { micros, of }) = &made
+            && of.is_different()
+            && !self.says_more(of)
+        {
+            let at = ProvedAt { position: of.position, micros: *micros };
+            let (rows, tables) = (of.differing_rows, of.differing_tables);
+            self.equality = Some(Equality::Different { at, rows, tables });
+        }
+        self.rechecks.made(made, now);
+    }
+
+    /// What is known is of more rows, or of a later position.
+    fn says_more(&self, of: &Rechecked) -> bool {
+        match &self.equality {
+            Some(Equality::Different { rows, .. }) => *rows > of.differing_rows,
+            Some(Equality::Equal(at)) => at.position >= of.position,
+            Some(Equality::Unknown { .. }) | None => false,
+        }
     }
 
     /// The job's end, whatever it was, and when the next is due where they are made every so often.
@@ -113,6 +155,7 @@ impl Comparing {
             equality: self.equality.clone().unwrap_or_else(never),
             last_equal: self.last_equal.clone(),
             trouble: self.trouble.clone(),
+            rechecks: self.rechecks.view(),
         }
     }
 }
@@ -192,7 +235,6 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_core::position::Lsn;
     use mainstay_stores::postgres::compare::TableComparison;
 
     fn at(seconds: u64) -> Tick {
@@ -276,6 +318,71 @@ mod tests {
         prove(&mut it, true);
         it.link_began(Epoch::new(2));
         assert_eq!((word(&it), it.last_equal.clone()), ("unknown", None), "another history");
+    }
+
+    fn recheck(position: u64, differing_rows: u64) -> Option<Recheck> {
+        let of = Rechecked {
+            position: Lsn(position),
+            changes: 9,
+            rows: 9,
+            unread: 0,
+            differing_rows,
+            differing_tables: u64::from(differing_rows > 0),
+            differing: Vec::new(),
+            stood_ms: 0,
+        };
+        Some(Recheck { micros: 0, of })
+    }
+
+    fn differs(it: &Comparing) -> Option<(u64, Lsn)> {
+        match &it.equality {
+            Some(Equality::Different { at, rows, .. }) => Some((*rows, at.position)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_recheck_says_what_differs_and_never_that_all_is_equal() {
+        let (mut it, first) = (streaming(), Epoch::new(1));
+        it.rechecked(recheck(1, 0), first, at(1));
+        assert_eq!(word(&it), "unknown");
+        prove(&mut it, true);
+        it.rechecked(recheck(8, 0), first, at(2));
+        it.rechecked(None, first, at(3));
+        assert_eq!((word(&it), it.rechecks.view().last), ("equal", recheck(8, 0)));
+        it.rechecked(recheck(9, 2), first, at(4));
+        assert_eq!(differs(&it), Some((2, Lsn(9))));
+        it.rechecked(recheck(10, 0), first, at(5));
+        it.rechecked(recheck(11, 1), first, at(6));
+        assert_eq!(differs(&it), Some((2, Lsn(9))), "neither mends what was found");
+        assert_eq!(it.rechecks.view().found, recheck(11, 1));
+    }
+
+    #[test]
+    fn a_comparison_answers_a_recheck_only_at_a_later_position() {
+        let (mut it, first) = (streaming(), Epoch::new(1));
+        let prove = |it: &mut Comparing, position| {
+            let interruptions = it.interruptions();
+            it.proved(&Comparison { position: Lsn(position), ..found(true) }, interruptions);
+        };
+        it.rechecked(recheck(9, 2), first, at(1));
+        prove(&mut it, 8);
+        assert_eq!(differs(&it), Some((2, Lsn(9))), "it had read before the row was spoilt");
+        assert_eq!(it.last_equal.as_ref().unwrap().position, Lsn(8));
+        prove(&mut it, 10);
+        assert_eq!((word(&it), it.rechecks.view().found), ("equal", None));
+        it.rechecked(recheck(9, 2), first, at(2));
+        assert_eq!(differs(&it), None, "it was so, and is equal by now");
+    }
+
+    #[test]
+    fn a_recheck_of_an_earlier_history_says_nothing_of_this_one() {
+        let mut it = streaming();
+        it.rechecked(recheck(5, 1), Epoch::new(1), at(1));
+        it.link_began(Epoch::new(2));
+        assert_eq!((word(&it), it.rechecks.view().last), ("unknown", None));
+        it.rechecked(recheck(6, 1), Epoch::new(1), at(2));
+        assert_eq!((word(&it), it.rechecks.view().last), ("unknown", None));
     }
 
     #[test]

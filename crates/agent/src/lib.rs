@@ -16,6 +16,7 @@ mod metrics;
 mod observe;
 mod once;
 mod peer;
+mod rechecking;
 mod runbook;
 mod salvage;
 mod serve;

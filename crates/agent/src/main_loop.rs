@@ -62,6 +62,7 @@ fn carry_out(application: &Arc<Application>, decision: Decision) {
     act::links::keep(application, decision.state);
     act::returning::keep(application, decision.state);
     act::compare::keep(application, decision.state);
+    act::recheck::keep(application, decision.state);
     act::execution::resume_abandoned(application);
     crate::salvage::keep_counted(application, decision.state);
     for action in decision.actions {

@@ -1,6 +1,6 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
-use crate::api::types::{Equality, EqualityView};
+use crate::api::types::{Equality, EqualityView, Recheck};
 use crate::application::Applications;
 use crate::context::Context;
 use mainstay_core::{Lag, LinkPhase, Retained};
@@ -64,6 +64,9 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             let labels =
                 format!("{app},store=\"{}\",from=\"{}\",to=\"{}\"", one.store, one.from, one.to);
             families.equality(&labels, one);
+            if let Some(last) = &one.rechecks.last {
+                families.recheck(&labels, last);
+            }
         }
     }
     families.text()
@@ -136,6 +139,27 @@ impl Families {
                 at.micros as f64 / 1e6,
             );
         }
+    }
+
+    fn recheck(&mut self, labels: &str, last: &Recheck) {
+        self.gauge(
+            "mainstay_store_rechecked_timestamp_seconds",
+            "When rows that the link changed were last compared again.",
+            labels,
+            last.micros as f64 / 1e6,
+        );
+        self.gauge(
+            "mainstay_store_rechecked_rows",
+            "Rows that were compared again then.",
+            labels,
+            last.of.rows,
+        );
+        self.gauge(
+            "mainstay_store_unchecked_changes",
+            "Changes since the time before whose rows were not compared again then.",
+            labels,
+            last.of.unread,
+        );
     }
 
     fn text(self) -> String {

@@ -21,11 +21,19 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A link that stands still for a comparison.
-pub struct Standing(Paused);
+pub struct Standing {
+    pub paused: Paused,
+    /// How long it may take to reach a position.
+    pub patience: Duration,
+}
 
 impl Held for Standing {
     async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
-        self.0.advance_to(at, TIMEOUT).await.map_err(|why| why.to_string())
+        self.paused.advance_to(at, self.patience).await.map_err(|why| why.to_string())
+    }
+
+    fn still_stands(&self) -> bool {
+        self.paused.still_stands()
     }
 }
 
@@ -44,9 +52,12 @@ impl Hold for Linked {
 }
 
 async fn hold(application: &Application, store: &StoreName) -> Result<Standing, String> {
+    // A recheck lets go of the link soon.
+    drop(application.standing.lock().await);
     let links = application.links.lock().await;
     let running = links.get(store).ok_or("no link of this store runs here")?;
-    running.link.pause(TIMEOUT).await.map(Standing).map_err(|why| why.to_string())
+    let paused = running.link.pause(TIMEOUT).await.map_err(|why| why.to_string())?;
+    Ok(Standing { paused, patience: TIMEOUT })
 }
 
 /// The link from the active site to this one.
@@ -161,7 +172,8 @@ fn start(
     });
 }
 
-fn every(application: &Application, store: &StoreName) -> Option<Duration> {
+/// None where the store is compared on a person's word only.
+pub fn every(application: &Application, store: &StoreName) -> Option<Duration> {
     let StoreKind::Postgres(postgres) = &application.spec.stores.get(store)?.kind;
     postgres.compare_every
 }
@@ -193,13 +205,14 @@ async fn gently(
     compared(application, &spec(application, store)?, Pace::Gentle, telling).await
 }
 
-fn is_quiet(application: &Application, state: State) -> bool {
+/// Nothing more important goes on at this site.
+pub fn is_quiet(application: &Application, state: State) -> bool {
     let single = &application.single;
     state == State::Standby && !single.execution.is_taken() && !single.returning.is_taken()
 }
 
 /// A doubt about the active site that passes again is no reason to give up.
-async fn until_unquiet(application: &Application) {
+pub async fn until_unquiet(application: &Application) {
     loop {
         let state = match application.known().state {
             Some(State::Suspect) => State::Standby,

@@ -10,6 +10,7 @@ pub mod links;
 pub mod prepare;
 pub mod progress;
 pub mod promises;
+pub mod recheck;
 pub mod renewal;
 pub mod repair;
 pub mod returning;

@@ -2,7 +2,7 @@
 
 use super::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    Return, ReturnPhase, SalvageStates, SiteView, Status,
+    Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;
@@ -288,7 +288,8 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
 }
 
 fn differences(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
-    for EqualityView { store, from, to, equality, .. } in equality(application, known, now) {
+    for view in equality(application, known, now) {
+        let EqualityView { store, from, to, equality, rechecks, .. } = view;
         let Equality::Different { at, rows, tables } = equality else { continue };
         // Tables that are unlike were not read, and have no rows to count.
         let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, "row") };
@@ -296,8 +297,19 @@ fn differences(application: &Application, known: &Known, now: Tick, found: &mut 
         let counted = format!("{number} {noun}{plural}");
         let what =
             format!("{store} at {to} differs from {from} in {counted} as of {}", at.position);
+        let what = what + &rechecks.found.map(such_as).unwrap_or_default();
         push(found, what, format!("mainstay compare {} {store}", application.spec.name));
     }
+}
+
+/// The first row of the first tables in which a recheck found a difference.
+fn such_as(found: Recheck) -> String {
+    let named = found.of.differing.iter().take(3).filter_map(|table| {
+        let key = table.differing.first()?.key.join("/");
+        Some(format!("{key} of {}", table.table))
+    });
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { String::new() } else { format!(", such as {}", named.join(", ")) }
 }
 
 /// What the source keeps is nearly all that it may keep; beyond, it drops what the link needs.

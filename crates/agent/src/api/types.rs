@@ -2,7 +2,7 @@
 
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
-use mainstay_stores::postgres::compare::{Comparison, Progress};
+use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
 use mainstay_stores::postgres::repair::{Repaired, Undone};
 use mainstay_stores::postgres::salvage::Asked;
 use serde::{Deserialize, Serialize};
@@ -462,6 +462,26 @@ pub struct EqualityView {
     pub last_equal: Option<ProvedAt>,
     /// Why the last comparison could not be finished.
     pub trouble: Option<String>,
+    /// Of rows that the link changed.
+    #[serde(default)]
+    pub rechecks: Rechecks,
+}
+
+/// What comparing again the rows that a link changed says. It proves nothing of other rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rechecks {
+    pub last: Option<Recheck>,
+    /// The last one that found a difference, until a whole comparison was made.
+    pub found: Option<Recheck>,
+    /// Why the last ones could not be made, when that were several.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recheck {
+    pub micros: i64,
+    #[serde(flatten)]
+    pub of: Rechecked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

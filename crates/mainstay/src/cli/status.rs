@@ -5,7 +5,7 @@ use super::text::{count, moment, seconds};
 use super::{Context, Failure};
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    ProvedAt, Return, ReturnPhase, SiteView, Status, StepState,
+    ProvedAt, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
 };
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};
 use std::process::ExitCode;
@@ -295,5 +295,29 @@ fn equality(one: &EqualityView) -> String {
     };
     let trouble = one.trouble.as_ref();
     let trouble = trouble.map_or_else(String::new, |why| format!("; not finished: {why}"));
-    format!("  compared {store} at {to}: {text}{trouble}\n")
+    format!("  compared {store} at {to}: {text}{trouble}\n{}", rechecks(one))
+}
+
+/// `  rechecked db at west: 42 changed rows as of 1/6B374D84 (2026-11-22 02:00:00), none differs`
+fn rechecks(one: &EqualityView) -> String {
+    let (Rechecks { last, trouble, .. }, to, store) = (&one.rechecks, &one.to, &one.store);
+    let last = last.as_ref().map(|Recheck { micros, of }| {
+        let differs = match of.differing_rows {
+            0 => "none differs".to_owned(),
+            1 => styled(BAD, "1 differs".to_owned()),
+            more => styled(BAD, format!("{more} differ")),
+        };
+        let unread = match of.unread {
+            0 => String::new(),
+            unread => format!("; {} not looked at", count(unread, "more change")),
+        };
+        let (rows, at) = (count(of.rows, "changed row"), of.position);
+        format!("{rows} as of {at} ({}), {differs}{unread}", moment(*micros))
+    });
+    let trouble = trouble.as_ref().map(|why| styled(CARE, why.clone()));
+    let told: Vec<String> = last.into_iter().chain(trouble).collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    format!("  rechecked {store} at {to}: {}\n", told.join("; "))
 }

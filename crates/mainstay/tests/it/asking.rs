@@ -152,11 +152,14 @@ fn status_with_all_says_when_a_store_was_last_proved_equal() {
         Some(sample::proved()),
     );
     failed.trouble = Some("whether both sides are equal is unknown: no snapshot".into());
-    status.applications[0].equality = vec![
-        sample::equality(unknown("not compared since the link or the agent of west began"), None),
-        failed,
-        sample::equality(Equality::Different { at, rows: 3, tables: 1 }, Some(sample::proved())),
-    ];
+    let mut never =
+        sample::equality(unknown("not compared since the link or the agent of west began"), None);
+    never.rechecks.last = Some(sample::recheck(0, 0));
+    failed.rechecks.trouble = Some("3 in a row not made: no snapshot within 1 s".into());
+    let mut different =
+        sample::equality(Equality::Different { at, rows: 3, tables: 1 }, Some(sample::proved()));
+    different.rechecks.last = Some(sample::recheck(3, 958));
+    status.applications[0].equality = vec![never, failed, different];
     let differs = "db at west differs from east in 3 rows as of 1/6B374D84";
     status.applications[0].problems = vec![problem(differs, "mainstay compare bank db")];
     let agent = FakeAgent::new().answers("GET /v1/status", &status);

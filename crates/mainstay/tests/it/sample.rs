@@ -2,13 +2,15 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    Plan, PlannedStep, Problem, ProvedAt, ReplaySummary, Return, ReturnMeans, ReturnPhase,
-    ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord, StepState,
+    Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
+    ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord,
+    StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
     ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, Retained, SiteName, StoreName,
 };
+use mainstay_stores::postgres::compare::Rechecked;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -61,7 +63,30 @@ pub fn proved() -> ProvedAt {
 
 pub fn equality(equality: Equality, last_equal: Option<ProvedAt>) -> EqualityView {
     let (store, from, to) = (db(), site("east"), site("west"));
-    EqualityView { store, from, to, equality, last_equal, trouble: None }
+    EqualityView {
+        store,
+        from,
+        to,
+        equality,
+        last_equal,
+        trouble: None,
+        rechecks: Rechecks::default(),
+    }
+}
+
+/// Of 42 rows as of 1/6B374D84.
+pub fn recheck(differing_rows: u64, unread: u64) -> Recheck {
+    let of = Rechecked {
+        position: Lsn(0x1_6B37_4D84),
+        changes: 42 + unread,
+        rows: 42,
+        unread,
+        differing_rows,
+        differing_tables: u64::from(differing_rows > 0),
+        differing: Vec::new(),
+        stood_ms: 20,
+    };
+    Recheck { micros: NOON, of }
 }
 
 pub fn link(phase: LinkPhase, lag: Lag) -> LinkView {

@@ -45,3 +45,12 @@ pub(crate) fn as_text(value: &Value) -> Option<&str> {
 pub(crate) fn literal(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), |text| escape_literal(text).trim_start().to_owned())
 }
+
+/// Keys for SQL's IN.
+pub(crate) fn literals<K: AsRef<[String]>>(keys: &[K]) -> String {
+    let row = |key: &K| {
+        let values: Vec<_> = key.as_ref().iter().map(|value| literal(Some(value))).collect();
+        format!("({})", values.join(", "))
+    };
+    keys.iter().map(row).collect::<Vec<_>>().join(", ")
+}

@@ -43,6 +43,8 @@ mod protocol;
 #[cfg(test)]
 mod put_right;
 #[cfg(test)]
+mod recheck;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod salvage;

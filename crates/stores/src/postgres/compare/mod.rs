@@ -17,6 +17,7 @@ mod given_up;
 mod merge;
 mod progress;
 mod ranges;
+mod recheck;
 mod scan;
 mod sequence;
 mod settled;
@@ -39,6 +40,7 @@ use table::Side;
 
 pub use merge::{Difference, Kind};
 pub use progress::Progress;
+pub use recheck::{Rechecked, run as recheck};
 pub use sequence::SequenceDifference;
 
 /// A link that stands still: what ends later than its target's position is not applied until this
@@ -46,6 +48,11 @@ pub use sequence::SequenceDifference;
 pub trait Held: Send {
     /// Applies everything that ends at or before `at`, and nothing later; or says why it cannot.
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// It still stands where it was told to. A failover makes a link go on that somebody holds.
+    fn still_stands(&self) -> bool {
+        true
+    }
 }
 
 /// Is told of what the comparison finds, as it finds it, and of how far it has come.
@@ -166,8 +173,8 @@ pub async fn run_at(
     }?;
     let here = Watch::over(&session, source);
     // At once: names of types are told as they are now, not as they were at the snapshot.
-    let (source, (target, there)) =
-        tokio::try_join!(side(session), pause_and_read(target, position, held))?;
+    let standing = pause_and_read(target, position, held, "comparison", |_| ());
+    let (source, (target, there, ())) = tokio::try_join!(side(session), standing)?;
     let mut comparison = between(position, pace, (&source, &target), listener).await?;
     comparison.seconds = began.elapsed().as_secs_f64();
     here.finished();
@@ -233,19 +240,26 @@ impl Pace {
     }
 }
 
-/// The target as it is when the link stands at `at`. Its first query, for the tables, is what takes
-/// the snapshot.
-async fn pause_and_read(
+/// The target as it is when the link stands at `at`, and what is asked of the link then. The first
+/// query, for the tables, is what takes the snapshot.
+async fn pause_and_read<H: Held, T>(
     target: &PostgresEndpoint,
     at: Lsn,
-    mut held: impl Held,
-) -> Result<(Side, Watch), Fault> {
-    let session = snapshot::reading(target, "comparison").await?;
+    mut held: H,
+    what: &str,
+    ask: impl FnOnce(&H) -> T,
+) -> Result<(Side, Watch, T), Fault> {
+    let session = snapshot::reading(target, what).await?;
     let watch = Watch::over(&session, target);
     held.advance_to(at).await.map_err(|why| interrupted(&session, why))?;
+    let asked = ask(&held);
     let side = side(session).await?;
+    if !held.still_stands() {
+        let why = "the link went on, because all that was received is needed".to_owned();
+        return Err(interrupted(&side.session, why));
+    }
     drop(held);
-    Ok((side, watch))
+    Ok((side, watch, asked))
 }
 
 pub(super) async fn side(session: Session) -> Result<Side, Fault> {

@@ -1,14 +1,12 @@
-//! The rows of some ranges of a table at one side, in the order of their keys, as digests.
+//! Some rows of a table at one side, in the order of their keys, as digests.
 
 use super::interrupted;
-use super::ranges::Ranges;
 use super::settled::Bytes;
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::session::{Session, reason};
 use futures::TryStreamExt;
 use postgres_protocol::escape::escape_identifier;
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use tokio_postgres::RowStream;
 use uuid::Uuid;
@@ -28,14 +26,14 @@ pub(super) struct Scan<'a> {
     rows: Pin<Box<RowStream>>,
 }
 
+/// `within` is SQL for the rows that are read.
 pub(super) async fn begin<'a>(
     session: &'a Session,
     table: &Table,
-    ranges: &Ranges,
-    indexes: &BTreeSet<i32>,
+    within: &str,
     bytes: Bytes,
 ) -> Result<Scan<'a>, Fault> {
-    let rows = session.stream(DOING, &query(table, &ranges.within(indexes), bytes), &[]).await;
+    let rows = session.stream(DOING, &query(table, within, bytes), &[]).await;
     let rows = rows.map_err(|fault| interrupted(session, fault.to_string()))?;
     Ok(Scan { session, rows: Box::pin(rows) })
 }

@@ -44,8 +44,27 @@ pub(super) async fn compare(
     }
 }
 
-/// A table that was read is not locked any more, so that whoever wants to change it waits for its
-/// own reading only, not for that of the whole database.
+/// A table is locked while it is read, and not any more afterwards: whoever wants to change it waits
+/// for its own reading only, not for that of the whole database.
+pub(super) struct Locked<'a>([&'a Session; 2]);
+
+impl<'a> Locked<'a> {
+    pub async fn begin(sides: [&'a Session; 2]) -> Result<Self, Fault> {
+        for session in sides {
+            session.batch("begin to compare a table", "SAVEPOINT one_table").await?;
+        }
+        Ok(Self(sides))
+    }
+
+    pub async fn end(self) -> Result<(), Fault> {
+        for session in self.0 {
+            let end = "ROLLBACK TO SAVEPOINT one_table; RELEASE SAVEPOINT one_table";
+            session.batch("end comparing a table", end).await?;
+        }
+        Ok(())
+    }
+}
+
 async fn released(
     here: &Table,
     there: &Table,
@@ -53,15 +72,9 @@ async fn released(
     bytes: Bytes,
     listener: &mut dyn Listener,
 ) -> Result<(TableComparison, u64), Fault> {
-    let both = [&source.session, &target.session];
-    for session in both {
-        session.batch("begin to compare a table", "SAVEPOINT one_table").await?;
-    }
+    let locked = Locked::begin([&source.session, &target.session]).await?;
     let compared = rows(here, there, (&source.session, &target.session), bytes, listener).await?;
-    for session in both {
-        let end = "ROLLBACK TO SAVEPOINT one_table; RELEASE SAVEPOINT one_table";
-        session.batch("end comparing a table", end).await?;
-    }
+    locked.end().await?;
     Ok(compared)
 }
 
@@ -90,9 +103,10 @@ async fn rows(
     };
     let differing = left.differing(&right);
     if !differing.is_empty() {
+        let within = ranges.within(&differing);
         let (left, right) = tokio::try_join!(
-            scan::begin(source, table, &ranges, &differing, bytes),
-            scan::begin(target, table, &ranges, &differing, bytes)
+            scan::begin(source, table, &within, bytes),
+            scan::begin(target, table, &within, bytes)
         )?;
         let mut found = Found { table, comparison: &mut comparison, listener };
         merge::merge(&mut found, left, right).await?;
@@ -108,7 +122,7 @@ async fn rows(
 /// A table that was emptied or written anew since the snapshot was taken appears empty in it
 /// (PostgreSQL manual, "MVCC Caveats"). The table is locked by now, so that this cannot happen
 /// after the check.
-async fn still_the_same(session: &Session, table: &Table) -> Result<(), Fault> {
+pub(super) async fn still_the_same(session: &Session, table: &Table) -> Result<(), Fault> {
     const SQL: &str = "SELECT c.relfilenode = pg_catalog.pg_relation_filenode(c.oid) \
                        FROM pg_catalog.pg_class c WHERE c.oid = $1";
     let row = session.maybe_row("look at a table", SQL, &[&table.oid]).await;

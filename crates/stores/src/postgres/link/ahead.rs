@@ -4,10 +4,10 @@
 //! was committed before it is applied already, so that it finds the rows that it found there. It
 //! is an attempt, and costs nothing but time: whatever goes wrong, the spool has it all.
 
-use super::LinkSpec;
 use super::assemble::Spooled;
 use super::failure::LinkError;
 use super::lane::Lane;
+use super::shared::Shared;
 use super::unit::Piece;
 use mainstay_core::position::Lsn;
 
@@ -28,10 +28,10 @@ impl Ahead {
         self.open.is_some()
     }
 
-    pub async fn apply(&mut self, spec: &LinkSpec, position: Lsn, piece: &Piece) {
+    pub async fn apply(&mut self, shared: &Shared, position: Lsn, piece: &Piece) {
         if piece.first {
             self.take_back().await;
-            match Lane::beside(spec, position).await {
+            match Lane::beside(shared, position).await {
                 Ok(lane) => self.open = Some(Open { xid: piece.xid, lane, changes: 0 }),
                 Err(error) => tracing::debug!(%error, "not applied ahead"),
             }

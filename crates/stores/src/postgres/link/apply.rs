@@ -74,7 +74,7 @@ pub(super) async fn stop_wished(wish: &mut watch::Receiver<Wish>) {
 
 async fn session(shared: &Shared, wish: &mut watch::Receiver<Wish>) -> Result<End, LinkError> {
     let opened = tokio::select! {
-        opened = Lane::open(&shared.spec) => opened?,
+        opened = Lane::open(shared) => opened?,
         () = stop_wished(wish) => return Ok(End::Stopped),
     };
     let Some((lane, at)) = opened else { return Ok(End::Reset) };
@@ -171,7 +171,7 @@ impl Applier<'_> {
                 }
                 Taken::Piece(piece) => {
                     if !self.lanes.iter().any(Lane::skips) {
-                        self.ahead.apply(&self.shared.spec, self.at.position, &piece).await;
+                        self.ahead.apply(self.shared, self.at.position, &piece).await;
                     }
                     self.shared.queue.forget(piece.bytes);
                 }
@@ -220,7 +220,7 @@ impl Applier<'_> {
         let limit = now.limit.map(|limit| limit.at);
         let Some(batch) = self.shared.queue.take_beside(limit, BESIDE) else { return };
         if self.lanes.is_empty() {
-            match Lane::beside(&self.shared.spec, self.at.position).await {
+            match Lane::beside(self.shared, self.at.position).await {
                 Ok(lane) => self.lanes.push(lane),
                 // The first one goes on, and finds out by itself when the target is gone.
                 Err(error) => {

@@ -1,5 +1,6 @@
 //! What the holder of a link can see and ask for.
 
+use super::changed::Changed;
 use super::copy::CopyPlan;
 use super::shared::{Limit, Progress, Shared};
 use super::sql::Sql;
@@ -84,6 +85,11 @@ impl Link {
     /// Its status whenever it changes, and the lag at least five times a second.
     pub fn watch(&self) -> watch::Receiver<LinkStatus> {
         self.shared.watch()
+    }
+
+    /// Whether it has changed anything that was not taken from [`Paused::take_changed`] yet.
+    pub fn has_changed(&self) -> bool {
+        !self.shared.changes.is_empty()
     }
 
     /// Waits until everything that has been received is applied; the source may be gone. Returns
@@ -191,6 +197,16 @@ impl Paused {
     /// Every transaction that ends at or before this position is applied, none that ends later.
     pub fn at(&self) -> Lsn {
         self.at
+    }
+
+    /// It was not let go by who needs all that was received.
+    pub fn still_stands(&self) -> bool {
+        self.shared.wish.borrow().limit.is_some_and(|limit| limit.number == self.number)
+    }
+
+    /// What the link has changed since this was asked last.
+    pub fn take_changed(&self) -> Changed {
+        self.shared.changes.take()
     }
 
     /// Goes on to `at` exactly, and stands still there.

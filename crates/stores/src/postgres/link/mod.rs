@@ -18,6 +18,7 @@ mod apply;
 mod assemble;
 mod backoff;
 mod bulk;
+mod changed;
 mod copy;
 mod described;
 mod failure;
@@ -46,6 +47,7 @@ mod statement;
 mod table;
 mod unit;
 
+pub use changed::{Changed, Key};
 pub use copy::CopyPlan;
 pub use failure::{LinkError, Verdict};
 pub use handle::{Link, Paused, WaitError, start, start_with};

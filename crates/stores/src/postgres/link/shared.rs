@@ -1,6 +1,7 @@
 //! What the parts of one link and its handle share.
 
 use super::LinkSpec;
+use super::changed::Changes;
 use super::copy::CopyPlan;
 use super::failure::{LinkError, Verdict};
 use super::lag::LagMeter;
@@ -8,7 +9,7 @@ use super::lineage::Lineage;
 use super::queue::Queue;
 use mainstay_core::position::Lsn;
 use mainstay_core::{Lag, LinkPhase, LinkStatus, Position, Retained};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub sequences: Mutex<Option<Vec<SequenceValue>>>,
     /// The history that the position belongs to, as the target has it written down.
     pub lineage: Mutex<Option<Lineage>>,
+    /// What was changed, for those who compare it again.
+    pub changes: Arc<Changes>,
     inner: Mutex<Inner>,
     publish: watch::Sender<LinkStatus>,
 }
@@ -99,6 +102,7 @@ impl Shared {
             sampled: Notify::new(),
             sequences: Mutex::default(),
             lineage: Mutex::default(),
+            changes: Arc::default(),
             inner: Mutex::new(Inner {
                 source: Side::Starting,
                 target: Side::Starting,

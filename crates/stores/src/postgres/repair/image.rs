@@ -2,7 +2,7 @@
 
 use crate::postgres::catalog::{Table, list};
 use crate::postgres::salvage::{Columns, Value};
-use crate::postgres::text::literal;
+use crate::postgres::text::literals;
 use std::collections::BTreeMap;
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
@@ -30,15 +30,6 @@ pub(super) async fn read(
         _ => None,
     });
     Ok(rows.collect())
-}
-
-/// Keys for SQL's IN.
-pub(super) fn literals(keys: &[Vec<String>]) -> String {
-    let row = |key: &Vec<String>| {
-        let values: Vec<_> = key.iter().map(|value| literal(Some(value))).collect();
-        format!("({})", values.join(", "))
-    };
-    keys.iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
 fn image(table: &Table, row: &SimpleQueryRow) -> (Vec<String>, Columns) {

@@ -1,13 +1,13 @@
 //! Taking a repair back: rows of the target become what they were before it.
 
-use super::image::{self, CHUNK, literals};
+use super::image::{self, CHUNK};
 use super::record::Swap;
 use super::{DOING, Hold, Sides, stands};
 use crate::postgres::catalog::{self, Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::salvage::Columns;
 use crate::postgres::session::{Session, fault};
-use crate::postgres::text::{as_text, literal};
+use crate::postgres::text::{as_text, literal, literals};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::BufRead;

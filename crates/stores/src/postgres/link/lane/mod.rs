@@ -13,11 +13,13 @@ pub(super) use plan::{Placed, Touched};
 
 use super::LinkSpec;
 use super::assemble::Spooled;
+use super::changed::Changes;
 use super::failure::LinkError;
 use super::pipeline::{Expect, Pipeline, explain};
 use super::queue::Batch;
 use super::replay::{Replay, ReplayError};
 use super::resume::{self, AtTarget};
+use super::shared::Shared;
 use super::skip::SkipSet;
 use super::sql::Sql;
 use super::unit::Piece;
@@ -59,6 +61,7 @@ pub(super) struct Lane {
     statements: Statements,
     move_position: Statement,
     pipeline: Pipeline,
+    changes: Arc<Changes>,
 }
 
 /// Where a link's target is.
@@ -155,7 +158,8 @@ fn begin_with(durability: Durability) -> &'static str {
 impl Lane {
     /// Takes the link over at the target: older sessions are ended, and the position is read. None
     /// when the target has no position: a first copy is needed, or the row was removed.
-    pub async fn open(spec: &LinkSpec) -> Result<Option<(Self, At)>, LinkError> {
+    pub async fn open(shared: &Shared) -> Result<Option<(Self, At)>, LinkError> {
+        let spec = &shared.spec;
         let sql = Sql::open(&spec.target, &spec.apply_session()).await?;
         let AtTarget::Position { .. } = resume::claim(&sql, spec).await? else { return Ok(None) };
         resume::end_older_sessions(&sql, spec).await?;
@@ -164,24 +168,26 @@ impl Lane {
         else {
             return Ok(None);
         };
-        let lane = Self::prepare(Arc::new(spec.clone()), sql, position).await?;
+        let lane = Self::prepare(shared, sql, position).await?;
         Ok(Some((lane, At { position, commit_micros })))
     }
 
     /// Another session beside one that was opened.
-    pub async fn beside(spec: &LinkSpec, position: Lsn) -> Result<Self, LinkError> {
-        let sql = Sql::open(&spec.target, &spec.apply_session()).await?;
-        Self::prepare(Arc::new(spec.clone()), sql, position).await
+    pub async fn beside(shared: &Shared, position: Lsn) -> Result<Self, LinkError> {
+        let sql = Sql::open(&shared.spec.target, &shared.spec.apply_session()).await?;
+        Self::prepare(shared, sql, position).await
     }
 
-    async fn prepare(spec: Arc<LinkSpec>, sql: Sql, position: Lsn) -> Result<Self, LinkError> {
+    async fn prepare(shared: &Shared, sql: Sql, position: Lsn) -> Result<Self, LinkError> {
+        let spec = Arc::new(shared.spec.clone());
         sql.batch("begin an applying session", SESSION).await?;
         sql.batch("begin an applying session", session(spec.durability)).await?;
         let skip = SkipSet::load(&sql, &spec.name(), position).await?;
         let prepared = sql.client().prepare(MOVE).await;
         let move_position = prepared.map_err(|e| sql.failed("prepare", &e))?;
         let (statements, pipeline) = (Statements::default(), Pipeline::default());
-        Ok(Self { spec, sql, skip, statements, move_position, pipeline })
+        let changes = Arc::clone(&shared.changes);
+        Ok(Self { spec, sql, skip, statements, move_position, pipeline, changes })
     }
 
     pub fn sql(&self) -> &Sql {
@@ -219,6 +225,7 @@ impl Lane {
             Manner::Merged => self.merged(work, &changes, None).await?,
             Manner::Beside(before) => self.merged(work, &changes, Some(before)).await?,
         }
+        self.note(&changes);
         Ok(changes.len() as u64)
     }
 
@@ -300,14 +307,14 @@ impl Lane {
             let placed = changes.iter().map(|change| Placed { change, commit_lsn, end });
             let placed: Vec<_> = placed.collect();
             if matches!(manner, Manner::Exactly) {
-                for placed in placed {
-                    self.change(placed).await?;
+                for placed in &placed {
+                    self.change(*placed).await?;
                 }
             } else {
-                let kept = self.without_skipped(&placed)?;
-                self.in_runs(&kept).await?;
+                self.in_runs(&self.without_skipped(&placed)?).await?;
             }
             self.settle().await?;
+            self.note(&placed);
         }
         self.commit(end).await?;
         Ok(count)
@@ -329,8 +336,16 @@ impl Lane {
         // Where its commit will be is not known, and nothing is left out while pieces come.
         let (commit_lsn, end) = (Lsn::default(), Lsn::default());
         let placed = piece.changes.iter().map(|change| Placed { change, commit_lsn, end });
-        self.in_runs(&placed.collect::<Vec<_>>()).await?;
-        self.settle().await
+        let placed: Vec<_> = placed.collect();
+        self.in_runs(&placed).await?;
+        self.settle().await?;
+        self.note(&placed);
+        Ok(())
+    }
+
+    /// Rows that are compared again: to name one that was not changed, after all, does no harm.
+    fn note(&self, changes: &[Placed<'_>]) {
+        self.changes.add(changes, |source| self.statements.target(source));
     }
 
     /// Commits what was applied ahead.

@@ -41,6 +41,11 @@ impl Statements {
         same.then_some(known)
     }
 
+    /// The table at the target, where it was looked up.
+    pub(super) fn target(&self, source: &Arc<SourceTable>) -> Option<Arc<TargetTable>> {
+        self.find(source).map(|known| Arc::clone(&known.target))
+    }
+
     fn keep(&mut self, id: u32, shape: AnyShape, statement: Statement) {
         if self.kept >= MOST {
             self.tables.values_mut().for_each(|known| known.statements.clear());
@@ -63,8 +68,8 @@ impl Lane {
         &mut self,
         source: &Arc<SourceTable>,
     ) -> Result<Arc<TargetTable>, LinkError> {
-        if let Some(known) = self.statements.find(source) {
-            return Ok(Arc::clone(&known.target));
+        if let Some(target) = self.statements.target(source) {
+            return Ok(target);
         }
         self.settle().await?;
         let target = Arc::new(table::find(&self.sql, source).await?);
