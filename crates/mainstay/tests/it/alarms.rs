@@ -91,7 +91,7 @@ async fn soak_an_hour_of_pgbench_gives_no_false_alarm_and_one_spoilt_row_is_foun
         }
         assert_eq!(alarm(&lab), None, "after {:?}", began.elapsed());
         // Time itself is the subject: what the agent finds by itself needs some between these.
-        std::thread::sleep(Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(15));
     }
     let transactions = lab.sql("east", "SELECT count(*) FROM public.pgbench_history");
     let churned = lab.sql("east", "SELECT sum(n + 1) FROM public.churn");
@@ -101,6 +101,8 @@ async fn soak_an_hour_of_pgbench_gives_no_false_alarm_and_one_spoilt_row_is_foun
          {churned} changes are left in them",
         began.elapsed().as_secs()
     );
+    let status = lab.json(&["status"]);
+    eprintln!("rechecks at last: {}", status["applications"][0]["equality"][0]["rechecks"]);
     assert!(comparisons > 0 && transactions != "0");
     lab.sql(
         "west",
