@@ -36,6 +36,7 @@ struct Books {
     standby: Tally,
     ids_home: HashSet<Uuid>,
     ids_standby: HashSet<Uuid>,
+    dumps_are_equal: bool,
 }
 
 pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabError> {
@@ -47,6 +48,7 @@ pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabErro
         standby,
         ids_home: oracle::transfers_at(lab, HOME).await?,
         ids_standby: oracle::transfers_at(lab, STANDBY).await?,
+        dumps_are_equal: oracle::dumps_are_equal(lab).await?,
     };
     let ledger_ok = ledgers_verify(lab, narrator).await?;
     let lag = lag_points(lab, story.began).await;
@@ -155,7 +157,7 @@ fn report(
         moves: moves.len() as u64,
         balanced: books.home.balanced && books.standby.balanced,
         numbers_unique: books.home.numbers_unique && books.standby.numbers_unique,
-        sides_equal: books.home.fingerprint == books.standby.fingerprint,
+        sides_equal: books.dumps_are_equal && books.home.fingerprint == books.standby.fingerprint,
         sites: vec![site_books(HOME, &books.home), site_books(STANDBY, &books.standby)],
         overlap_ms: rounds.iter().map(|round| round.overlap_ms).max().unwrap_or_default(),
         ledger_ok: false,
