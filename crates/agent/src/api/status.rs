@@ -9,10 +9,11 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::known::Known;
 use crate::time::tick;
-use mainstay_core::decision::{Decision, Hindrance, State};
+use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn status(context: &Context, applications: &Applications) -> Status {
     Status {
@@ -167,14 +168,23 @@ fn decision_problem(
             format!("{active} is gone, and this site is ready to take over"),
             "look at `mainstay plan failover`, then type `mainstay failover`",
         ),
-        State::Suspect => push(
-            found,
-            format!("{active} does not renew its lease; no failover: {}", because()),
-            match application.rules.mode {
-                FailoverMode::Automatic => "look at `mainstay plan failover`",
-                _ => "look at `mainstay plan failover`, then type `mainstay failover`",
-            },
-        ),
+        State::Suspect => {
+            let loss = known.facts.record.as_ref().and_then(|seen| {
+                too_much(&decision.hindrances, loss_bound(&application.rules, &known.facts, seen)?)
+            });
+            let (lost, advice) = match (loss, application.rules.mode) {
+                (Some((lost, advice)), _) => (lost, advice),
+                (None, FailoverMode::Automatic) => {
+                    (String::new(), "look at `mainstay plan failover`".to_owned())
+                }
+                (None, _) => {
+                    let advice = "look at `mainstay plan failover`, then type `mainstay failover`";
+                    (String::new(), advice.to_owned())
+                }
+            };
+            let what = format!("{active} does not renew its lease; no failover: {}", because());
+            push(found, what + &lost, advice);
+        }
         State::Returning if silent => push(
             found,
             format!("{active} is lost too while this site returns; no failover: {}", because()),
@@ -197,6 +207,21 @@ fn decision_problem(
         ),
         _ => {}
     }
+}
+
+/// More would be lost than may be: how much at most, and how a person says that it is accepted.
+fn too_much(hindrances: &[Hindrance], bound: Duration) -> Option<(String, String)> {
+    let over = |it: &Hindrance| matches!(it, Hindrance::LagOverBound { .. });
+    hindrances.iter().any(over).then(|| {
+        let seconds = bound.as_secs_f64();
+        let lost = format!("; at most {seconds:.1} s of acknowledged work would be lost");
+        let advice = format!(
+            "bring it back; or look at `mainstay plan failover`, and accept the loss: mainstay \
+             failover --accept-loss {:.0}s",
+            seconds.ceil()
+        );
+        (lost, advice)
+    })
 }
 
 /// The active site dies in the middle of this one's return: what a person can do.
@@ -392,6 +417,19 @@ mod tests {
         );
         assert!(problem.advice.starts_with("mainstay salvage show bank-db-3-east --open"));
         assert!(undecided("bank-db-3-east", SalvageStates { open: 0, ..states }).is_none());
+    }
+
+    #[test]
+    fn a_loss_over_the_bound_is_told_with_what_a_person_would_have_to_accept() {
+        let lag = Hindrance::LagOverBound {
+            store: mainstay_core::StoreName::new("db").unwrap(),
+            lag: Duration::from_secs(52),
+            bound: Duration::from_secs(1),
+        };
+        let (lost, advice) = too_much(&[lag], Duration::from_millis(56_200)).unwrap();
+        assert_eq!(lost, "; at most 56.2 s of acknowledged work would be lost");
+        assert!(advice.ends_with("mainstay failover --accept-loss 57s"), "{advice}");
+        assert_eq!(too_much(&[Hindrance::CoordinatorSilent], Duration::ZERO), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::processes::database_error;
 use std::collections::BTreeMap;
 
 /// A row but for its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payee {
     pub name: String,
     pub written_by: i64,
@@ -66,6 +66,13 @@ pub fn expected(prepared: &[Written], lost: &[Written], new: &[Written]) -> Paye
         }
     }
     new.iter().for_each(|written| made(&mut payees, written));
+    payees
+}
+
+/// What a site holds that accepted all of these, in their order.
+pub fn all_of(acknowledged: &[&[Written]]) -> Payees {
+    let mut payees = Payees::new();
+    acknowledged.iter().copied().flatten().for_each(|written| made(&mut payees, written));
     payees
 }
 

@@ -1,6 +1,7 @@
 //! The last act: the account, from the oracle's figures and what Mainstay stated.
 
 use super::agent::Agent;
+use super::lost::Lost;
 use super::narrator::Narrator;
 use super::round::Round;
 use super::stage::Stage;
@@ -9,7 +10,7 @@ use crate::cli::Trials;
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
-use crate::oracle::{self, ClientRecord, Lost, Tally};
+use crate::oracle::{self, ClientRecord, Tally};
 use crate::processes::{HOME, RPO_SECONDS, RTO_SECONDS, STANDBY};
 use crate::report::{DisasterFigures, LagPoint, Limits, Report, SiteBooks};
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ pub struct Story {
     /// The epoch in the end.
     pub epoch: u64,
     pub trials: Trials,
+    pub lost: Option<Lost>,
 }
 
 /// What both databases say in the end.
@@ -39,7 +41,7 @@ struct Books {
     dumps_are_equal: bool,
 }
 
-pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabError> {
+pub async fn take(stage: &mut Stage<'_>, mut story: Story) -> Result<Report, LabError> {
     let (lab, narrator) = (stage.lab, stage.narrator);
     let (home, standby) = until_equal(lab).await?;
     let comparison = Agent::of(lab, stage.roles.other).compare().await;
@@ -58,6 +60,9 @@ pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabErro
     report.lag = lag;
     report.comparison =
         comparison.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }));
+    if let Some(lost) = story.lost.take() {
+        report.never_arrived = Some(lost.account(lab).await?);
+    }
     report.judge(&Limits {
         rto_s: RTO_SECONDS.into(),
         rpo_s: RPO_SECONDS.into(),
@@ -174,6 +179,7 @@ fn report(
             stated::switchover_timeline(&moved.execution, moved.began)
         }),
         disasters,
+        never_arrived: None,
         lag: Vec::new(),
         acknowledged_per_second: oracle::acknowledged_per_second(record, *began),
     }
@@ -181,7 +187,7 @@ fn report(
 
 fn disaster(record: &ClientRecord, books: &Books, began: Moment, round: &Round) -> DisasterFigures {
     let is_back =
-        |lost: &&Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
+        |lost: &&oracle::Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
     let salvaged = round.salvaged.as_ref();
     let replay = salvaged.and_then(|it| it.replay.as_ref());
     DisasterFigures {
