@@ -12,5 +12,7 @@ pub use dump::dumps_are_equal;
 pub use figures::{
     acknowledged_per_second, longest_pause_s, lost, overlap_ms, rpo_s, rto_s, unaccounted,
 };
-pub use payees::{Payee, PayeeLog, Payees, all_of, expected, payees_at, unlike};
+pub use payees::{
+    Payee, PayeeLog, Payees, all_of, expected, fingerprint_of_payees, payees_at, unlike,
+};
 pub use record::{ClientRecord, Lost};

@@ -54,6 +54,14 @@ pub async fn payees_at(lab: &CurrentLab, site: &str) -> Result<Payees, LabError>
     rows.iter().map(row).collect::<Result<_, _>>().map_err(failed)
 }
 
+/// Equal while no row changes, but for a collision of 64-bit hashes.
+pub async fn fingerprint_of_payees(lab: &CurrentLab, site: &str) -> Result<String, LabError> {
+    let failed = |error| database_error(&lab.folder, site, error);
+    let client = connect(lab, site).await?;
+    let sql = "SELECT coalesce(sum(hashtextextended(p::text, 0)), 0)::text FROM public.payees p";
+    client.query_one(sql, &[]).await.map_err(failed)?.try_get(0).map_err(failed)
+}
+
 /// What both sites must hold in the end: what was prepared; of what never arrived, the payees that
 /// a transaction added and did nothing else, because such a transaction may be made again; and over
 /// all of it what the new site accepted, which a replay must not touch.

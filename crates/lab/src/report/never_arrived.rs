@@ -1,7 +1,7 @@
 //! Transactions that were made to be lost.
 
-use super::Objective;
-use super::objectives::none;
+use super::objectives::{none, within};
+use super::{Objective, grouped, seconds};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ pub struct NeverArrived {
     pub others: u64,
     /// Behind a later one of the same program.
     pub out_of_order: u64,
-    /// Payees of the returning site that had changed before the salvage was kept.
+    /// Payees of the returning site that were not as it had accepted them when it came back, and how
+    /// often they were seen changed before the salvage was kept.
     pub touched_before_kept: u64,
     /// Shown with each change beside the row that the new site's database has.
     pub shown: u64,
@@ -57,6 +58,70 @@ pub struct NeverArrived {
 }
 
 impl NeverArrived {
+    /// For people: what, and what is told of it.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let number = |number: u64| grouped(&number.to_string());
+        let peaks = self.agents_peak_mib.iter().map(|(site, mib)| format!("{site} {mib} MiB"));
+        vec![
+            (
+                "acknowledged",
+                format!(
+                    "{} transactions within {:.1} s behind the cut line, up to {:.1} s before the kill",
+                    number(self.acknowledged),
+                    self.took_s,
+                    self.lost_s
+                ),
+            ),
+            (
+                "no failover by itself",
+                format!(
+                    "told {} after the kill; a person accepted {:.0} s",
+                    seconds(self.told_s),
+                    self.told_loss_s.ceil()
+                ),
+            ),
+            (
+                "in the salvage",
+                format!(
+                    "{} of {} exactly as acknowledged, {} otherwise, {} out of order",
+                    number(self.salvaged),
+                    number(self.acknowledged),
+                    self.others,
+                    self.out_of_order
+                ),
+            ),
+            (
+                "beside the new site",
+                format!("{} conflicts shown, {} wrongly", number(self.conflicts), self.shown_wrong),
+            ),
+            (
+                "the returning site",
+                format!(
+                    "accepted {} of {} writes",
+                    self.stale_accepted,
+                    number(self.stale_attempts)
+                ),
+            ),
+            (
+                "the new site",
+                format!(
+                    "{} transactions meanwhile; {} payees not as acknowledged in the end",
+                    number(self.written_meanwhile),
+                    self.wrong_in_the_end
+                ),
+            ),
+            (
+                "the return",
+                format!(
+                    "salvage kept after {:.1} s, the link back streams after {:.1} s, proved equal \
+                     after {:.1} s; replay {:.1} s",
+                    self.salvaging_s, self.streaming_s, self.return_s, self.replay_s
+                ),
+            ),
+            ("most memory of an agent", peaks.collect::<Vec<_>>().join(", ")),
+        ]
+    }
+
     pub(super) fn objectives(&self) -> Vec<Objective> {
         let all_of = |name, number: u64| Objective {
             name,
@@ -67,11 +132,15 @@ impl NeverArrived {
         let refused = Objective {
             name: "writes refused on its return",
             objective: "all".to_owned(),
-            measured: format!("{} of {}", self.stale_attempts - self.stale_accepted, self.stale_attempts),
+            measured: format!(
+                "{} of {}",
+                self.stale_attempts - self.stale_accepted,
+                self.stale_attempts
+            ),
             met: self.stale_accepted == 0 && self.stale_attempts > 0,
         };
         vec![
-            super::objectives::within("a person is told", self.told_s, TOLD_WITHIN_S),
+            within("a person is told", self.told_s, TOLD_WITHIN_S),
             all_of("never arrived, salvaged", self.salvaged),
             all_of("shown beside the new site", self.shown),
             none("salvaged and not written", self.others + self.out_of_order),

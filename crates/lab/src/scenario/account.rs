@@ -186,8 +186,9 @@ fn report(
 }
 
 fn disaster(record: &ClientRecord, books: &Books, began: Moment, round: &Round) -> DisasterFigures {
-    let is_back =
-        |lost: &&oracle::Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
+    let is_back = |lost: &&oracle::Lost| {
+        books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id)
+    };
     let salvaged = round.salvaged.as_ref();
     let replay = salvaged.and_then(|it| it.replay.as_ref());
     DisasterFigures {

@@ -245,8 +245,7 @@ impl Keeper {
 
     async fn connect(&self) -> std::result::Result<Client, tokio_postgres::Error> {
         let databases = &self.config.databases;
-        let (client, connection) =
-            databases[self.address % databases.len()].connect(NoTls).await?;
+        let (client, connection) = databases[self.address % databases.len()].connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -258,9 +257,9 @@ fn name(number: i64) -> String {
 
 fn statement(number: i64, write: &Write) -> String {
     match write {
-        Write::Insert { id, name } => format!(
-            "INSERT INTO payees (id, name, written_by) VALUES ({id}, '{name}', {number}); "
-        ),
+        Write::Insert { id, name } => {
+            format!("INSERT INTO payees (id, name, written_by) VALUES ({id}, '{name}', {number}); ")
+        }
         Write::Update { id, name } => format!(
             "UPDATE payees SET name = '{name}', written_by = {number}, accepted_by = DEFAULT \
              WHERE id = {id}; "

@@ -34,8 +34,14 @@ pub struct Written {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Line {
-    Sent { number: i64, writes: Vec<Write> },
+    Sent {
+        number: i64,
+        writes: Vec<Write>,
+    },
     Acknowledged(Written),
     /// The database said no, and made nothing of it.
-    Refused { number: i64, why: String },
+    Refused {
+        number: i64,
+        why: String,
+    },
 }

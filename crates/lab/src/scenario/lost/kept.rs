@@ -11,8 +11,8 @@ use crate::scenario::wait::{Seen, wait_for};
 use mainstay_agent::api::types::SalvageSummary;
 use std::time::Duration;
 
-/// The salvage once the active site lists it, and how many payees were otherwise before that than
-/// the site had acknowledged them.
+/// The salvage once the active site lists it, and how many payees were not as the site had accepted
+/// them when it came back, and how often they were seen changed before that.
 pub async fn untouched_until_kept(
     lab: &CurrentLab,
     patience: Duration,
@@ -21,12 +21,13 @@ pub async fn untouched_until_kept(
 ) -> Result<(SalvageSummary, u64), LabError> {
     let accepted = oracle::all_of(acknowledged);
     let agent = Agent::of(lab, round.new_site);
-    let mut touched = 0;
+    let before = oracle::fingerprint_of_payees(lab, round.lost_site).await?;
+    let mut touched = oracle::unlike(&accepted, &oracle::payees_at(lab, round.lost_site).await?);
     let kept = wait_for(lab, "a kept salvage", patience, async || {
         // First the rows, then the question: so the rows are from before it was kept, or it is kept.
-        let there = oracle::payees_at(lab, round.lost_site).await?;
+        let there = oracle::fingerprint_of_payees(lab, round.lost_site).await?;
         let Some(kept) = salvage::find(&agent, round).await? else {
-            touched = touched.max(oracle::unlike(&accepted, &there));
+            touched += u64::from(there != before);
             return Ok(Seen::NotYet("none".to_owned()));
         };
         Ok(Seen::Yes(kept))

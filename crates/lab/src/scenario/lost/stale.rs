@@ -38,7 +38,8 @@ async fn insist(
     let (mut attempts, mut accepted) = (0, 0);
     while !stop.is_cancelled() {
         let row = -1 - i64::try_from(attempts).unwrap_or(i64::MAX - 1);
-        let insert = format!("INSERT INTO payees (id, name, written_by) VALUES ({row}, 's', {row})");
+        let insert =
+            format!("INSERT INTO payees (id, name, written_by) VALUES ({row}, 's', {row})");
         let outcome = match connect_as_application(place, &lab.secrets).await {
             Ok(client) => client.batch_execute(&insert).await,
             Err(error) => Err(error),

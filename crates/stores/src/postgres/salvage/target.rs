@@ -73,13 +73,20 @@ impl Target {
         const AFTER_ALL: &str = "UPDATE mainstay.decided \
              SET decision = 'replayed', at = now(), reason = $3 \
              WHERE system = $1 AND commit_lsn = $2 AND decision = 'rejected'";
-        self.session.batch(DOING, "BEGIN").await?;
         let lsn = PgLsn::from(header.commit_lsn.0);
-        if self.note(NEW, &[&header.system, &lsn, &reason]).await? {
+        let params: [&(dyn ToSql + Sync); 3] = [&header.system, &lsn, &reason];
+        let new = self.prepared(NEW).await?;
+        // Both on their way before the first is answered.
+        let begin = self.session.batch(DOING, "BEGIN");
+        let ((), noted) = tokio::try_join!(biased; begin, self.note(&new, &params))?;
+        if noted {
             return Ok(Begun::Yes { formerly_rejected: false });
         }
-        if named && self.note(AFTER_ALL, &[&header.system, &lsn, &reason]).await? {
-            return Ok(Begun::Yes { formerly_rejected: true });
+        if named {
+            let after_all = self.prepared(AFTER_ALL).await?;
+            if self.note(&after_all, &params).await? {
+                return Ok(Begun::Yes { formerly_rejected: true });
+            }
         }
         let decided = decided::of(&self.session, header).await?;
         self.rollback().await?;
@@ -87,12 +94,18 @@ impl Target {
     }
 
     /// Whether the statement wrote a row.
-    async fn note(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<bool, Fault> {
-        let noted = match self.statement(sql.to_owned()).await {
-            Ok(statement) => self.session.client().execute(&statement, params).await,
-            Err(error) => Err(error),
-        };
+    async fn note(
+        &self,
+        statement: &Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<bool, Fault> {
+        let noted = self.session.client().execute(statement, params).await;
         noted.map(|rows| rows == 1).map_err(|error| self.session.fault(DOING, &error))
+    }
+
+    async fn prepared(&mut self, sql: &str) -> Result<Statement, Fault> {
+        let statement = self.statement(sql.to_owned()).await;
+        statement.map_err(|error| self.session.fault(DOING, &error))
     }
 
     pub async fn rollback(&self) -> Result<(), Fault> {
@@ -103,17 +116,16 @@ impl Target {
     /// keeps a fence waiting is held only for the commit itself.
     pub async fn commit(&mut self) -> Result<Option<String>, Fault> {
         const CONSTRAINTS: &str = "SET CONSTRAINTS ALL IMMEDIATE";
-        if let Err(error) = self.session.client().batch_execute(CONSTRAINTS).await {
+        let (open, epoch) = (self.prepared(OPEN).await?, number(self.epoch));
+        // Both on their way before the first is answered; after a refusal the second says nothing.
+        let (client, epoch): (_, [&(dyn ToSql + Sync); 1]) = (self.session.client(), [&epoch]);
+        let (allowed, open) = tokio::join!(biased;
+            client.batch_execute(CONSTRAINTS), client.query_opt(&open, &epoch));
+        if let Err(error) = allowed {
             let why = self.refusal(&error)?;
             self.rollback().await?;
             return Ok(Some(why));
         }
-        let epoch = number(self.epoch);
-        let open = self.statement(OPEN.to_owned()).await;
-        let open = match open {
-            Ok(open) => self.session.client().query_opt(&open, &[&epoch]).await,
-            Err(error) => Err(error),
-        };
         must_be(open.map_err(|error| self.session.fault(DOING, &error))?, &self.session)?;
         match self.session.client().batch_execute("COMMIT").await {
             Ok(()) => Ok(None),
