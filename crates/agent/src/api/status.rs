@@ -169,20 +169,8 @@ fn decision_problem(
             "look at `mainstay plan failover`, then type `mainstay failover`",
         ),
         State::Suspect => {
-            let loss = known.facts.record.as_ref().and_then(|seen| {
-                too_much(&decision.hindrances, loss_bound(&application.rules, &known.facts, seen)?)
-            });
-            let (lost, advice) = match (loss, application.rules.mode) {
-                (Some((lost, advice)), _) => (lost, advice),
-                (None, FailoverMode::Automatic) => {
-                    (String::new(), "look at `mainstay plan failover`".to_owned())
-                }
-                (None, _) => {
-                    let advice = "look at `mainstay plan failover`, then type `mainstay failover`";
-                    (String::new(), advice.to_owned())
-                }
-            };
             let what = format!("{active} does not renew its lease; no failover: {}", because());
+            let (lost, advice) = suspected(application, known, &decision.hindrances);
             push(found, what + &lost, advice);
         }
         State::Returning if silent => push(
@@ -207,6 +195,19 @@ fn decision_problem(
         ),
         _ => {}
     }
+}
+
+/// What would be lost, where that stands in the way, and what to type.
+fn suspected(application: &Application, known: &Known, found: &[Hindrance]) -> (String, String) {
+    let seen = known.facts.record.as_ref();
+    let bound = seen.and_then(|seen| loss_bound(&application.rules, &known.facts, seen));
+    bound.and_then(|bound| too_much(found, bound)).unwrap_or_else(|| {
+        let advice = match application.rules.mode {
+            FailoverMode::Automatic => "look at `mainstay plan failover`",
+            _ => "look at `mainstay plan failover`, then type `mainstay failover`",
+        };
+        (String::new(), advice.to_owned())
+    })
 }
 
 /// More would be lost than may be: how much at most, and how a person says that it is accepted.

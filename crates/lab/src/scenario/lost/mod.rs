@@ -18,7 +18,7 @@ use crate::error::LabError;
 use crate::oracle::PayeeLog;
 use crate::report::NeverArrived;
 use desk::Desk;
-use mainstay_agent::api::types::ReturnPhase;
+use mainstay_agent::api::types::{ReturnPhase, SalvageSummary};
 use stale::Stale;
 use std::time::{Duration, Instant};
 
@@ -108,8 +108,20 @@ async fn come_back(
     stage.say(&format!("the salvage is kept: {} transactions", kept.transactions));
     bring_back::until_phase(stage, round.lost_site, ReturnPhase::Streaming).await?;
     lost.figures.streaming_s = began.elapsed().as_secs_f64();
+    bring_back::until_phase(stage, round.lost_site, ReturnPhase::Ready).await?;
+    lost.figures.return_s = began.elapsed().as_secs_f64();
+    (lost.figures.stale_attempts, lost.figures.stale_accepted) = stale.end().await?;
+    judge_and_replay(stage, lost, round, kept).await
+}
 
-    // Nobody writes payees while they are compared with what is shown beside the salvage.
+/// Nobody writes payees while they are compared with what is shown beside the salvage; while it is
+/// replayed, everybody does.
+async fn judge_and_replay(
+    stage: &Stage<'_>,
+    lost: &mut Lost,
+    round: &mut Round,
+    kept: SalvageSummary,
+) -> Result<(), LabError> {
     lost.desk.pause().await?;
     let export = salvage::export(stage, &kept).await?;
     judge::export(&lost.lost, &export, &mut lost.figures);
@@ -118,9 +130,6 @@ async fn come_back(
     let replaying = Instant::now();
     round.salvaged = Some(salvage::replay(stage, kept, &export).await?);
     lost.figures.replay_s = replaying.elapsed().as_secs_f64();
-    bring_back::until_phase(stage, round.lost_site, ReturnPhase::Ready).await?;
-    lost.figures.return_s = began.elapsed().as_secs_f64();
-    (lost.figures.stale_attempts, lost.figures.stale_accepted) = stale.end().await?;
     Ok(())
 }
 
