@@ -5,7 +5,7 @@ use super::format::{Change, Columns, Header, Value};
 use crate::postgres::catalog::{self, Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::fence::number;
-use crate::postgres::session::{Session, reason};
+use crate::postgres::session::{FLUSH, Session, reason};
 use crate::postgres::text::{TextValue, as_text, literal};
 use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
@@ -50,10 +50,11 @@ pub(super) struct Target {
 impl Target {
     /// The application's own triggers run here, so they find what they would find in a session of
     /// the application: not the tables of the schema `mainstay`, which would come first for a
-    /// user of that name.
+    /// user of that name. No commit waits for the disk; [`Target::make_durable`] does, for all.
     pub async fn open(active: &PostgresEndpoint, epoch: Epoch) -> Result<Self, Fault> {
         let session = Session::open(active, "replay").await?;
         let sql = "RESET search_path; RESET row_security; SET statement_timeout = '60s'; \
+                   SET synchronous_commit = off; \
                    SELECT pg_catalog.set_config('search_path', pg_catalog.replace( \
                        pg_catalog.current_setting('search_path'), '\"$user\", ', ''), false)";
         session.batch(DOING, sql).await?;
@@ -131,6 +132,13 @@ impl Target {
             Ok(()) => Ok(None),
             Err(error) => self.refusal(&error).map(Some),
         }
+    }
+
+    /// Returns when all that was committed here is on disk. A server that crashes before has lost
+    /// the last transactions together with the notes that they were replayed: they are open again.
+    pub async fn make_durable(&self) -> Result<(), Fault> {
+        let sql = format!("BEGIN; SET LOCAL synchronous_commit = local; {FLUSH}; COMMIT");
+        self.session.batch(DOING, &sql).await
     }
 
     pub async fn table(&mut self, name: &str) -> Result<Option<Table>, Fault> {
