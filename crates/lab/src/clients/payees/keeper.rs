@@ -67,7 +67,7 @@ impl Keeper {
         let writes: Vec<Write> = (0..rows).map(|_| self.insert(number)).collect();
         self.prepared = writes.iter().map(Write::id).collect();
         self.made.clear();
-        self.insist(number, writes).await.map(drop)
+        self.insist(number, writes).await
     }
 
     pub async fn mix(&mut self, transactions: u64) -> Result<()> {
@@ -119,7 +119,7 @@ impl Keeper {
             }
             _ => vec![self.update(number)],
         };
-        self.insist(number, writes).await.map(drop)
+        self.insist(number, writes).await
     }
 
     fn next_number(&mut self) -> i64 {
@@ -149,8 +149,8 @@ impl Keeper {
         Write::Delete { id: self.live.swap_remove(index) }
     }
 
-    /// Tries until the transaction is made, or refused: then false.
-    async fn insist(&mut self, number: i64, writes: Vec<Write>) -> Result<bool> {
+    /// Tries until the transaction is made, or refused.
+    async fn insist(&mut self, number: i64, writes: Vec<Write>) -> Result<()> {
         self.log.write(&Line::Sent { number, writes: writes.clone() })?;
         let mut made = self.make(number, &writes).await;
         while let Err(Failed::Unknown) = made {
@@ -176,8 +176,7 @@ impl Keeper {
             Err(Failed::Impossible(error)) => return Err(error),
             Err(Failed::Unknown) => return Err(Error::other("a fate is unknown")),
         };
-        self.log.write(&line)?;
-        Ok(matches!(line, Line::Acknowledged(_)))
+        self.log.write(&line)
     }
 
     /// In one message; the name of the server that took it.

@@ -22,8 +22,9 @@ use mainstay_agent::api::types::{ReturnPhase, SalvageSummary};
 use stale::Stale;
 use std::time::{Duration, Instant};
 
-/// Payees that both sites have before anything is lost.
+/// Payees that both sites have before anything is lost, at least; and for each program.
 const PREPARED: u64 = 1_000;
+const PREPARED_EACH: u64 = 40;
 /// The line is cut for at least so long: more than the RPO and two renewals of the lease, so that
 /// the loss is over the bound however few transactions there are.
 const CUT: Duration = Duration::from_secs(4);
@@ -65,9 +66,11 @@ pub async fn play(
 async fn never_arrive(stage: &mut Stage<'_>, wanted: u64) -> Result<(Lost, Moment), LabError> {
     let mut log = PayeeLog::of(stage.lab);
     let mut desk = Desk::open(stage.lab)?;
-    desk.prepare(PREPARED).await?;
+    let programs = stage.lab.plan.wanted.workers.into();
+    let payees = PREPARED.max(PREPARED_EACH * programs);
+    desk.prepare(payees).await?;
     let prepared = log.acknowledged()?;
-    desk::until_arrived(stage, PREPARED).await?;
+    desk::until_arrived(stage, payees).await?;
     disaster::cut(stage.lab).await?;
     let (began, cut) = (Instant::now(), tokio::time::Instant::now());
     stage.say("the line between the sites is cut; the active site goes on");
@@ -80,7 +83,7 @@ async fn never_arrive(stage: &mut Stage<'_>, wanted: u64) -> Result<(Lost, Momen
     let oldest = lost.iter().map(|it| it.at.mono_us).min().unwrap_or(kill.mono_us);
     let figures = NeverArrived {
         wanted,
-        programs: stage.lab.plan.wanted.workers.into(),
+        programs,
         acknowledged: lost.len() as u64,
         took_s: took,
         lost_s: (kill.mono_us - oldest) as f64 / 1e6,
