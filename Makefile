@@ -7,6 +7,7 @@
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
 # make soak ARGS="lab 3" (3 seeds, each with several disasters, crashes and losses in the return)
 # make soak ARGS=compare (an hour of pgbench, with comparisons that must all say equal)
+# make soak ARGS="lost 1" (1 seed, 50,000 transactions that never arrive: 10 minutes)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
 # make bench-postgres ARGS="--only inserts"
 ARGS ?=

@@ -4,6 +4,7 @@
 #   scripts/soak.sh [RUNS] [FIRST_SEED]   the lab, each run with another seed
 #   scripts/soak.sh lab [RUNS] [FIRST_SEED]   each seed with several disasters, with crashes during
 #                                         the return, and with the new active site lost as well
+#   scripts/soak.sh lost [RUNS] [FIRST_SEED]   each seed with 50,000 transactions that never arrive
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again

@@ -1,6 +1,7 @@
-//! `cargo xtask soak [lab] [RUNS] [FIRST_SEED]`: the lab's whole scenario again and again, each
-//! with another seed, until one run misses an objective or leaves a transfer unaccounted for. With
-//! `lab` each seed is played with everything that makes a run harder.
+//! `cargo xtask soak [lab | lost] [RUNS] [FIRST_SEED]`: the lab's whole scenario again and again,
+//! each with another seed, until one run misses an objective or leaves a transfer unaccounted for.
+//! With `lab` each seed is played with everything that makes a run harder; with `lost` it has 50,000
+//! transactions that never arrive.
 
 use serde_json::Value;
 use std::path::PathBuf;
@@ -10,8 +11,14 @@ const RUNS: u64 = 20;
 
 /// What a seed is played with: as it is; or all of these, one after the other.
 const PLAIN: [&[&str]; 1] = [&[]];
-const TRIALS: [&[&str]; 4] =
-    [&["--disasters", "3"], &["--crash-return"], &["--lose-again"], &["--lose-again=failover"]];
+const TRIALS: [&[&str]; 5] = [
+    &["--disasters", "3"],
+    &["--crash-return"],
+    &["--lose-again"],
+    &["--lose-again=failover"],
+    &["--lost", "2000", "--crash-return"],
+];
+const LOST: [&[&str]; 1] = [&["--lost", "50000"]];
 
 /// What is shown of each run, by the names of the lab's JSON report.
 const COLUMNS: [&str; 11] = [
@@ -31,11 +38,12 @@ const COLUMNS: [&str; 11] = [
 pub fn soak(arguments: &[String]) -> ExitCode {
     let (plays, numbers): (&[&[&str]], _) = match arguments.split_first() {
         Some((first, rest)) if first == "lab" => (&TRIALS, rest),
+        Some((first, rest)) if first == "lost" => (&LOST, rest),
         _ => (&PLAIN, arguments),
     };
     let number = |index: usize, usual| numbers.get(index).map_or(Ok(usual), |text| text.parse());
     let (Ok(runs), Ok(first)) = (number(0, RUNS), number(1, 1)) else {
-        eprintln!("usage: cargo xtask soak [lab] [RUNS] [FIRST_SEED]");
+        eprintln!("usage: cargo xtask soak [lab | lost] [RUNS] [FIRST_SEED]");
         return ExitCode::from(2);
     };
     println!("{}\tplayed with", COLUMNS.join("\t"));

@@ -9,10 +9,11 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::known::Known;
 use crate::time::tick;
-use mainstay_core::decision::{Decision, Hindrance, State};
+use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn status(context: &Context, applications: &Applications) -> Status {
     Status {
@@ -168,14 +169,11 @@ fn decision_problem(
             format!("{active} is gone, and this site is ready to take over"),
             "look at `mainstay plan failover`, then type `mainstay failover`",
         ),
-        State::Suspect => push(
-            found,
-            format!("{active} does not renew its lease; no failover: {}", because()),
-            match application.rules.mode {
-                FailoverMode::Automatic => "look at `mainstay plan failover`",
-                _ => "look at `mainstay plan failover`, then type `mainstay failover`",
-            },
-        ),
+        State::Suspect => {
+            let what = format!("{active} does not renew its lease; no failover: {}", because());
+            let (lost, advice) = suspected(application, known, &decision.hindrances);
+            push(found, what + &lost, advice);
+        }
         State::Returning if silent => push(
             found,
             format!("{active} is lost too while this site returns; no failover: {}", because()),
@@ -198,6 +196,34 @@ fn decision_problem(
         ),
         _ => {}
     }
+}
+
+/// What would be lost, where that stands in the way, and what to type.
+fn suspected(application: &Application, known: &Known, found: &[Hindrance]) -> (String, String) {
+    let seen = known.facts.record.as_ref();
+    let bound = seen.and_then(|seen| loss_bound(&application.rules, &known.facts, seen));
+    bound.and_then(|bound| too_much(found, bound)).unwrap_or_else(|| {
+        let advice = match application.rules.mode {
+            FailoverMode::Automatic => "look at `mainstay plan failover`",
+            _ => "look at `mainstay plan failover`, then type `mainstay failover`",
+        };
+        (String::new(), advice.to_owned())
+    })
+}
+
+/// More would be lost than may be: how much at most, and how a person says that it is accepted.
+fn too_much(hindrances: &[Hindrance], bound: Duration) -> Option<(String, String)> {
+    let over = |it: &Hindrance| matches!(it, Hindrance::LagOverBound { .. });
+    hindrances.iter().any(over).then(|| {
+        let seconds = bound.as_secs_f64();
+        let lost = format!("; at most {seconds:.1} s of acknowledged work would be lost");
+        let advice = format!(
+            "bring it back; or look at `mainstay plan failover`, and accept the loss: mainstay \
+             failover --accept-loss {:.0}s",
+            seconds.ceil()
+        );
+        (lost, advice)
+    })
 }
 
 /// The active site dies in the middle of this one's return: what a person can do.
@@ -424,6 +450,19 @@ mod tests {
         );
         assert!(problem.advice.starts_with("mainstay salvage show bank-db-3-east --open"));
         assert!(undecided("bank-db-3-east", SalvageStates { open: 0, ..states }).is_none());
+    }
+
+    #[test]
+    fn a_loss_over_the_bound_is_told_with_what_a_person_would_have_to_accept() {
+        let lag = Hindrance::LagOverBound {
+            store: mainstay_core::StoreName::new("db").unwrap(),
+            lag: Duration::from_secs(52),
+            bound: Duration::from_secs(1),
+        };
+        let (lost, advice) = too_much(&[lag], Duration::from_millis(56_200)).unwrap();
+        assert_eq!(lost, "; at most 56.2 s of acknowledged work would be lost");
+        assert!(advice.ends_with("mainstay failover --accept-loss 57s"), "{advice}");
+        assert_eq!(too_much(&[Hindrance::CoordinatorSilent], Duration::ZERO), None);
     }
 
     #[test]

@@ -38,6 +38,15 @@ REVOKE ALL ON FUNCTION move_money() FROM PUBLIC;
 
 CREATE TRIGGER move_money AFTER INSERT ON transfers FOR EACH ROW EXECUTE FUNCTION move_money();
 
+-- Whom customers pay. Their own programs keep this list, by SQL; each numbers its transactions.
+CREATE TABLE payees (
+    id          bigint PRIMARY KEY,
+    name        text NOT NULL,
+    written_by  bigint NOT NULL,
+    accepted_by text NOT NULL DEFAULT current_setting('cluster_name')
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON payees TO bank;
+
 -- The application may look, and insert transfers; the trigger alone changes balances.
 GRANT SELECT ON accounts TO bank;
 GRANT SELECT, INSERT ON transfers TO bank;

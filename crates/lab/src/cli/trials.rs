@@ -29,6 +29,11 @@ pub struct Trials {
         conflicts_with = "disasters"
     )]
     pub lose_again: Option<LoseAgain>,
+    /// So many transactions never arrive: inserts, updates and deletes that are acknowledged behind
+    /// a cut line, more than may be lost. Then the site dies, nothing is promoted by itself, a
+    /// person orders the failover, and each of them has to be in the salvage
+    #[arg(long, value_name = "N", conflicts_with_all = ["disasters", "lose_again"])]
+    pub lost: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,6 +55,10 @@ impl Trials {
         if !(1..=100).contains(&self.disasters) {
             let (option, given) = ("--disasters", self.disasters.to_string());
             return Err(LabError::Option { option, given, why: "use 1 to 100".to_owned() });
+        }
+        if let Some(lost) = self.lost.filter(|lost| !(1..=1_000_000).contains(lost)) {
+            let (option, given) = ("--lost", lost.to_string());
+            return Err(LabError::Option { option, given, why: "use 1 to 1000000".to_owned() });
         }
         let cool_down_seconds = match self.disasters {
             1 => wanted.cool_down_seconds,

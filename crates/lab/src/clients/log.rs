@@ -1,5 +1,6 @@
 //! The log of one worker: a JSON line when a transfer is first sent, and one when it ends.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -85,7 +86,7 @@ impl LogWriter {
     }
 
     /// One `write` a line, so that a killed client leaves at most its last line cut short.
-    pub fn write(&mut self, line: &Line) -> std::io::Result<()> {
+    pub fn write(&mut self, line: &impl Serialize) -> std::io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.write_all(&text)
@@ -106,7 +107,7 @@ impl Tail {
 
     /// Appends every line that has been completed since the last time. A line without its line
     /// feed is still being written.
-    pub fn read_new(&mut self, lines: &mut Vec<Line>) -> std::io::Result<()> {
+    pub fn read_new<L: DeserializeOwned>(&mut self, lines: &mut Vec<L>) -> std::io::Result<()> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             // No client has begun yet.
@@ -124,7 +125,11 @@ impl Tail {
     }
 }
 
-fn read_from(path: &Path, mut at: u64, lines: &mut Vec<Line>) -> std::io::Result<u64> {
+fn read_from<L: DeserializeOwned>(
+    path: &Path,
+    mut at: u64,
+    lines: &mut Vec<L>,
+) -> std::io::Result<u64> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(at))?;
     let mut reader = BufReader::new(file);

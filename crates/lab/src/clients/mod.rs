@@ -4,6 +4,7 @@
 mod choose;
 mod http;
 pub mod log;
+pub mod payees;
 mod worker;
 
 use http::Bank;

@@ -26,7 +26,7 @@ pub struct Tally {
     pub balanced: bool,
     /// No number was given to two transfers.
     pub numbers_unique: bool,
-    /// Equal exactly when all rows of both tables are, but for a collision of 64-bit hashes.
+    /// Equal exactly when all rows of all tables are, but for a collision of 64-bit hashes.
     pub fingerprint: String,
 }
 
@@ -84,7 +84,8 @@ const TALLY: &str = "SELECT \
         ON m.account = a.id WHERE a.balance <> 1000.00 + coalesce(m.change, 0)) = 0, \
     (SELECT count(DISTINCT number) = count(*) FROM public.transfers), \
     (SELECT coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM public.transfers t) || '/' || \
-    (SELECT coalesce(sum(hashtextextended(a::text, 0)), 0)::text FROM public.accounts a)";
+    (SELECT coalesce(sum(hashtextextended(a::text, 0)), 0)::text FROM public.accounts a) || '/' || \
+    (SELECT coalesce(sum(hashtextextended(p::text, 0)), 0)::text FROM public.payees p)";
 
 pub async fn tally(lab: &CurrentLab, site: &str) -> Result<Tally, LabError> {
     let failed = |error| database_error(&lab.folder, site, error);
@@ -99,6 +100,6 @@ pub async fn tally(lab: &CurrentLab, site: &str) -> Result<Tally, LabError> {
     })
 }
 
-async fn connect(lab: &CurrentLab, site: &str) -> Result<Client, LabError> {
+pub(super) async fn connect(lab: &CurrentLab, site: &str) -> Result<Client, LabError> {
     connect_as_superuser(&lab.plan, &lab.folder, site, &lab.secrets).await
 }

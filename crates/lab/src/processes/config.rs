@@ -74,9 +74,11 @@ rpo = "{RPO_SECONDS}s"
 kind = "postgres"
 roles = ["bank"]
 
-# A transfer is a new row with its own id: it can be made again. The balances follow from it.
+# A transfer and a payee are new rows with their own ids: they can be made again. The balances
+# follow from the transfers.
 [applications.bank.stores.db.salvage]
 "public.transfers" = "replay-inserts"
+"public.payees" = "replay-inserts"
 "public.accounts" = "keep"
 
 "#,

@@ -97,6 +97,10 @@ impl Folder {
         self.root.join("clients")
     }
 
+    pub fn payees(&self) -> PathBuf {
+        self.root.join("payees")
+    }
+
     pub fn network_config(&self) -> PathBuf {
         self.root.join("network.json")
     }

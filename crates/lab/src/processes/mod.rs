@@ -22,9 +22,10 @@ pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write
 pub use folder::Folder;
 pub use parts::find_postgres;
 pub use pid::PidFile;
-pub use plan::{HOME, LabPlan, STANDBY, WITNESS, Wanted};
+pub use plan::{DataSite, HOME, LabPlan, STANDBY, WITNESS, Wanted};
 pub use postgres::{
-    connect_as_owner, connect_as_superuser, database_error, initialise, make_roles, start_postgres,
+    DATABASE, connect_as_application, connect_as_owner, connect_as_superuser, database_error,
+    initialise, make_roles, start_postgres,
 };
 pub use secrets::Secrets;
 pub use site::{

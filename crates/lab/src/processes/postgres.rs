@@ -167,6 +167,14 @@ pub async fn connect_as_owner(
     connect_as(plan.data(HOME)?, "bank_owner", &secrets.owner, DATABASE).await.map_err(failed)
 }
 
+/// As the application would, past every gate.
+pub async fn connect_as_application(
+    place: &DataSite,
+    secrets: &Secrets,
+) -> Result<Client, tokio_postgres::Error> {
+    connect_as(place, "bank", &secrets.bank, DATABASE).await
+}
+
 async fn connect(
     place: &DataSite,
     secrets: &Secrets,

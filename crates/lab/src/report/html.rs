@@ -15,7 +15,9 @@ pub fn html(report: &Report) -> String {
     };
     let Report { version, seed, scenario_s, .. } = report;
     let accounts = grouped(&report.accounts.to_string());
-    let sections = [figures(report), stories(report), books(report), objectives(report)].concat();
+    let sections =
+        [figures(report), stories(report), books(report), lost(report), objectives(report)]
+            .concat();
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -117,6 +119,19 @@ fn books(report: &Report) -> String {
          <th class=\"n\">all balances<th></thead><tbody>{sides}</tbody></table>\
          <p class=\"note\">Mainstay’s comparison: {}.</p></section>\n",
         escape(&super::compared(report))
+    )
+}
+
+/// With `--lost`.
+fn lost(report: &Report) -> String {
+    let Some(lost) = &report.never_arrived else { return String::new() };
+    let row = |(what, told): (&str, String)| {
+        format!("<tr><td>{what}</td><td>{}</td></tr>", escape(&told))
+    };
+    let rows: String = lost.lines().into_iter().map(row).collect();
+    format!(
+        "<section><h2>Never arrived</h2><table><thead><tr><th>what<th>by the clients’ own \
+         logs</thead><tbody>{rows}</tbody></table></section>\n"
     )
 }
 

@@ -2,11 +2,13 @@
 
 mod blocks;
 mod html;
+mod never_arrived;
 mod objectives;
 mod plot;
 mod terminal;
 
 pub use html::html;
+pub use never_arrived::NeverArrived;
 pub use objectives::{Limits, Objective};
 pub use terminal::terminal;
 
@@ -62,6 +64,8 @@ pub struct Report {
     pub stray_moves: u64,
     /// One after the other. The figures above are their sums, and of times the worst.
     pub disasters: Vec<DisasterFigures>,
+    /// With `--lost`.
+    pub never_arrived: Option<NeverArrived>,
 
     pub balanced: bool,
     pub numbers_unique: bool,

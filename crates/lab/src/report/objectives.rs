@@ -1,6 +1,6 @@
 //! Objective against measured.
 
-use super::Report;
+use super::{NeverArrived, Report};
 use serde::Serialize;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,11 +36,12 @@ impl Report {
     fn all_objectives(&self, limits: &Limits) -> Vec<Objective> {
         let by_agents = self.disasters.iter().filter(|it| !it.ordered).map(|it| it.rpo_s);
         let lost = by_agents.fold(0.0, f64::max);
-        let mut objectives = vec![
-            within("writable again", self.rto_s, limits.rto_s),
-            // Who orders a failover says how much may be lost.
-            within("lost work", Some(lost), limits.rpo_s),
-        ];
+        // Who orders a failover says how much may be lost.
+        let mut objectives = vec![within("lost work", Some(lost), limits.rpo_s)];
+        // And when, if it is one that never begins by itself.
+        if self.never_arrived.is_none() {
+            objectives.insert(0, within("writable again", self.rto_s, limits.rto_s));
+        }
         if self.moves > 0 {
             let pause = self.switchover_pause_s;
             objectives.push(within("switchover write pause", pause, limits.switchover_pause_s));
@@ -56,6 +57,7 @@ impl Report {
             holds("Mainstay's comparison agrees", self.comparison_says_equal()),
             holds("ledgers verify", self.ledger_ok),
         ]);
+        objectives.extend(self.never_arrived.iter().flat_map(NeverArrived::objectives));
         objectives.extend(limits.crashes.map(|wanted| Objective {
             name: "crashes during the return",
             objective: format!("{wanted} or more"),
@@ -66,7 +68,7 @@ impl Report {
     }
 }
 
-fn within(name: &'static str, measured: Option<f64>, limit: f64) -> Objective {
+pub(super) fn within(name: &'static str, measured: Option<f64>, limit: f64) -> Objective {
     let objective = format!("under {limit} s");
     Objective {
         name,
@@ -76,7 +78,7 @@ fn within(name: &'static str, measured: Option<f64>, limit: f64) -> Objective {
     }
 }
 
-fn none(name: &'static str, measured: u64) -> Objective {
+pub(super) fn none(name: &'static str, measured: u64) -> Objective {
     Objective {
         name,
         objective: "0".to_owned(),

@@ -37,6 +37,7 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     write_figures(out, report)?;
     write_disasters(out, report)?;
     write_counts(out, report)?;
+    write_never_arrived(out, report)?;
     write_plots(out, report)?;
     write_verdict(out, report)
 }
@@ -118,6 +119,16 @@ fn write_counts(out: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     writeln!(out, "  Mainstay's comparison: {}\n", super::compared(report))
+}
+
+/// With `--lost`.
+fn write_never_arrived(out: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(it) = &report.never_arrived else { return Ok(()) };
+    writeln!(out, "{BOLD}Never arrived{PLAIN}  {DIM}by the clients' own logs{PLAIN}")?;
+    for (what, told) in it.lines() {
+        writeln!(out, "  {what:<22} {told}")?;
+    }
+    writeln!(out)
 }
 
 fn write_numbers(out: &mut String, what: &str, numbers: &[i64]) -> std::fmt::Result {

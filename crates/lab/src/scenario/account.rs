@@ -1,6 +1,7 @@
 //! The last act: the account, from the oracle's figures and what Mainstay stated.
 
 use super::agent::Agent;
+use super::lost::Lost;
 use super::narrator::Narrator;
 use super::round::Round;
 use super::stage::Stage;
@@ -9,7 +10,7 @@ use crate::cli::Trials;
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
-use crate::oracle::{self, ClientRecord, Lost, Tally};
+use crate::oracle::{self, ClientRecord, Tally};
 use crate::processes::{HOME, RPO_SECONDS, RTO_SECONDS, STANDBY};
 use crate::report::{DisasterFigures, LagPoint, Limits, Report, SiteBooks};
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ pub struct Story {
     /// The epoch in the end.
     pub epoch: u64,
     pub trials: Trials,
+    pub lost: Option<Lost>,
 }
 
 /// What both databases say in the end.
@@ -36,9 +38,10 @@ struct Books {
     standby: Tally,
     ids_home: HashSet<Uuid>,
     ids_standby: HashSet<Uuid>,
+    dumps_are_equal: bool,
 }
 
-pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabError> {
+pub async fn take(stage: &mut Stage<'_>, mut story: Story) -> Result<Report, LabError> {
     let (lab, narrator) = (stage.lab, stage.narrator);
     let (home, standby) = until_equal(lab).await?;
     let comparison = Agent::of(lab, stage.roles.other).compare().await;
@@ -47,6 +50,7 @@ pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabErro
         standby,
         ids_home: oracle::transfers_at(lab, HOME).await?,
         ids_standby: oracle::transfers_at(lab, STANDBY).await?,
+        dumps_are_equal: oracle::dumps_are_equal(lab).await?,
     };
     let ledger_ok = ledgers_verify(lab, narrator).await?;
     let lag = lag_points(lab, story.began).await;
@@ -56,6 +60,9 @@ pub async fn take(stage: &mut Stage<'_>, story: Story) -> Result<Report, LabErro
     report.lag = lag;
     report.comparison =
         comparison.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }));
+    if let Some(lost) = story.lost.take() {
+        report.never_arrived = Some(lost.account(lab).await?);
+    }
     report.judge(&Limits {
         rto_s: RTO_SECONDS.into(),
         rpo_s: RPO_SECONDS.into(),
@@ -155,7 +162,7 @@ fn report(
         moves: moves.len() as u64,
         balanced: books.home.balanced && books.standby.balanced,
         numbers_unique: books.home.numbers_unique && books.standby.numbers_unique,
-        sides_equal: books.home.fingerprint == books.standby.fingerprint,
+        sides_equal: books.dumps_are_equal && books.home.fingerprint == books.standby.fingerprint,
         sites: vec![site_books(HOME, &books.home), site_books(STANDBY, &books.standby)],
         overlap_ms: rounds.iter().map(|round| round.overlap_ms).max().unwrap_or_default(),
         ledger_ok: false,
@@ -172,14 +179,16 @@ fn report(
             stated::switchover_timeline(&moved.execution, moved.began)
         }),
         disasters,
+        never_arrived: None,
         lag: Vec::new(),
         acknowledged_per_second: oracle::acknowledged_per_second(record, *began),
     }
 }
 
 fn disaster(record: &ClientRecord, books: &Books, began: Moment, round: &Round) -> DisasterFigures {
-    let is_back =
-        |lost: &&Lost| books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id);
+    let is_back = |lost: &&oracle::Lost| {
+        books.ids_home.contains(&lost.id) && books.ids_standby.contains(&lost.id)
+    };
     let salvaged = round.salvaged.as_ref();
     let replay = salvaged.and_then(|it| it.replay.as_ref());
     DisasterFigures {

@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::{
-    ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, DecisionRequest,
-    Execution, MoveRequest, Plan, ReplayRequest, ReplaySummary, SalvageSummary, Status,
+    ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, Execution,
+    MoveRequest, Plan, SalvageSummary, Status,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,17 +68,6 @@ impl Agent {
 
     pub async fn salvages(&self) -> Result<Vec<SalvageSummary>, LabError> {
         self.get("/v1/salvage").await
-    }
-
-    /// The salvage itself: one transaction a line.
-    pub async fn salvage(&self, id: &str) -> Result<Bytes, LabError> {
-        self.bytes(Method::GET, &format!("/v1/salvage/{id}"), Bytes::new()).await
-    }
-
-    pub async fn replay(&self, id: &str) -> Result<ReplaySummary, LabError> {
-        let decision = DecisionRequest { id: id.to_owned(), ..DecisionRequest::default() };
-        let request = ReplayRequest { decision, overwrite: false };
-        self.post("/v1/salvage/replay", &request).await
     }
 
     /// The stores' comparison of the bank's store, to its end.

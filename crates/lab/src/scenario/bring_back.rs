@@ -10,9 +10,6 @@ use crate::error::LabError;
 use crate::oracle::CommitSpan;
 use crate::processes::{start_postgres, start_site};
 use mainstay_agent::api::types::ReturnPhase;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Starts the database of the lost site alone, and asks it what it last accepted, before anything
 /// of Mainstay runs there. Then starts the rest.
@@ -38,7 +35,7 @@ pub async fn until_phase(
     let agent = Agent::of(stage.lab, site);
     let what = format!("phase {wanted:?} of the return of {site}");
     let mut last = None;
-    wait_for(stage.lab, &what, PATIENCE, async || {
+    wait_for(stage.lab, &what, stage.patience, async || {
         let bank = agent.bank().await?;
         let Some(returning) = bank.returning else {
             return Ok(Seen::NotYet(format!("{site} is {}, not returning", bank.state)));

@@ -15,13 +15,18 @@ const ALONE_MS: std::ops::Range<u64> = 50..400;
 
 /// Returns the moment just before the first SIGKILL.
 pub async fn strike(stage: &mut Stage<'_>) -> Result<Moment, LabError> {
-    let (a, b) = (processes::HOME.to_owned(), processes::STANDBY.to_owned());
-    change_network(stage.lab, Request::Cut { a, b }).await?;
+    cut(stage.lab).await?;
     let alone = Duration::from_millis(stage.random.random_range(ALONE_MS));
     tokio::time::sleep(alone).await;
     let moment = kill(stage)?;
     stage.say(&format!("the line between the sites had been cut {} ms before", alone.as_millis()));
     Ok(moment)
+}
+
+/// The line between the sites breaks; the witness reaches both.
+pub async fn cut(lab: &CurrentLab) -> Result<(), LabError> {
+    let (a, b) = (processes::HOME.to_owned(), processes::STANDBY.to_owned());
+    change_network(lab, Request::Cut { a, b }).await
 }
 
 /// Everything at the active site dies. Returns the moment just before the first SIGKILL.

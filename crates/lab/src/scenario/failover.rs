@@ -56,9 +56,9 @@ pub async fn until_served(
 
 /// Answers that were on their way when the site died come within a moment; what comes through the
 /// other gate much later is from the new site.
-const STRAY_US: i64 = 500_000;
+pub const STRAY_US: i64 = 500_000;
 
-fn served_since(record: &ClientRecord, since_us: i64) -> Seen<()> {
+pub fn served_since(record: &ClientRecord, since_us: i64) -> Seen<()> {
     match record.acknowledged.iter().any(|ack| ack.at.mono_us > since_us) {
         false => Seen::NotYet("none yet".to_owned()),
         true => Seen::Yes(()),

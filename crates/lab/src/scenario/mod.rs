@@ -11,6 +11,7 @@ mod failover;
 mod home;
 mod load;
 mod lose_again;
+mod lost;
 mod narrator;
 mod play;
 mod roles;
@@ -19,6 +20,7 @@ mod running;
 mod salvage;
 mod stage;
 mod stated;
+mod typed;
 mod up;
 mod wait;
 

@@ -3,7 +3,8 @@
 use super::agent::Agent;
 use super::round::Round;
 use super::stage::Stage;
-use crate::error::LabError;
+use super::typed::typed;
+use crate::error::{Doing, LabError};
 use mainstay_agent::api::types::{ReplaySummary, SalvageSummary};
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,13 +32,26 @@ struct Change {
 
 /// At the site that is active now.
 pub async fn show_and_replay(stage: &Stage<'_>, round: &Round) -> Result<Salvaged, LabError> {
-    let active = Agent::of(stage.lab, stage.roles.active);
-    let Some(summary) = find(&active, round).await? else {
+    let Some(summary) = find(&Agent::of(stage.lab, stage.roles.active), round).await? else {
         stage.say("there is no salvage: nothing had been lost");
         return Ok(Salvaged::default());
     };
-    let text = active.salvage(&summary.id).await?;
-    let numbers = numbers(&text);
+    let text = export(stage, &summary).await?;
+    replay(stage, summary, &text).await
+}
+
+/// One transaction a line.
+pub async fn export(stage: &Stage<'_>, summary: &SalvageSummary) -> Result<Vec<u8>, LabError> {
+    typed(stage.lab, stage.roles.active, &["salvage", "export", &summary.id]).await
+}
+
+/// By the rules.
+pub async fn replay(
+    stage: &Stage<'_>,
+    summary: SalvageSummary,
+    export: &[u8],
+) -> Result<Salvaged, LabError> {
+    let numbers = numbers(export);
     stage.say(&format!(
         "salvage {}: {} transactions that only {} had; transfers {}",
         summary.id,
@@ -45,7 +59,10 @@ pub async fn show_and_replay(stage: &Stage<'_>, round: &Round) -> Result<Salvage
         summary.site,
         some_of(&numbers)
     ));
-    let replay = active.replay(&summary.id).await?;
+    let words = ["salvage", "replay", &summary.id, "--output", "json"];
+    let told = typed(stage.lab, stage.roles.active, &words).await?;
+    let replay: ReplaySummary =
+        serde_json::from_slice(&told).doing(|| "read what was replayed".to_owned())?;
     stage.say(&format!(
         "replayed {} transactions: {} rows inserted, {} already there, {} kept, {} for a person",
         replay.transactions, replay.rows_inserted, replay.already_there, replay.kept, replay.asked
@@ -54,7 +71,7 @@ pub async fn show_and_replay(stage: &Stage<'_>, round: &Round) -> Result<Salvage
 }
 
 /// Of this disaster: it is kept at both sites, whichever of them is lost next.
-async fn find(agent: &Agent, round: &Round) -> Result<Option<SalvageSummary>, LabError> {
+pub async fn find(agent: &Agent, round: &Round) -> Result<Option<SalvageSummary>, LabError> {
     let found = agent.salvages().await?;
     let of_round = |it: &SalvageSummary| {
         it.epoch == round.failover.epoch && it.site.as_str() == round.lost_site

@@ -1,5 +1,5 @@
 use mainstay_lab::report::{
-    DisasterFigures, Happened, LagPoint, Limits, Report, SiteBooks, html, terminal,
+    DisasterFigures, Happened, LagPoint, Limits, NeverArrived, Report, SiteBooks, html, terminal,
 };
 
 fn disaster() -> DisasterFigures {
@@ -66,6 +66,7 @@ fn sample() -> Report {
         moves: 1,
         stray_moves: 0,
         disasters: vec![disaster()],
+        never_arrived: None,
         balanced: true,
         numbers_unique: true,
         sides_equal: true,
@@ -156,4 +157,42 @@ fn the_terminal_report_fits_on_a_screen_and_names_both_measurements() {
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
+}
+
+#[test]
+fn one_transaction_that_never_arrived_and_is_not_in_the_salvage_is_a_miss() {
+    let never = NeverArrived {
+        wanted: 500,
+        programs: 8,
+        acknowledged: 500,
+        lost_s: 41.5,
+        told_s: Some(2.4),
+        told_loss_s: 44.2,
+        salvaged: 500,
+        shown: 500,
+        stale_attempts: 300,
+        ..NeverArrived::default()
+    };
+    // A person decides when, so how long it takes is no objective.
+    let mut report = Report { rto_s: Some(90.0), never_arrived: Some(never.clone()), ..sample() };
+    let limits = Limits { rto_s: 20.0, rpo_s: 1.0, switchover_pause_s: 3.0, crashes: None };
+    report.judge(&limits);
+    assert_eq!(report.missed, Vec::<String>::new());
+    for text in [terminal(&report), html(&report)] {
+        let salvaged = "500 of 500 exactly as acknowledged, 0 otherwise, 0 out of order";
+        for part in ["Never arrived", salvaged, "a person accepted 45 s", "accepted 0 of 300"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+    let worse = NeverArrived { salvaged: 499, stale_accepted: 1, wrong_in_the_end: 2, ..never };
+    report.never_arrived = Some(worse);
+    report.judge(&limits);
+    assert_eq!(
+        report.missed,
+        [
+            "never arrived, salvaged: 499 of 500, not 500 of 500",
+            "writes refused on its return: 299 of 300, not all",
+            "payees not as acknowledged: 2, not 0",
+        ]
+    );
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 
 /// Increments between the last value that was seen and the first that the promoted site issues:
-/// more than a source issues between two looks at it.
+/// more than a source issues between two looks at it, and within a second.
 pub const HEADROOM: i64 = 10_000;
 
 /// What `bump` did.

@@ -13,6 +13,11 @@ use tokio_postgres::{Client, Row, RowStream, Transaction};
 const PLAIN: &str = "SET search_path = ''; SET synchronous_commit = local; \
      SET row_security = off; SET lock_timeout = '5s'; SET statement_timeout = '15s'";
 
+/// A commit is on disk when all that was written to the log before it is (PostgreSQL manual,
+/// "Asynchronous Commit"). This one has a message, which no link takes for a change.
+pub(crate) const FLUSH: &str =
+    "SELECT pg_catalog.pg_logical_emit_message(true, 'mainstay', 'flush')";
+
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 pub(crate) struct Session {

@@ -240,3 +240,21 @@ async fn a_decision_goes_to_the_other_site_with_the_first_copy_and_with_the_stre
     assert_eq!(at_west.matches("replayed").count(), 3);
     assert_eq!(at_west.matches("rejected").count(), 5);
 }
+
+#[tokio::test]
+async fn what_a_replay_has_told_is_there_after_the_server_is_killed_the_same_moment() {
+    let inserts: Vec<String> =
+        (100..140).map(|id| format!("INSERT INTO whole VALUES ({id}, 'lost')")).collect();
+    let inserts: Vec<&str> = inserts.iter().map(String::as_str).collect();
+    let rules = [("public.whole", SalvageRule::ReplayInserts)];
+    let mut lost = Lost::new(&inserts, &rules).await;
+    let told = replay(&lost.book(), Epoch::new(EPOCH)).await.unwrap();
+    lost.active.server.kill9();
+    assert_eq!(told.transactions, 40);
+    lost.active.server.restart();
+    let after = lost.active.server.client("bank").await;
+    let sql = "SELECT (SELECT count(*) FROM public.whole WHERE id >= 100), \
+               (SELECT count(*) FROM mainstay.decided WHERE decision = 'replayed')";
+    let row = after.query_one(sql, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (40, 40));
+}

@@ -5,12 +5,11 @@ use crate::act::{databases, links};
 use crate::api::types::{Execution, ExecutionKind};
 use crate::application::Application;
 use crate::runbook::StepError;
-use mainstay_stores::postgres::sequences;
+use mainstay_stores::postgres::sequences::{self, HEADROOM};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// How far a sequence jumps beyond the last value that was seen of it: more than a site can issue
-/// between the last look and its end.
-const HEADROOM: i64 = 10_000;
+use std::time::Duration;
 
 pub async fn make(
     application: &Arc<Application>,
@@ -19,14 +18,15 @@ pub async fn make(
     let mut words = Vec::new();
     if execution.kind == ExecutionKind::Failover {
         let former = from(execution)?;
+        let headroom = headroom(&execution.facts, application.rules.rpo + application.spec.lease);
         for (store, _, endpoint) in databases::here(application) {
             let here = application.here();
             let Some(spec) = links::spec(application, store, former, here, execution.epoch) else {
                 continue;
             };
-            let bumped = sequences::bump(endpoint, &spec.name(), HEADROOM).await;
+            let bumped = sequences::bump(endpoint, &spec.name(), headroom).await;
             let bumped = bumped.map_err(StepError::new)?;
-            words.push(format!("{store}: {} sequences moved on by {HEADROOM}", bumped.moved));
+            words.push(format!("{store}: {} sequences moved on by {headroom}", bumped.moved));
             words.extend(bumped.findings.iter().map(|finding| finding.what.clone()));
         }
     }
@@ -36,4 +36,30 @@ pub async fn make(
     application.remember(epochs).await.map_err(StepError::new)?;
     words.push(format!("databases accept writes in epoch {}", execution.epoch));
     Ok(words.join("; "))
+}
+
+/// How far a sequence jumps beyond the last value that was seen of it. Keys that are issued again
+/// would stand in the way of the salvage. So where a person accepts that more is lost than a
+/// failover may lose by itself, each second more adds as much again.
+fn headroom(facts: &BTreeMap<String, Value>, usual: Duration) -> i64 {
+    let lost = facts.get("loss_bound_s").and_then(Value::as_f64);
+    let over = (lost.unwrap_or_default() - usual.as_secs_f64()).max(0.0).ceil();
+    // The cast stops at the largest number.
+    HEADROOM.saturating_mul((over as i64).saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_more_may_be_lost_the_further_sequences_jump_and_never_less_than_usual() {
+        let usual = Duration::from_secs(11);
+        let jump = |facts: Value| headroom(&serde_json::from_value(facts).unwrap(), usual);
+        assert_eq!(jump(json!({})), HEADROOM);
+        assert_eq!(jump(json!({ "loss_bound_s": 5.0 })), HEADROOM);
+        assert_eq!(jump(json!({ "loss_bound_s": 96.5 })), 87 * HEADROOM);
+        assert_eq!(jump(json!({ "loss_bound_s": 1e300 })), i64::MAX);
+    }
 }

@@ -3,14 +3,12 @@
 use super::lane::At;
 use super::sql::Sql;
 use super::{LinkSpec, failure::LinkError};
+use crate::postgres::session::FLUSH;
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Between the beginnings of two flushes.
 pub(super) const EVERY: Duration = Duration::from_millis(200);
-/// A commit is on disk when all that was written to the log before it is (PostgreSQL manual,
-/// "Asynchronous Commit"). This one has a message, which no link takes for a change.
-const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'mainstay', 'flush')";
 
 type Flushed = Result<(Sql, At), LinkError>;
 

@@ -85,7 +85,7 @@ pub async fn replay(book: &Book<'_>, epoch: Epoch) -> Result<Replayed, Fault> {
             Event::Commit(_) => replay.commit().await?,
         }
     }
-    Ok(replay.replayed)
+    replay.end().await
 }
 
 /// Replays the transactions that a person names, whatever the rules say. A change is made where
@@ -115,7 +115,7 @@ pub async fn replay_chosen(
             Event::Commit(_) => replay.commit().await?,
         }
     }
-    Ok(replay.replayed)
+    replay.end().await
 }
 
 /// Which rows will be asked for; every transaction that is named must be there.
@@ -184,6 +184,12 @@ impl<'a> Replay<'a> {
     ) -> Result<Self, Fault> {
         let target = Target::open(book.active, epoch).await?;
         Ok(Self { book, target, choice, replayed: Replayed::default(), state: State::Outside })
+    }
+
+    /// Nothing is said to be done before it is durable.
+    async fn end(self) -> Result<Replayed, Fault> {
+        self.target.make_durable().await?;
+        Ok(self.replayed)
     }
 
     async fn by_rule(&mut self, change: Change) -> Result<(), Fault> {

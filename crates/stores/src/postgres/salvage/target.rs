@@ -5,7 +5,7 @@ use super::format::{Change, Columns, Header, Value};
 use crate::postgres::catalog::{self, Table, list};
 use crate::postgres::fault::Fault;
 use crate::postgres::fence::number;
-use crate::postgres::session::{Session, reason};
+use crate::postgres::session::{FLUSH, Session, reason};
 use crate::postgres::text::{TextValue, as_text, literal};
 use mainstay_core::Epoch;
 use mainstay_core::estate::PostgresEndpoint;
@@ -50,10 +50,11 @@ pub(super) struct Target {
 impl Target {
     /// The application's own triggers run here, so they find what they would find in a session of
     /// the application: not the tables of the schema `mainstay`, which would come first for a
-    /// user of that name.
+    /// user of that name. No commit waits for the disk; [`Target::make_durable`] does, for all.
     pub async fn open(active: &PostgresEndpoint, epoch: Epoch) -> Result<Self, Fault> {
         let session = Session::open(active, "replay").await?;
         let sql = "RESET search_path; RESET row_security; SET statement_timeout = '60s'; \
+                   SET synchronous_commit = off; \
                    SELECT pg_catalog.set_config('search_path', pg_catalog.replace( \
                        pg_catalog.current_setting('search_path'), '\"$user\", ', ''), false)";
         session.batch(DOING, sql).await?;
@@ -73,13 +74,20 @@ impl Target {
         const AFTER_ALL: &str = "UPDATE mainstay.decided \
              SET decision = 'replayed', at = now(), reason = $3 \
              WHERE system = $1 AND commit_lsn = $2 AND decision = 'rejected'";
-        self.session.batch(DOING, "BEGIN").await?;
         let lsn = PgLsn::from(header.commit_lsn.0);
-        if self.note(NEW, &[&header.system, &lsn, &reason]).await? {
+        let params: [&(dyn ToSql + Sync); 3] = [&header.system, &lsn, &reason];
+        let new = self.prepared(NEW).await?;
+        // Both on their way before the first is answered.
+        let begin = self.session.batch(DOING, "BEGIN");
+        let ((), noted) = tokio::try_join!(biased; begin, self.note(&new, &params))?;
+        if noted {
             return Ok(Begun::Yes { formerly_rejected: false });
         }
-        if named && self.note(AFTER_ALL, &[&header.system, &lsn, &reason]).await? {
-            return Ok(Begun::Yes { formerly_rejected: true });
+        if named {
+            let after_all = self.prepared(AFTER_ALL).await?;
+            if self.note(&after_all, &params).await? {
+                return Ok(Begun::Yes { formerly_rejected: true });
+            }
         }
         let decided = decided::of(&self.session, header).await?;
         self.rollback().await?;
@@ -87,12 +95,18 @@ impl Target {
     }
 
     /// Whether the statement wrote a row.
-    async fn note(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<bool, Fault> {
-        let noted = match self.statement(sql.to_owned()).await {
-            Ok(statement) => self.session.client().execute(&statement, params).await,
-            Err(error) => Err(error),
-        };
+    async fn note(
+        &self,
+        statement: &Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<bool, Fault> {
+        let noted = self.session.client().execute(statement, params).await;
         noted.map(|rows| rows == 1).map_err(|error| self.session.fault(DOING, &error))
+    }
+
+    async fn prepared(&mut self, sql: &str) -> Result<Statement, Fault> {
+        let statement = self.statement(sql.to_owned()).await;
+        statement.map_err(|error| self.session.fault(DOING, &error))
     }
 
     pub async fn rollback(&self) -> Result<(), Fault> {
@@ -103,22 +117,28 @@ impl Target {
     /// keeps a fence waiting is held only for the commit itself.
     pub async fn commit(&mut self) -> Result<Option<String>, Fault> {
         const CONSTRAINTS: &str = "SET CONSTRAINTS ALL IMMEDIATE";
-        if let Err(error) = self.session.client().batch_execute(CONSTRAINTS).await {
+        let (open, epoch) = (self.prepared(OPEN).await?, number(self.epoch));
+        // Both on their way before the first is answered; after a refusal the second says nothing.
+        let (client, epoch): (_, [&(dyn ToSql + Sync); 1]) = (self.session.client(), [&epoch]);
+        let (allowed, open) = tokio::join!(biased;
+            client.batch_execute(CONSTRAINTS), client.query_opt(&open, &epoch));
+        if let Err(error) = allowed {
             let why = self.refusal(&error)?;
             self.rollback().await?;
             return Ok(Some(why));
         }
-        let epoch = number(self.epoch);
-        let open = self.statement(OPEN.to_owned()).await;
-        let open = match open {
-            Ok(open) => self.session.client().query_opt(&open, &[&epoch]).await,
-            Err(error) => Err(error),
-        };
         must_be(open.map_err(|error| self.session.fault(DOING, &error))?, &self.session)?;
         match self.session.client().batch_execute("COMMIT").await {
             Ok(()) => Ok(None),
             Err(error) => self.refusal(&error).map(Some),
         }
+    }
+
+    /// Returns when all that was committed here is on disk. A server that crashes before has lost
+    /// the last transactions together with the notes that they were replayed: they are open again.
+    pub async fn make_durable(&self) -> Result<(), Fault> {
+        let sql = format!("BEGIN; SET LOCAL synchronous_commit = local; {FLUSH}; COMMIT");
+        self.session.batch(DOING, &sql).await
     }
 
     pub async fn table(&mut self, name: &str) -> Result<Option<Table>, Fault> {
