@@ -7,6 +7,7 @@ use crate::way_back::{Load, Standing, caught_up, spec};
 use mainstay_core::Epoch;
 use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::compare;
+use mainstay_stores::postgres::fence;
 use mainstay_stores::postgres::link::{self, Link};
 use mainstay_stores::postgres::repair::delta;
 use mainstay_stores::postgres::repair::{self, Hold, KeysWriter, Mode, Repaired, Sides, Swap};
@@ -208,6 +209,62 @@ impl Hold for Elsewhere {
     async fn hold(&mut self) -> Result<Elsewhere, String> {
         Ok(Elsewhere)
     }
+}
+
+/// As by a failover: it stood where it should, and then was let go.
+struct LetGo(Standing);
+
+impl compare::Held for LetGo {
+    async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
+        self.0.advance_to(at).await
+    }
+
+    fn still_stands(&self) -> bool {
+        false
+    }
+}
+
+struct LettingGo<'a>(&'a Link);
+
+impl Hold for LettingGo<'_> {
+    type Held = LetGo;
+
+    async fn hold(&mut self) -> Result<LetGo, String> {
+        Ok(LetGo(Holding(self.0).hold().await?))
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_swapped_or_brought_back_at_a_site_that_was_let_go_or_opened_meanwhile() {
+    let ground = Ground::new().await;
+    ground.west.run(SPOILT).await;
+    ground.compare().await;
+    let keys = || BufReader::new(std::fs::File::open(ground.keys()).unwrap());
+    let sides = ground.sides();
+    let spoilt = ground.west.server.dump("bank");
+    let mut record = repair::open_record(&ground.record()).unwrap();
+    let let_go = LettingGo(&ground.link);
+    let failed = repair::run(&sides, Mode::Swap, keys(), &mut record, let_go, |_| ()).await;
+    assert_eq!(failed.err().unwrap().code(), "MS-PG-152");
+    assert_eq!(ground.west.server.dump("bank"), spoilt);
+
+    ground.repair(Mode::Swap).await;
+    ground.assert_equal();
+    fence::open(&ground.west.endpoint, &[], Epoch::new(7), || true).await.unwrap();
+    ground.west.run(SPOILT).await;
+    let spoilt = ground.west.server.dump("bank");
+    let undone = repair::undo(
+        &sides,
+        BufReader::new(std::fs::File::open(ground.record()).unwrap()),
+        Holding(&ground.link),
+    )
+    .await;
+    assert_eq!(undone.err().unwrap().code(), "MS-PG-152");
+    let mut other = repair::open_record(&ground.folder.path().join("other")).unwrap();
+    let hold = Holding(&ground.link);
+    let failed = repair::run(&sides, Mode::Swap, keys(), &mut other, hold, |_| ()).await;
+    assert_eq!(failed.err().unwrap().code(), "MS-PG-152");
+    assert_eq!(ground.west.server.dump("bank"), spoilt);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub use sequence::SequenceDifference;
 
 /// A link that stands still: what ends later than its target's position is not applied until this
 /// is dropped. It must be held before the comparison begins, for the position is chosen then.
-pub trait Held: Send {
+pub trait Held: Send + Sync {
     /// Applies everything that ends at or before `at`, and nothing later; or says why it cannot.
     fn advance_to(&mut self, at: Lsn) -> impl Future<Output = Result<(), String>> + Send;
 

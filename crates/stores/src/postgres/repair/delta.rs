@@ -9,6 +9,7 @@
 //! one swapped does not differ any more.
 
 use super::keys::{Reader, Writer};
+use super::swap::Both;
 use super::{DOING, Mode, Record, Repaired, Sides, one};
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::compare::{self, Comparison, Pace};
@@ -94,12 +95,14 @@ impl Found {
         let file = File::open(&self.keys).map_err(Fault::DifferencesUnwritable)?;
         let mut keys = Reader::new(BufReader::new(file));
         let mut repaired = Repaired::default();
+        // There is no link that could move it.
+        let both = Both { sides: &self.sides, snapshot: &self.snapshot, still: &|| true };
         loop {
             let batch = keys.next(super::ONCE)?;
             if batch.is_empty() {
                 return Ok(repaired);
             }
-            one(&self.sides, &self.snapshot, mode, &batch, record, &mut repaired).await?;
+            one(&both, mode, &batch, record, &mut repaired).await?;
         }
     }
 }

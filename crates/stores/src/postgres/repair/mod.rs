@@ -12,6 +12,7 @@ pub mod delta;
 mod image;
 mod keys;
 mod record;
+mod still;
 mod swap;
 mod undo;
 
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::BufRead;
 use std::path::Path;
+use swap::{Both, Swapping};
 
 pub use keys::Writer as KeysWriter;
 pub use record::{Record, Swap};
@@ -123,18 +125,19 @@ async fn standing(
 ) -> Result<(), Fault> {
     let snapshot = Snapshot::take(&sides.source, "repair").await?;
     held.advance_to(snapshot.position).await.map_err(|why| stands(sides, why))?;
-    one(sides, &snapshot, mode, batch, record, repaired).await
+    let both = Both { sides, snapshot: &snapshot, still: &|| held.still_stands() };
+    one(&both, mode, batch, record, repaired).await
 }
 
 /// One batch of a target that stands at the snapshot's position.
 async fn one(
-    sides: &Sides,
-    snapshot: &Snapshot,
+    both: &Both<'_>,
     mode: Mode,
     batch: &keys::Batch,
     record: &mut Record,
     repaired: &mut Repaired,
 ) -> Result<(), Fault> {
+    let Both { sides, snapshot, .. } = both;
     let mut target = Session::open(&sides.target, "repair").await?;
     target.batch(DOING, "SET statement_timeout = 0").await?;
     let here = catalog::tables(&snapshot.session).await?;
@@ -142,7 +145,7 @@ async fn one(
     let (batch, refused) = fit(batch, &here, &there);
     repaired.refused.extend(refused);
     repaired.position = Some(snapshot.position);
-    let swap = swap::Swapping { sides, snapshot, tables: &there };
+    let swap = Swapping { both, tables: &there };
     swap.run(mode, &mut target, batch, record, repaired).await
 }
 

@@ -3,6 +3,7 @@
 use super::image::{self, CHUNK, Images, named};
 use super::keys::Batch;
 use super::record::{Record, Swap};
+use super::still::{self, Still};
 use super::{DOING, Mode, Repaired, Sides};
 use crate::postgres::catalog::Table;
 use crate::postgres::fault::Fault;
@@ -11,10 +12,17 @@ use crate::postgres::session::{Session, fault};
 use crate::postgres::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) struct Swapping<'a> {
+/// Both sides as of one position.
+pub(super) struct Both<'a> {
     pub sides: &'a Sides,
     /// The source, at the position at which the target stands.
     pub snapshot: &'a Snapshot,
+    /// Says whether the target still stands there.
+    pub still: Still<'a>,
+}
+
+pub(super) struct Swapping<'a> {
+    pub both: &'a Both<'a>,
     pub tables: &'a BTreeMap<String, Table>,
 }
 
@@ -57,9 +65,10 @@ impl Swapping<'_> {
         let work = Work {
             transaction: &transaction,
             place: &place,
-            link: &format!("repair of {}", self.sides.link),
-            until: self.snapshot.position,
+            link: &format!("repair of {}", self.both.sides.link),
+            until: self.both.snapshot.position,
         };
+        still::lock(&transaction, self.both.sides, &place, self.both.still).await?;
         work.begin().await?;
         let differing = self.name_differing(mode, &work, batch, record, repaired).await?;
         if mode != Mode::Swap {
@@ -68,7 +77,7 @@ impl Swapping<'_> {
         }
         let named = differing.keys().filter_map(|name| self.tables.get_key_value(name.as_str()));
         let named = named.map(|(name, table)| (name.as_str(), table)).collect();
-        let (active, tally) = (&self.snapshot.session, &Tally::untold());
+        let (active, tally) = (&self.both.snapshot.session, &Tally::untold());
         Rows { work: &work, active, tally }.put_right(&named).await?;
         let extra = work.named_beside(&differing).await?;
         if extra.is_empty() {
@@ -113,7 +122,7 @@ impl Swapping<'_> {
         table: &Table,
         keys: &[Vec<String>],
     ) -> Result<(Images, Images), Fault> {
-        let source = &self.snapshot.session;
+        let source = &self.both.snapshot.session;
         let here = image::read(source.client(), table, keys);
         let there = image::read(work.transaction.client(), table, keys);
         let (here, there) = tokio::join!(here, there);
@@ -140,7 +149,7 @@ impl Swapping<'_> {
                 (None, _) => repaired.inserted += 1,
             }
             let (table, key) = (table.name.clone(), named(table, &key));
-            swaps.push(Swap { table, key, before, after, position: self.snapshot.position });
+            swaps.push(Swap { table, key, before, after, position: self.both.snapshot.position });
         }
         repaired.equal_by_now += (asked.len() - swaps.len().min(asked.len())) as u64;
         swaps

@@ -2,8 +2,10 @@
 
 use super::image::{self, CHUNK};
 use super::record::Swap;
+use super::still::{self, Still};
 use super::{DOING, Hold, Sides, stands};
 use crate::postgres::catalog::{self, Table, list};
+use crate::postgres::compare::Held;
 use crate::postgres::fault::Fault;
 use crate::postgres::salvage::Columns;
 use crate::postgres::session::{Session, fault};
@@ -37,7 +39,7 @@ pub async fn undo(
             return Ok(undone);
         }
         let held = hold.hold().await.map_err(|why| stands(sides, why))?;
-        let some = standing(sides, &swaps).await?;
+        let some = standing(sides, &swaps, &|| held.still_stands()).await?;
         drop(held);
         undone.restored += some;
         undone.left += swaps.len() as u64 - some;
@@ -60,13 +62,14 @@ fn next(record: &mut impl BufRead, line: &mut u64) -> Result<Vec<Swap>, Fault> {
 }
 
 /// Rows that were written go first, in all tables; then those that were there before come back.
-async fn standing(sides: &Sides, swaps: &[Swap]) -> Result<u64, Fault> {
+async fn standing(sides: &Sides, swaps: &[Swap], still: Still<'_>) -> Result<u64, Fault> {
     let mut target = Session::open(&sides.target, "undo of a repair").await?;
     target.batch(DOING, "SET statement_timeout = 0").await?;
     let tables = catalog::tables(&target).await?;
     let place = target.place().to_owned();
     let failed = |error| fault(&place, DOING, &error);
     let transaction = target.begin(DOING).await?;
+    still::lock(&transaction, sides, &place, still).await?;
     let replica = "SET LOCAL session_replication_role = replica";
     transaction.batch_execute(replica).await.map_err(failed)?;
     let mut restored = Vec::new();
