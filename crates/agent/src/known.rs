@@ -23,12 +23,16 @@ const SAMPLES: usize = 1200;
 
 pub struct Known {
     pub facts: Facts,
-    /// Version of the record in `facts`, for a compare-and-set.
-    pub version: u64,
+    /// Version of the record in `facts`.
+    version: u64,
     /// When this agent last changed the record.
     pub swapped: Tick,
     /// The coordinator last answered this agent then.
     pub coordinator_answered: Option<Tick>,
+    /// Why it did not answer when it was last asked.
+    pub coordinator_silence: Option<String>,
+    /// Why it takes no change.
+    pub coordinator_trouble: Option<String>,
     /// What each vantage says of each site.
     pub evidence: BTreeMap<(SiteName, SiteName), Evidence>,
     pub views: BTreeMap<SiteName, (Tick, ApplicationView)>,
@@ -97,6 +101,8 @@ impl Known {
             version: 0,
             swapped: Tick::default(),
             coordinator_answered: None,
+            coordinator_silence: None,
+            coordinator_trouble: None,
             evidence: BTreeMap::new(),
             views: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -192,6 +198,12 @@ impl Known {
         applied.is_some_and(|applied| until.is_some_and(|until| applied >= until))
     }
 
+    /// What a compare-and-set has to find.
+    pub fn versioned(&self) -> Versioned {
+        let record = self.facts.record.as_ref().map(|seen| seen.record.clone());
+        Versioned { version: self.version, record }
+    }
+
     /// Takes in what the coordinator answered to a question asked at `sent`. An answer that was
     /// asked for before this agent's own last change says nothing new.
     pub fn take_record(&mut self, versioned: Versioned, sent: Tick, now: Tick) {
@@ -210,6 +222,7 @@ impl Known {
     /// Takes in this agent's own change of the record.
     pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
         self.coordinator_answered = Some(now);
+        self.coordinator_trouble = None;
         self.swapped = now;
         self.version = version;
         self.set_record(record, now);

@@ -10,15 +10,16 @@ pub mod coordinator;
 mod error;
 mod known;
 pub mod ledger;
+mod line;
 mod main_loop;
 pub mod memory;
 mod metrics;
 mod observe;
 mod once;
-mod peer;
+pub mod peer;
 mod runbook;
 mod salvage;
-mod serve;
+pub mod serve;
 mod space;
 mod time;
 
@@ -27,7 +28,7 @@ pub use error::AgentError;
 use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
-use crate::coordinator::{Coordinator, Embedded, Remote};
+use crate::coordinator::{Coordinator, Embedded, Etcd, Remote};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::peer::Peer;
@@ -90,16 +91,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
             (name.clone(), Arc::new(Peer::new(name.clone(), site.agent.clone(), identity)))
         })
         .collect();
-    let CoordinatorPlace::Embedded { site } = &estate.coordinator;
-    let embedded = match *site == here {
-        true => Some(Embedded::open(&spec.state.join("coordinator.db"))?),
-        false => None,
-    };
-    let coordinator = match (&embedded, peers.get(site)) {
-        (Some(embedded), _) => Coordinator::Here(embedded.clone()),
-        (None, Some(peer)) => Coordinator::There(Remote::new(peer.clone())),
-        (None, None) => return Err(AgentError::UnknownSite { site: site.to_string() }),
-    };
+    let coordinator = coordinator(spec, &peers)?;
     let gate = ControlServer::bind(&control::socket(&spec.state))
         .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
     Ok(Context {
@@ -110,11 +102,26 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         ledger: Ledger::open(&spec.state.join("ledger.db"), here)?,
         peers,
         coordinator,
-        embedded,
         gate,
         comparing: once::Once::default(),
         estate,
     })
+}
+
+fn coordinator(
+    spec: &AgentSpec,
+    peers: &BTreeMap<SiteName, Arc<Peer>>,
+) -> Result<Coordinator, AgentError> {
+    match &spec.estate.coordinator {
+        CoordinatorPlace::Etcd(etcd) => Ok(Coordinator::Etcd(Etcd::new(etcd)?)),
+        CoordinatorPlace::Embedded { site } if *site == spec.estate.here => {
+            Ok(Coordinator::Here(Embedded::open(&spec.state.join("coordinator.db"))?))
+        }
+        CoordinatorPlace::Embedded { site } => match peers.get(site) {
+            Some(peer) => Ok(Coordinator::There(Remote::new(peer.clone()))),
+            None => Err(AgentError::UnknownSite { site: site.to_string() }),
+        },
+    }
 }
 
 /// Every application with what this agent remembers of it.

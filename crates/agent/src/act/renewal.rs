@@ -1,7 +1,7 @@
 //! Renewing the lease: a compare-and-set that only raises the renewal.
 
 use crate::application::Application;
-use crate::coordinator::Swap;
+use crate::coordinator::{CoordinatorError, Swap, Versioned};
 use crate::time::tick;
 use mainstay_core::Record;
 use mainstay_core::decision::Renewal;
@@ -17,34 +17,34 @@ pub fn found(application: &Arc<Application>) {
         if work.enter("found", body).await.is_err() {
             return;
         }
-        change(&work, 0, first).await;
+        change(&work, Versioned { version: 0, record: None }, first).await;
     });
 }
 
 pub fn renew(application: &Arc<Application>) {
     let work = application.clone();
     application.single.renew.spawn(async move {
-        let Some((version, next)) = next_renewal(&work) else { return };
+        let Some((current, next)) = next_renewal(&work) else { return };
         let epoch = next.epoch;
         let sent = tick();
-        if change(&work, version, next).await {
+        if change(&work, current, next).await {
             work.learn(|known| known.facts.renewal = Some(Renewal { epoch, sent }));
         }
     });
 }
 
-fn next_renewal(application: &Application) -> Option<(u64, Record)> {
+fn next_renewal(application: &Application) -> Option<(Versioned, Record)> {
     let known = application.known();
     let seen = known.facts.record.as_ref()?;
     let mine = seen.record.active == known.facts.here;
-    mine.then(|| (known.version, seen.record.renewed(known.positions.clone())))
+    mine.then(|| (known.versioned(), seen.record.renewed(known.positions.clone())))
 }
 
 /// One compare-and-set. True when the change is durable; a conflict brings what stands instead.
-pub async fn change(application: &Application, version: u64, next: Record) -> bool {
+pub async fn change(application: &Application, expected: Versioned, next: Record) -> bool {
     let sent = tick();
     let swapped =
-        application.context.coordinator.swap(&application.spec.name, version, &next).await;
+        application.context.coordinator.swap(&application.spec.name, &expected, &next).await;
     match swapped {
         Ok(Swap::Done { version }) => {
             application.learn(|known| known.take_swap(version, next, tick()));
@@ -56,6 +56,9 @@ pub async fn change(application: &Application, version: u64, next: Record) -> bo
         }
         Err(why) => {
             tracing::warn!(application = %application.spec.name, %why, "the record was not changed");
+            if let CoordinatorError::Unusable(why) = why {
+                application.learn(|known| known.coordinator_trouble = Some(why));
+            }
             false
         }
     }

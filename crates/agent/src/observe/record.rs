@@ -19,8 +19,9 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
         let work = work.clone();
         async move {
             let sent = tick();
-            if let Ok(current) = work.context.coordinator.read(&work.spec.name).await {
-                take(&work, current, sent).await;
+            match work.context.coordinator.read(&work.spec.name).await {
+                Ok(current) => take(&work, current, sent).await,
+                Err(why) => work.learn(|known| known.coordinator_silence = Some(why.to_string())),
             }
         }
     }));
