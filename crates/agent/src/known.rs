@@ -29,10 +29,9 @@ pub struct Known {
     pub swapped: Tick,
     /// The coordinator last answered this agent then.
     pub coordinator_answered: Option<Tick>,
-    /// Why it did not answer when it was last asked.
-    pub coordinator_silence: Option<String>,
-    /// Why it takes no change.
-    pub coordinator_trouble: Option<String>,
+    /// What a person has to mend before the record can be read, or changed.
+    pub unreadable: Option<String>,
+    pub unchangeable: Option<String>,
     /// What each vantage says of each site.
     pub evidence: BTreeMap<(SiteName, SiteName), Evidence>,
     pub views: BTreeMap<SiteName, (Tick, ApplicationView)>,
@@ -101,8 +100,8 @@ impl Known {
             version: 0,
             swapped: Tick::default(),
             coordinator_answered: None,
-            coordinator_silence: None,
-            coordinator_trouble: None,
+            unreadable: None,
+            unchangeable: None,
             evidence: BTreeMap::new(),
             views: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -208,6 +207,7 @@ impl Known {
     /// asked for before this agent's own last change says nothing new.
     pub fn take_record(&mut self, versioned: Versioned, sent: Tick, now: Tick) {
         self.coordinator_answered = Some(now);
+        self.unreadable = None;
         if sent <= self.swapped {
             return;
         }
@@ -222,7 +222,7 @@ impl Known {
     /// Takes in this agent's own change of the record.
     pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
         self.coordinator_answered = Some(now);
-        self.coordinator_trouble = None;
+        self.unchangeable = None;
         self.swapped = now;
         self.version = version;
         self.set_record(record, now);

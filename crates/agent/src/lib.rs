@@ -62,6 +62,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     let agent = Agent { context: context.clone(), applications: applications.clone() };
     let tasks = TaskTracker::new();
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
+    observe::members::start(&context, &shutdown);
     observe::views::start(&context, &applications, &shutdown);
     for application in applications.values() {
         if !context.is_witness() {

@@ -57,7 +57,7 @@ pub async fn change(application: &Application, expected: Versioned, next: Record
         Err(why) => {
             tracing::warn!(application = %application.spec.name, %why, "the record was not changed");
             if let CoordinatorError::Unusable(why) = why {
-                application.learn(|known| known.coordinator_trouble = Some(why));
+                application.learn(|known| known.unchangeable = Some(why));
             }
             false
         }

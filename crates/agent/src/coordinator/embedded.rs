@@ -3,7 +3,7 @@
 use super::{CoordinatorError, Swap, Versioned, written};
 use crate::error::AgentError;
 use mainstay_core::{ApplicationName, Record};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -80,24 +80,28 @@ fn current(connection: &Connection, application: &str) -> Result<Versioned, Coor
     Ok(Versioned { version: version.cast_unsigned(), record: Some(record) })
 }
 
-/// The lock on the connection makes read and write one step.
+/// The transaction holds the file's write lock from its beginning, so that read and write are one
+/// step also when another process has the same file open.
 fn swap(
     connection: &Connection,
     application: &str,
     expected: &Versioned,
     next: &Record,
 ) -> Result<Swap, CoordinatorError> {
-    let current = current(connection, application)?;
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(silent)?;
+    let current = current(&transaction, application)?;
     if current != *expected {
         return Ok(Swap::Conflict { current });
     }
     let body = written(current.record.as_ref(), next)?;
     let version = current.version + 1;
-    connection
+    transaction
         .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| {
             statement.execute(params![application, version.cast_signed(), body])
         })
         .map_err(silent)?;
+    transaction.commit().map_err(silent)?;
     Ok(Swap::Done { version })
 }

@@ -2,7 +2,7 @@
 
 use super::repeat;
 use crate::application::Application;
-use crate::coordinator::Versioned;
+use crate::coordinator::{CoordinatorError, Versioned};
 use crate::memory::Epochs;
 use crate::time::tick;
 use mainstay_core::Tick;
@@ -21,7 +21,10 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
             let sent = tick();
             match work.context.coordinator.read(&work.spec.name).await {
                 Ok(current) => take(&work, current, sent).await,
-                Err(why) => work.learn(|known| known.coordinator_silence = Some(why.to_string())),
+                Err(CoordinatorError::Unusable(why)) => {
+                    work.learn(|known| known.unreadable = Some(why));
+                }
+                Err(why) => tracing::debug!(application = %work.spec.name, %why, "no record"),
             }
         }
     }));

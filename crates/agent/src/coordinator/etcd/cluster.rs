@@ -1,7 +1,7 @@
 //! Requests to whichever member answers.
 
 use super::trouble::{self, Trouble};
-use super::wire::{Answer, TokenAnswer};
+use super::wire::{Answer, StatusAnswer, TokenAnswer};
 use crate::coordinator::CoordinatorError;
 use crate::error::AgentError;
 use crate::line::Line;
@@ -73,16 +73,14 @@ impl Cluster {
                 break;
             }
             let index = self.first.load(Relaxed);
-            match self.ask_member(index, path, &body, rest.min(ATTEMPT)).await {
+            let asking = self.with_token(index, path, &body);
+            match self.within(rest.min(ATTEMPT), asking).await {
                 Ok(answer) => return Ok(answer),
                 // What an earlier member made of it is unknown.
                 Err(Trouble::Cluster(why)) if silent.is_empty() => {
                     return Err(CoordinatorError::Unusable(why));
                 }
-                Err(Trouble::Cluster(why) | Trouble::Member(why)) => silent.push(why),
-                Err(Trouble::Token | Trouble::NoAuthentication) => {
-                    silent.push(format!("{}: no token", self.lines[index].0));
-                }
+                Err(why) => silent.push(format!("{}: {why}", self.lines[index].0)),
             }
             let next = (index + 1) % self.lines.len();
             // Another question may have moved on already.
@@ -91,28 +89,23 @@ impl Cluster {
         Err(CoordinatorError::Silent(silent.join("; ")))
     }
 
-    /// Asks just this member.
-    pub async fn ask_member<A: Answer>(
+    /// Asks just this member how it is; nobody needs a token for that.
+    pub async fn status(&self, index: usize, patience: Duration) -> Result<StatusAnswer, Trouble> {
+        let nothing = Bytes::from_static(b"{}");
+        let asking = self.exchange(index, "/v3/maintenance/status", &nothing, None);
+        self.within(patience, asking).await
+    }
+
+    async fn within<A: Answer>(
         &self,
-        index: usize,
-        path: &str,
-        body: &Bytes,
         patience: Duration,
+        asking: impl Future<Output = Result<A, Trouble>>,
     ) -> Result<A, Trouble> {
-        let endpoint = &self.lines[index].0;
-        let answer = timeout(patience, self.with_token(index, path, body)).await;
-        let answer: Result<A, Trouble> = answer.unwrap_or_else(|_| {
-            Err(Trouble::Member(format!("nothing within {} ms", patience.as_millis())))
-        });
-        let named = |why| Trouble::Member(format!("{endpoint}: {why}"));
-        match answer {
-            Ok(answer) => self.of_this_cluster(answer.header().cluster_id).map(|()| answer),
-            Err(trouble) => Err(trouble),
-        }
-        .map_err(|trouble| match trouble {
-            Trouble::Member(why) => named(why),
-            other => other,
-        })
+        let Ok(answer) = timeout(patience, asking).await else {
+            return Err(Trouble::Member(format!("nothing within {} ms", patience.as_millis())));
+        };
+        let answer = answer?;
+        self.of_this_cluster(answer.header().cluster_id).map(|()| answer)
     }
 
     /// A member of another cluster has another record: two sites could each find themselves

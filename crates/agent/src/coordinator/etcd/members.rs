@@ -7,7 +7,6 @@ use super::wire::{
 };
 use crate::coordinator::CoordinatorError;
 use crate::error::AgentError;
-use bytes::Bytes;
 use futures::future::join_all;
 use mainstay_core::{Finding, Severity, estate};
 use serde::{Deserialize, Serialize};
@@ -36,9 +35,7 @@ impl Member {
 
 pub async fn look(cluster: &Cluster) -> Vec<Member> {
     let asked = cluster.endpoints().map(|(index, endpoint)| async move {
-        let nothing = Bytes::from_static(b"{}");
-        let path = "/v3/maintenance/status";
-        member(endpoint, cluster.ask_member(index, path, &nothing, PATIENCE).await)
+        member(endpoint, cluster.status(index, PATIENCE).await)
     });
     join_all(asked).await
 }
@@ -55,15 +52,8 @@ fn member(endpoint: &estate::EtcdEndpoint, answer: Result<StatusAnswer, Trouble>
         },
         Err(why) => {
             let (version, leads, has_leader) = (None, false, false);
-            Member { endpoint, version, leads, has_leader, trouble: Some(told(why)) }
+            Member { endpoint, version, leads, has_leader, trouble: Some(why.to_string()) }
         }
-    }
-}
-
-fn told(trouble: Trouble) -> String {
-    match trouble {
-        Trouble::Member(why) | Trouble::Cluster(why) => why,
-        Trouble::Token | Trouble::NoAuthentication => "it gives no token".to_owned(),
     }
 }
 
@@ -74,7 +64,7 @@ pub async fn inspect(etcd: &estate::Etcd) -> Result<Vec<Finding>, AgentError> {
     let working = members.iter().filter(|member| member.works()).count();
     let majority = working * 2 > members.len();
     let mut found: Vec<Finding> =
-        members.iter().filter_map(|member| of_member(member, majority)).collect();
+        members.iter().flat_map(|member| of_member(member, majority)).collect();
     if majority {
         found.extend(rights(&cluster, &etcd.prefix).await);
         found.extend(members_of(&cluster, members.len()).await);
@@ -82,28 +72,29 @@ pub async fn inspect(etcd: &estate::Etcd) -> Result<Vec<Finding>, AgentError> {
     Ok(found)
 }
 
-fn of_member(member: &Member, majority: bool) -> Option<Finding> {
+fn of_member(member: &Member, majority: bool) -> Vec<Finding> {
     let place = format!("coordinator {}", member.endpoint);
     let Some(version) = &member.version else {
         let finding = if majority { Finding::warning } else { Finding::error };
         let what = member.trouble.clone().unwrap_or_default();
         let advice = "start it, or mend the way to it and its certificate; a majority of the \
                       members must answer";
-        return Some(finding("MS-COORD-005", place, what, advice));
+        return vec![finding("MS-COORD-005", place, what, advice)];
     };
     if !member.has_leader {
         let what = "it knows no leader: it does not reach a majority of the members".to_owned();
         let advice = "mend the way from this member to the others: etcdctl endpoint status \
                       --cluster";
-        return Some(Finding::error("MS-COORD-005", place, what, advice));
+        return vec![Finding::error("MS-COORD-005", place, what, advice)];
     }
-    if let Some((severity, what)) = age(version) {
-        let advice = "upgrade etcd";
-        return Some(Finding { severity, ..Finding::error("MS-COORD-006", place, what, advice) });
-    }
-    let what = member.trouble.clone()?;
+    let age = age(version).map(|(severity, what)| Finding {
+        severity,
+        ..Finding::error("MS-COORD-006", &place, what, "upgrade etcd")
+    });
     let advice = "etcdctl alarm list; docs/guides/etcd.md tells how to make room";
-    Some(Finding::error("MS-COORD-004", place, what, advice))
+    let alarm =
+        member.trouble.as_ref().map(|what| Finding::error("MS-COORD-004", &place, what, advice));
+    age.into_iter().chain(alarm).collect()
 }
 
 /// etcd's own notices: the gateway's `/v3` came with 3.4; 3.5.0 to 3.5.2 can become inconsistent

@@ -4,15 +4,19 @@ use super::wire::ErrorAnswer;
 use http::StatusCode;
 
 /// Why a member did not do what it was asked to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// This member's trouble; whether it was done is unknown, and another member may do better.
+    #[error("{0}")]
     Member(String),
     /// The token is not, or no longer, good.
+    #[error("it takes no token")]
     Token,
     /// Authentication is not enabled.
+    #[error("authentication is not enabled")]
     NoAuthentication,
     /// Every member would answer this, and nothing was changed.
+    #[error("{0}")]
     Cluster(String),
 }
 
