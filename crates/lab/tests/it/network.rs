@@ -38,7 +38,7 @@ async fn network() -> Network {
     let names = ["east", "west", "agent"].map(str::to_owned);
     let [from, to, service] = names;
     let route = Route { from, to, service, listen: entry, target };
-    let config = NetworkConfig { control: control.clone(), routes: vec![route] };
+    let config = NetworkConfig { control: control.clone(), routes: vec![route], doors: Vec::new() };
     let stop = CancellationToken::new();
     tokio::spawn(run(config, stop.clone()));
     Network { entry, control, _folder: folder, _stop: stop.drop_guard() }
