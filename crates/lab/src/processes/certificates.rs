@@ -17,8 +17,10 @@ pub fn write_certificates(plan: &LabPlan, folder: &Folder) -> Result<(), LabErro
         make_private(&tls)?;
         let (certificate, key) = make_certificate(vec![site.clone()], &issuer)?;
         if let Some(member) = &place.etcd {
-            let names = [member.client, member.known_as].map(|at| at.ip().to_string());
-            let (certificate, key) = make_certificate(names.into(), &issuer)?;
+            let mut names = vec![member.client.ip().to_string(), member.known_as.ip().to_string()];
+            // A member also looks where another one's connections come from: here, the relay.
+            names.push("127.0.0.1".to_owned());
+            let (certificate, key) = make_certificate(names, &issuer)?;
             write_private(&tls.join("etcd.pem"), certificate.as_bytes())?;
             write_private(&tls.join("etcd.key"), key.as_bytes())?;
         }
