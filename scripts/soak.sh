@@ -3,7 +3,8 @@
 #
 #   scripts/soak.sh [RUNS] [FIRST_SEED]   the lab, each run with another seed
 #   scripts/soak.sh lab [RUNS] [FIRST_SEED]   each seed with several disasters, with crashes during
-#                                         the return, and with the new active site lost as well
+#                                         the return, with the new active site lost as well, and
+#                                         with etcd as the coordinator
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
@@ -17,6 +18,6 @@ if [ "${1:-}" = link ]; then
     exec cargo nextest run --profile soak --package mainstay-stores --locked "$@"
 fi
 
-scripts/parts.sh compiler postgres >&2
+scripts/parts.sh compiler postgres etcd >&2
 cargo build --package mainstay --locked
 exec cargo xtask soak "$@"

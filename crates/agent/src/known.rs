@@ -219,6 +219,12 @@ impl Known {
         }
     }
 
+    /// Whether it answered lately: an election of etcd passes unnoticed.
+    pub fn coordinator_answers(&self, rules: &Rules, now: Tick) -> bool {
+        let fresh_for = rules.lease.fresh_for();
+        self.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for)
+    }
+
     /// Takes in this agent's own change of the record.
     pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
         self.coordinator_answered = Some(now);

@@ -10,8 +10,14 @@ const RUNS: u64 = 20;
 
 /// What a seed is played with: as it is; or all of these, one after the other.
 const PLAIN: [&[&str]; 1] = [&[]];
-const TRIALS: [&[&str]; 4] =
-    [&["--disasters", "3"], &["--crash-return"], &["--lose-again"], &["--lose-again=failover"]];
+const TRIALS: [&[&str]; 6] = [
+    &["--disasters", "3"],
+    &["--crash-return"],
+    &["--lose-again"],
+    &["--lose-again=failover"],
+    &["--coordinator", "etcd"],
+    &["--coordinator", "etcd", "--disasters", "3"],
+];
 
 /// What is shown of each run, by the names of the lab's JSON report.
 const COLUMNS: [&str; 11] = [

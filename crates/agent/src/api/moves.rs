@@ -176,8 +176,15 @@ fn lasting_hindrances(application: &Application) -> Vec<Hindrance> {
     if seen.record.active == known.facts.here {
         return Vec::new();
     }
+    // It may be elected anew; whether it has been silent for too long to say so is asked below.
+    let passes = |it: &Hindrance| {
+        matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent)
+    };
     let mut found = hindrances(&application.rules, &known.facts, &seen, now);
-    found.retain(|it| !matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent));
+    found.retain(|it| !passes(it));
+    if !known.coordinator_answers(&application.rules, now) {
+        found.insert(0, Hindrance::CoordinatorSilent);
+    }
     found
 }
 
@@ -186,6 +193,7 @@ fn advice(hindrance: &Hindrance) -> &'static str {
         Hindrance::LagOverBound { .. } => {
             "see `mainstay plan failover`; accept the loss with --accept-loss"
         }
+        Hindrance::CoordinatorSilent => "nobody can fail over until it does; see `mainstay status`",
         Hindrance::Returning => "see `mainstay status` for where its way back stands",
         _ => "see `mainstay status`",
     }

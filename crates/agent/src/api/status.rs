@@ -41,8 +41,7 @@ fn of(application: &Application) -> ApplicationStatus {
     let now = tick();
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| &seen.record);
-    let fresh_for = application.rules.lease.fresh_for();
-    let answered = known.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for);
+    let answered = known.coordinator_answers(&application.rules, now);
     ApplicationStatus {
         name: application.spec.name.clone(),
         epoch: record.map(|it| it.epoch).unwrap_or_default(),
@@ -140,8 +139,9 @@ fn problems(
     now: Tick,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
-    decision_problem(application, known, decision, now, &mut found);
+    // First: without it nobody can say more of the lease than that.
     coordinator_problem(application, known, coordinator, &mut found);
+    decision_problem(application, known, decision, now, &mut found);
     trouble(known, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);

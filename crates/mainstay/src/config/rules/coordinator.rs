@@ -81,9 +81,10 @@ fn members(endpoints: &At<Vec<At<EtcdUrl>>>, problems: &mut Vec<Problem>) {
         0 => return missing(endpoints, "endpoints", "the URL of each member", problems),
         1 => "one member of etcd is lost as a whole: then nobody can fail over".to_owned(),
         even if even % 2 == 0 => format!(
-            "{even} members of etcd outlive the loss of no more than {} do, and a cut between two \
-             halves stops both",
-            even - 1
+            "{even} members of etcd are no safer than {}: a majority of them is {}, and a cut \
+             between two halves stops both",
+            even - 1,
+            even / 2 + 1
         ),
         _ => return,
     };
