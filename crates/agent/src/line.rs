@@ -8,8 +8,11 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// The largest answer that is read: a status or a record is a few kilobytes.
@@ -19,8 +22,13 @@ const KEPT: usize = 4;
 
 type Sender = SendRequest<Full<Bytes>>;
 
+/// How long a connection may take to be made.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The way to one server.
-pub struct Line {
+pub struct Line(Arc<Way>);
+
+struct Way {
     address: String,
     /// What the server's certificate must name, and the `Host` of each request.
     name: String,
@@ -30,11 +38,11 @@ pub struct Line {
 
 impl Line {
     pub fn new(address: String, name: String, tls: Option<Arc<ClientConfig>>) -> Self {
-        Self { address, name, tls, kept: Mutex::default() }
+        Self(Arc::new(Way { address, name, tls, kept: Mutex::default() }))
     }
 
     pub fn address(&self) -> &str {
-        &self.address
+        &self.0.address
     }
 
     /// One request and its answer. An error says nothing about whether it was carried out.
@@ -45,14 +53,14 @@ impl Line {
         authorization: Option<&str>,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), String> {
-        let mut connection = match self.idle() {
+        let mut connection = match self.0.idle() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, &self.name)
+            .header(header::HOST, &self.0.name)
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
@@ -62,10 +70,27 @@ impl Line {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
         let bytes = body.map_err(|e| e.to_string())?.to_bytes();
-        self.keep(connection);
+        self.0.keep(connection);
         Ok((status, bytes))
     }
 
+    /// Goes on when the asker gives up: then a server that is far away finds the next question on a
+    /// connection that is there.
+    async fn connect(&self) -> Result<Sender, String> {
+        let way = self.0.clone();
+        let (made, asker) = oneshot::channel();
+        tokio::spawn(async move {
+            let connection = timeout(PATIENCE, way.open()).await;
+            let connection = connection.unwrap_or_else(|_| Err("no connection".to_owned()));
+            if let Err(Ok(unused)) = made.send(connection) {
+                way.keep(unused);
+            }
+        });
+        asker.await.map_err(|e| e.to_string())?
+    }
+}
+
+impl Way {
     fn idle(&self) -> Option<Sender> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(SendRequest::is_ready);
@@ -79,7 +104,7 @@ impl Line {
         }
     }
 
-    async fn connect(&self) -> Result<Sender, String> {
+    async fn open(&self) -> Result<Sender, String> {
         let tcp = TcpStream::connect(&self.address).await.map_err(|e| e.to_string())?;
         tcp.set_nodelay(true).map_err(|e| e.to_string())?;
         let Some(tls) = &self.tls else { return begin(tcp).await };

@@ -228,7 +228,7 @@ fn decision_problem(
         State::Regressed => push(
             found,
             "the coordinator has forgotten an epoch that this site has seen: nothing is done",
-            "see MS-COORD-003: restore its newest state, or write down what this site remembers",
+            "see MS-COORD-003: give it back the last epoch and its holder",
         ),
         _ => {}
     }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 /// Well under the renewal's period, so that a lost packet costs one renewal and not the lease.
 const WHOLE: Duration = Duration::from_millis(900);
 /// One member's part of it, so that a silent one leaves time for another.
-const ATTEMPT: Duration = Duration::from_millis(450);
+const ATTEMPT: Duration = Duration::from_millis(600);
 
 pub struct Cluster {
     lines: Vec<(EtcdEndpoint, Line)>,
@@ -73,8 +73,10 @@ impl Cluster {
                 break;
             }
             let index = self.first.load(Relaxed);
-            let asking = self.with_token(index, path, &body);
-            match self.within(rest.min(ATTEMPT), asking).await {
+            let asking = self.with_token::<A>(index, path, &body);
+            let answer = self.within(rest.min(ATTEMPT), asking).await;
+            let ours = |answer: A| self.belong_to(answer.header().cluster_id).map(|()| answer);
+            match answer.and_then(ours) {
                 Ok(answer) => return Ok(answer),
                 // What an earlier member made of it is unknown.
                 Err(Trouble::Cluster(why)) if silent.is_empty() => {
@@ -93,31 +95,30 @@ impl Cluster {
     pub async fn status(&self, index: usize, patience: Duration) -> Result<StatusAnswer, Trouble> {
         let nothing = Bytes::from_static(b"{}");
         let asking = self.exchange(index, "/v3/maintenance/status", &nothing, None);
-        self.within(patience, asking).await
+        let answer: StatusAnswer = self.within(patience, asking).await?;
+        // A member alone says nothing of which cluster is ours.
+        match self.id.load(Relaxed) {
+            0 => Ok(answer),
+            known => same(known, answer.header.cluster_id).map(|()| answer),
+        }
     }
 
-    async fn within<A: Answer>(
+    async fn within<A>(
         &self,
         patience: Duration,
         asking: impl Future<Output = Result<A, Trouble>>,
     ) -> Result<A, Trouble> {
-        let Ok(answer) = timeout(patience, asking).await else {
-            return Err(Trouble::Member(format!("nothing within {} ms", patience.as_millis())));
-        };
-        let answer = answer?;
-        self.of_this_cluster(answer.header().cluster_id).map(|()| answer)
+        timeout(patience, asking).await.unwrap_or_else(|_| {
+            Err(Trouble::Member(format!("nothing within {} ms", patience.as_millis())))
+        })
     }
 
     /// A member of another cluster has another record: two sites could each find themselves
     /// active.
-    fn of_this_cluster(&self, id: u64) -> Result<(), Trouble> {
+    fn belong_to(&self, id: u64) -> Result<(), Trouble> {
         match self.id.compare_exchange(0, id, Relaxed, Relaxed) {
             Ok(_) => Ok(()),
-            Err(known) if known == id => Ok(()),
-            Err(known) => Err(Trouble::Member(format!(
-                "it belongs to the cluster {id:x}, not to {known:x} as before; after a restore \
-                 restart this agent"
-            ))),
+            Err(known) => same(known, id),
         }
     }
 
@@ -180,6 +181,16 @@ impl Cluster {
         serde_json::from_slice(&answer)
             .map_err(|why| Trouble::Member(format!("an unreadable answer: {why}")))
     }
+}
+
+fn same(known: u64, id: u64) -> Result<(), Trouble> {
+    if known == id {
+        return Ok(());
+    }
+    Err(Trouble::Member(format!(
+        "it belongs to the cluster {id:x}, not to {known:x} as before; after a restore restart \
+         this agent"
+    )))
 }
 
 fn encryption(etcd: &Etcd) -> Result<Option<Arc<ClientConfig>>, AgentError> {

@@ -60,13 +60,15 @@ fn member(endpoint: &estate::EtcdEndpoint, answer: Result<StatusAnswer, Trouble>
 /// What stands in the way of using this etcd; reads and changes nothing.
 pub async fn inspect(etcd: &estate::Etcd) -> Result<Vec<Finding>, AgentError> {
     let cluster = Cluster::new(etcd)?;
+    // First: by what a majority answers, it is known which cluster is ours.
+    let rights = rights(&cluster, &etcd.prefix).await;
     let members = look(&cluster).await;
     let working = members.iter().filter(|member| member.works()).count();
     let majority = working * 2 > members.len();
     let mut found: Vec<Finding> =
         members.iter().flat_map(|member| of_member(member, majority)).collect();
     if majority {
-        found.extend(rights(&cluster, &etcd.prefix).await);
+        found.extend(rights);
         found.extend(members_of(&cluster, members.len()).await);
     }
     Ok(found)
