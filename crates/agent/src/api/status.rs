@@ -160,7 +160,7 @@ fn coordinator_problem(
 ) {
     if let Some(why) = known.unreadable.as_ref().or(known.unchangeable.as_ref()) {
         let what = format!("the coordinator cannot be used; nothing can move until it can: {why}");
-        push(found, what, "mend it, or see: mainstay check --live");
+        push(found, what, "mend it (MS-COORD-004), and look again: mainstay check --live");
     } else if !answers {
         let advice = match &application.context.estate.coordinator {
             CoordinatorPlace::Embedded { site } => {
