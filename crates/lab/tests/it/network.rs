@@ -60,12 +60,12 @@ impl Network {
     async fn ask_for(&self, address: SocketAddr) -> (TcpStream, String) {
         let mut stream = connect_to(self.door).await;
         let head = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.expect("it is open");
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             answer.extend(receive(&mut stream, 1).await);
         }
-        (stream, String::from_utf8(answer).unwrap())
+        (stream, String::from_utf8(answer).expect("an HTTP answer"))
     }
 
     async fn cut(&self) {
