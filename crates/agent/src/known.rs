@@ -7,7 +7,9 @@ use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
-use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State, WayBack};
+use mainstay_core::decision::{
+    Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,
+};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -223,6 +225,22 @@ impl Known {
     pub fn coordinator_answers(&self, rules: &Rules, now: Tick) -> bool {
         let fresh_for = rules.lease.fresh_for();
         self.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for)
+    }
+
+    /// What stands in the way of a failover, and does not pass when the lease has run out.
+    pub fn lasting_hindrances(
+        &self,
+        rules: &Rules,
+        seen: &SeenRecord,
+        now: Tick,
+    ) -> Vec<Hindrance> {
+        let silent = !self.coordinator_answers(rules, now);
+        let silent = silent.then_some(Hindrance::CoordinatorSilent);
+        let passes = |it: &Hindrance| {
+            matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent)
+        };
+        let found = hindrances(rules, &self.facts, seen, now).into_iter();
+        silent.into_iter().chain(found.filter(|it| !passes(it))).collect()
     }
 
     /// Takes in this agent's own change of the record.

@@ -9,7 +9,7 @@ use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::runbook::{self, steps::check};
 use crate::time::tick;
-use mainstay_core::decision::{Hindrance, Order, hindrances};
+use mainstay_core::decision::{Hindrance, Order};
 use mainstay_core::{ApplicationName, SiteName};
 use serde_json::json;
 use std::sync::Arc;
@@ -176,16 +176,7 @@ fn lasting_hindrances(application: &Application) -> Vec<Hindrance> {
     if seen.record.active == known.facts.here {
         return Vec::new();
     }
-    // It may be elected anew; whether it has been silent for too long to say so is asked below.
-    let passes = |it: &Hindrance| {
-        matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent)
-    };
-    let mut found = hindrances(&application.rules, &known.facts, &seen, now);
-    found.retain(|it| !passes(it));
-    if !known.coordinator_answers(&application.rules, now) {
-        found.insert(0, Hindrance::CoordinatorSilent);
-    }
-    found
+    known.lasting_hindrances(&application.rules, &seen, now)
 }
 
 fn advice(hindrance: &Hindrance) -> &'static str {

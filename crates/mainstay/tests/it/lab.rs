@@ -158,6 +158,8 @@ fn a_healthy_application_outlives_all_of_etcd_and_an_epoch_that_etcd_forgot_neve
     let ordered = lab.at("west", &["failover", "--reason", "test", "--accept-loss", "1h"]);
     let why = String::from_utf8_lossy(&ordered.stderr).into_owned();
     assert!(!ordered.status.success() && why.contains("the coordinator does not answer"), "{why}");
+    let plan = String::from_utf8_lossy(&lab.at("west", &["plan", "failover"]).stdout).into_owned();
+    assert!(plan.contains("in the way   the coordinator does not answer"), "{plan}");
     for site in SITES {
         assert!(lab.run(&["lab", "start", site]).status.success());
     }
