@@ -33,6 +33,8 @@ pub struct Known {
     pub coordinator_answered: Option<Tick>,
     /// What a person has to mend before the record can be read, or changed.
     pub unreadable: Option<String>,
+    /// The last change that was tried came to nothing; told once in the log.
+    pub change_failed: bool,
     pub unchangeable: Option<String>,
     /// What each vantage says of each site.
     pub evidence: BTreeMap<(SiteName, SiteName), Evidence>,
@@ -103,6 +105,7 @@ impl Known {
             swapped: Tick::default(),
             coordinator_answered: None,
             unreadable: None,
+            change_failed: false,
             unchangeable: None,
             evidence: BTreeMap::new(),
             views: BTreeMap::new(),
@@ -247,6 +250,7 @@ impl Known {
     pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
         self.coordinator_answered = Some(now);
         self.unchangeable = None;
+        self.change_failed = false;
         self.swapped = now;
         self.version = version;
         self.set_record(record, now);

@@ -55,11 +55,20 @@ pub async fn change(application: &Application, expected: Versioned, next: Record
             false
         }
         Err(why) => {
-            tracing::warn!(application = %application.spec.name, %why, "the record was not changed");
+            tell(application, &why);
             if let CoordinatorError::Unusable(why) = why {
                 application.learn(|known| known.unchangeable = Some(why));
             }
             false
         }
+    }
+}
+
+/// Renewals are tried several times a second: only the first that fails is worth a warning.
+fn tell(application: &Application, why: &CoordinatorError) {
+    let name = &application.spec.name;
+    match std::mem::replace(&mut application.known().change_failed, true) {
+        false => tracing::warn!(application = %name, %why, "the record was not changed"),
+        true => tracing::debug!(application = %name, %why, "the record was not changed"),
     }
 }
