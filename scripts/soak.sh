@@ -3,7 +3,8 @@
 #
 #   scripts/soak.sh [RUNS] [FIRST_SEED]   the lab, each run with another seed
 #   scripts/soak.sh lab [RUNS] [FIRST_SEED]   each seed with several disasters, with crashes during
-#                                         the return, and with the new active site lost as well
+#                                         the return, with the new active site lost as well, and
+#                                         with etcd as the coordinator
 #   scripts/soak.sh lost [RUNS] [FIRST_SEED]   each seed with 50,000 transactions that never arrive
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
@@ -25,6 +26,6 @@ if [ "${1:-}" = compare ]; then
     exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^alarms::/)'
 fi
 
-scripts/parts.sh compiler postgres >&2
+scripts/parts.sh compiler postgres etcd >&2
 cargo build --package mainstay --locked
 exec cargo xtask soak "$@"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$1" >&2; }
 
 step "tools"
-scripts/parts.sh rust compiler nextest postgres postgres-15 postgres-17
+scripts/parts.sh rust compiler nextest postgres postgres-15 postgres-17 etcd
 
 step "formatting (cargo fmt mends it)"
 cargo fmt --all --check

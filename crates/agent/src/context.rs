@@ -1,6 +1,6 @@
 //! What all tasks of one agent share.
 
-use crate::coordinator::{Coordinator, Embedded};
+use crate::coordinator::Coordinator;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::once::Once;
@@ -23,8 +23,6 @@ pub struct Context {
     pub ledger: Ledger,
     pub peers: BTreeMap<SiteName, Arc<Peer>>,
     pub coordinator: Coordinator,
-    /// Set at the site that keeps the coordinator.
-    pub embedded: Option<Embedded>,
     pub gate: ControlServer,
     pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.

@@ -7,7 +7,9 @@ use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
-use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State, WayBack};
+use mainstay_core::decision::{
+    Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,
+};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -23,12 +25,17 @@ const SAMPLES: usize = 1200;
 
 pub struct Known {
     pub facts: Facts,
-    /// Version of the record in `facts`, for a compare-and-set.
-    pub version: u64,
+    /// Version of the record in `facts`.
+    version: u64,
     /// When this agent last changed the record.
     pub swapped: Tick,
     /// The coordinator last answered this agent then.
     pub coordinator_answered: Option<Tick>,
+    /// What a person has to mend before the record can be read, or changed.
+    pub unreadable: Option<String>,
+    /// The last change that was tried came to nothing; told once in the log.
+    pub change_failed: bool,
+    pub unchangeable: Option<String>,
     /// What each vantage says of each site.
     pub evidence: BTreeMap<(SiteName, SiteName), Evidence>,
     pub views: BTreeMap<SiteName, (Tick, ApplicationView)>,
@@ -97,6 +104,9 @@ impl Known {
             version: 0,
             swapped: Tick::default(),
             coordinator_answered: None,
+            unreadable: None,
+            change_failed: false,
+            unchangeable: None,
             evidence: BTreeMap::new(),
             views: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -192,10 +202,17 @@ impl Known {
         applied.is_some_and(|applied| until.is_some_and(|until| applied >= until))
     }
 
+    /// What a compare-and-set has to find.
+    pub fn versioned(&self) -> Versioned {
+        let record = self.facts.record.as_ref().map(|seen| seen.record.clone());
+        Versioned { version: self.version, record }
+    }
+
     /// Takes in what the coordinator answered to a question asked at `sent`. An answer that was
     /// asked for before this agent's own last change says nothing new.
     pub fn take_record(&mut self, versioned: Versioned, sent: Tick, now: Tick) {
         self.coordinator_answered = Some(now);
+        self.unreadable = None;
         if sent <= self.swapped {
             return;
         }
@@ -207,9 +224,33 @@ impl Known {
         }
     }
 
+    /// Whether it answered lately: an election of etcd passes unnoticed.
+    pub fn coordinator_answers(&self, rules: &Rules, now: Tick) -> bool {
+        let fresh_for = rules.lease.fresh_for();
+        self.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for)
+    }
+
+    /// What stands in the way of a failover, and does not pass when the lease has run out.
+    pub fn lasting_hindrances(
+        &self,
+        rules: &Rules,
+        seen: &SeenRecord,
+        now: Tick,
+    ) -> Vec<Hindrance> {
+        let silent = !self.coordinator_answers(rules, now);
+        let silent = silent.then_some(Hindrance::CoordinatorSilent);
+        let passes = |it: &Hindrance| {
+            matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent)
+        };
+        let found = hindrances(rules, &self.facts, seen, now).into_iter();
+        silent.into_iter().chain(found.filter(|it| !passes(it))).collect()
+    }
+
     /// Takes in this agent's own change of the record.
     pub fn take_swap(&mut self, version: u64, record: Record, now: Tick) {
         self.coordinator_answered = Some(now);
+        self.unchangeable = None;
+        self.change_failed = false;
         self.swapped = now;
         self.version = version;
         self.set_record(record, now);

@@ -10,16 +10,17 @@ pub mod coordinator;
 mod error;
 mod known;
 pub mod ledger;
+mod line;
 mod main_loop;
 pub mod memory;
 mod metrics;
 mod observe;
 mod once;
-mod peer;
+pub mod peer;
 mod rechecking;
 mod runbook;
 mod salvage;
-mod serve;
+pub mod serve;
 mod space;
 mod time;
 pub mod watchdog;
@@ -29,7 +30,7 @@ pub use error::AgentError;
 use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
-use crate::coordinator::{Coordinator, Embedded, Remote};
+use crate::coordinator::{Coordinator, Embedded, Etcd, Remote};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::peer::Peer;
@@ -63,6 +64,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     let agent = Agent { context: context.clone(), applications: applications.clone() };
     let tasks = TaskTracker::new();
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
+    observe::members::start(&context, &shutdown);
     observe::views::start(&context, &applications, &shutdown);
     for application in applications.values() {
         if !context.is_witness() {
@@ -92,16 +94,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
             (name.clone(), Arc::new(Peer::new(name.clone(), site.agent.clone(), identity)))
         })
         .collect();
-    let CoordinatorPlace::Embedded { site } = &estate.coordinator;
-    let embedded = match *site == here {
-        true => Some(Embedded::open(&spec.state.join("coordinator.db"))?),
-        false => None,
-    };
-    let coordinator = match (&embedded, peers.get(site)) {
-        (Some(embedded), _) => Coordinator::Here(embedded.clone()),
-        (None, Some(peer)) => Coordinator::There(Remote::new(peer.clone())),
-        (None, None) => return Err(AgentError::UnknownSite { site: site.to_string() }),
-    };
+    let coordinator = coordinator(spec, &peers)?;
     let gate = ControlServer::bind(&control::socket(&spec.state))
         .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
     Ok(Context {
@@ -112,12 +105,27 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         ledger: Ledger::open(&spec.state.join("ledger.db"), here)?,
         peers,
         coordinator,
-        embedded,
         gate,
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
         estate,
     })
+}
+
+fn coordinator(
+    spec: &AgentSpec,
+    peers: &BTreeMap<SiteName, Arc<Peer>>,
+) -> Result<Coordinator, AgentError> {
+    match &spec.estate.coordinator {
+        CoordinatorPlace::Etcd(etcd) => Ok(Coordinator::Etcd(Etcd::new(etcd)?)),
+        CoordinatorPlace::Embedded { site } if *site == spec.estate.here => {
+            Ok(Coordinator::Here(Embedded::open(&spec.state.join("coordinator.db"))?))
+        }
+        CoordinatorPlace::Embedded { site } => match peers.get(site) {
+            Some(peer) => Ok(Coordinator::There(Remote::new(peer.clone()))),
+            None => Err(AgentError::UnknownSite { site: site.to_string() }),
+        },
+    }
 }
 
 /// Every application with what this agent remembers of it.

@@ -58,6 +58,11 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             }
         }
     }
+    for member in &status.coordinator.members {
+        let labels = format!("endpoint=\"{}\"", member.endpoint);
+        let help = "1 while this member of etcd answers and knows a leader.";
+        families.gauge("mainstay_etcd_member_works", help, &labels, u8::from(member.works()));
+    }
     for it in &status.applications {
         let app = format!("application=\"{}\"", it.name);
         for one in it.equality.iter().filter(|one| one.to == *context.here()) {

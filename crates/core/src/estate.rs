@@ -3,6 +3,7 @@
 use crate::{ApplicationName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,47 @@ pub struct Site {
 pub enum CoordinatorPlace {
     /// In the local store of this site's agent.
     Embedded { site: SiteName },
+    /// In a cluster of etcd members.
+    Etcd(Etcd),
+}
+
+/// A cluster of etcd members as every agent reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etcd {
+    /// Where its members take requests, in the order in which they are tried.
+    pub endpoints: Vec<EtcdEndpoint>,
+    /// Before the application's name in each key.
+    pub prefix: String,
+    /// The authority that signed the members' certificates; with `https` only.
+    pub authority: Option<PathBuf>,
+    /// Certificate and key that this agent shows them.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    pub user: Option<EtcdUser>,
+}
+
+/// `https://host:port` or `http://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdEndpoint {
+    pub encrypted: bool,
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdUser {
+    pub name: String,
+    /// None where nobody talks to etcd (a gate).
+    pub password: Option<Secret>,
+}
+
+impl fmt::Display for EtcdEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.encrypted { "https" } else { "http" };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
 }
 
 /// Files of this site's agent: the authority that all sites trust, and its own certificate, whose

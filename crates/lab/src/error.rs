@@ -31,6 +31,11 @@ pub enum LabError {
     Option { option: &'static str, given: String, why: String },
     #[error("MS-LAB-012: the lab could not make the sites' certificates: {0}")]
     Certificates(#[from] rcgen::Error),
+    #[error(
+        "MS-LAB-013: there is no etcd in {} or /usr/bin\n  type: scripts/parts.sh etcd",
+        looked_in.display()
+    )]
+    NoEtcd { looked_in: PathBuf },
 }
 
 /// For `?` on I/O: says what was being done.

@@ -16,6 +16,6 @@ pub mod processes;
 pub mod report;
 mod scenario;
 
-pub use cli::{LabArgs, LabCommand, RunArgs, RunOptions, Trials, run};
+pub use cli::{CoordinatorKind, LabArgs, LabCommand, RunArgs, RunOptions, Trials, run};
 pub use current::{CurrentLab, find as current_lab};
 pub use error::LabError;

@@ -3,6 +3,7 @@
 //!
 //! This crate is for tests, so it panics with a sentence instead of returning errors.
 
+mod etcd;
 mod parts;
 mod port;
 mod postgres;
@@ -11,8 +12,9 @@ mod user;
 mod wait;
 mod watcher;
 
+pub use etcd::{EtcdCluster, EtcdOptions};
 pub use nix::sys::signal::Signal;
-pub use parts::{postgres_folder, postgres_folder_of};
+pub use parts::{etcd_folder, postgres_folder, postgres_folder_of};
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
 pub use process::signal;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The versions that `scripts/parts.sh` pins, by their major.
 const POSTGRES: &[(u32, &str)] =
     &[(18, "postgres-18.6.0"), (17, "postgres-17.11.0"), (15, "postgres-15.19.0")];
+const ETCD: &str = "etcd-3.5.1";
 /// The major that a test's server has unless it asks for another one.
 const POSTGRES_USUAL: u32 = 18;
 /// Login event triggers, which the fence uses, came with this major version.
@@ -56,6 +57,17 @@ pub fn postgres_folder_of(major: u32) -> PathBuf {
         let (fetched, debian) = (fetched.display(), debian.display());
         panic!("no PostgreSQL {major} in {fetched} or {debian}; please type: make parts")
     })
+}
+
+/// The folder that holds etcd and its etcdctl: `bin`.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub fn etcd_folder() -> PathBuf {
+    let fetched = cache_root().join(ETCD);
+    let found =
+        [fetched.clone(), "/usr".into()].into_iter().find(|it| it.join("bin/etcd").is_file());
+    found.unwrap_or_else(|| panic!("no etcd in {}; please type: make parts", fetched.display()))
 }
 
 fn pinned(major: u32) -> PathBuf {

@@ -5,15 +5,20 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The shell waits for the end of its input, which comes when the test process ends in whatever
-/// way; then it stops the server that works in the data folder, if there is one, and removes all.
-/// The number in `postmaster.pid` is trusted only if that process works in this folder.
+/// way; then it stops the servers that work in folders of this one, and removes all. The number in
+/// a pid file is trusted only if that process works in the file's folder. A paused process is
+/// resumed: otherwise it would not take the signal.
 const SCRIPT: &str = r#"
 read -r _
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; then
-    kill -QUIT "$pid"
-    while [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; do sleep 0.1; done
-fi
+for file in "$1"/*/postmaster.pid; do
+    pid=$(head -n 1 "$file" 2>/dev/null)
+    folder=${file%/*}
+    if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$folder" ]; then
+        kill -QUIT "$pid"
+        kill -CONT "$pid"
+        while [ "$(readlink "/proc/$pid/cwd")" = "$folder" ]; do sleep 0.1; done
+    fi
+done
 rm -rf "$1"
 "#;
 

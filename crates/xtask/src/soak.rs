@@ -11,12 +11,14 @@ const RUNS: u64 = 20;
 
 /// What a seed is played with: as it is; or all of these, one after the other.
 const PLAIN: [&[&str]; 1] = [&[]];
-const TRIALS: [&[&str]; 5] = [
+const TRIALS: [&[&str]; 7] = [
     &["--disasters", "3"],
     &["--crash-return"],
     &["--lose-again"],
     &["--lose-again=failover"],
     &["--lost", "2000", "--crash-return"],
+    &["--coordinator", "etcd"],
+    &["--coordinator", "etcd", "--disasters", "3"],
 ];
 const LOST: [&[&str]; 1] = [&["--lost", "50000"]];
 

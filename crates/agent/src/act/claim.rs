@@ -2,6 +2,7 @@
 
 use super::renewal::change;
 use crate::application::Application;
+use crate::coordinator::Versioned;
 use crate::time::{tick, unix_micros};
 use mainstay_core::Record;
 use mainstay_core::decision::loss_bound;
@@ -17,11 +18,11 @@ pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
     application.single.claim.spawn(async move {
         let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
         let next = from.claimed_by(work.here(), cause);
-        let Some((version, facts)) = begin(&work, &from) else { return };
+        let Some((current, facts)) = begin(&work, &from) else { return };
         let body =
             json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
         if work.enter("decision", body).await.is_ok() {
-            change(&work, version, next).await;
+            change(&work, current, next).await;
         }
         work.learn(|known| {
             known.facts.claiming = false;
@@ -31,7 +32,7 @@ pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
 }
 
 /// From here on no promise is given, until the outcome is known.
-fn begin(application: &Application, from: &Record) -> Option<(u64, BTreeMap<String, Value>)> {
+fn begin(application: &Application, from: &Record) -> Option<(Versioned, BTreeMap<String, Value>)> {
     let now = tick();
     let mut known = application.known();
     let seen = known.facts.record.clone().filter(|seen| seen.record == *from)?;
@@ -46,5 +47,5 @@ fn begin(application: &Application, from: &Record) -> Option<(u64, BTreeMap<Stri
         ("loss_bound_s".to_owned(), json!(bound.map(|bound| bound.as_secs_f64()))),
     ]);
     known.claim_facts = facts.clone();
-    Some((known.version, facts))
+    Some((known.versioned(), facts))
 }

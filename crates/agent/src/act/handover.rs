@@ -17,7 +17,7 @@ pub async fn set(application: &Application, handover: Option<Handover>) -> bool 
             if seen.record.handover == handover {
                 return true;
             }
-            (known.version, seen.record.handed_over(handover.clone()))
+            (known.versioned(), seen.record.handed_over(handover.clone()))
         };
         if change(application, planned.0, planned.1).await {
             return true;

@@ -1,7 +1,7 @@
 //! Renewing the lease: a compare-and-set that only raises the renewal.
 
 use crate::application::Application;
-use crate::coordinator::Swap;
+use crate::coordinator::{CoordinatorError, Swap, Versioned};
 use crate::time::tick;
 use mainstay_core::Record;
 use mainstay_core::decision::Renewal;
@@ -17,32 +17,32 @@ pub fn found(application: &Arc<Application>) {
         if work.enter("found", body).await.is_err() {
             return;
         }
-        change(&work, 0, first).await;
+        change(&work, Versioned { version: 0, record: None }, first).await;
     });
 }
 
 pub fn renew(application: &Arc<Application>) {
     let work = application.clone();
     application.single.renew.spawn(async move {
-        let Some((version, next)) = next_renewal(&work) else { return };
-        change(&work, version, next).await;
+        let Some((current, next)) = next_renewal(&work) else { return };
+        change(&work, current, next).await;
     });
 }
 
-fn next_renewal(application: &Application) -> Option<(u64, Record)> {
+fn next_renewal(application: &Application) -> Option<(Versioned, Record)> {
     let known = application.known();
     let seen = known.facts.record.as_ref()?;
     let mine = seen.record.active == known.facts.here;
-    mine.then(|| (known.version, seen.record.renewed(known.positions.clone())))
+    mine.then(|| (known.versioned(), seen.record.renewed(known.positions.clone())))
 }
 
 /// One compare-and-set. True when the change is durable; a conflict brings what stands instead.
 /// Whoever sees a change of the record that this site holds waits a whole lease from then on: each
 /// one is a renewal.
-pub async fn change(application: &Application, version: u64, next: Record) -> bool {
+pub async fn change(application: &Application, expected: Versioned, next: Record) -> bool {
     let sent = tick();
     let swapped =
-        application.context.coordinator.swap(&application.spec.name, version, &next).await;
+        application.context.coordinator.swap(&application.spec.name, &expected, &next).await;
     match swapped {
         Ok(Swap::Done { version }) => {
             application.learn(|known| {
@@ -58,8 +58,20 @@ pub async fn change(application: &Application, version: u64, next: Record) -> bo
             false
         }
         Err(why) => {
-            tracing::warn!(application = %application.spec.name, %why, "the record was not changed");
+            tell(application, &why);
+            if let CoordinatorError::Unusable(why) = why {
+                application.learn(|known| known.unchangeable = Some(why));
+            }
             false
         }
+    }
+}
+
+/// Renewals are tried several times a second: only the first that fails is worth a warning.
+fn tell(application: &Application, why: &CoordinatorError) {
+    let name = &application.spec.name;
+    match std::mem::replace(&mut application.known().change_failed, true) {
+        false => tracing::warn!(application = %name, %why, "the record was not changed"),
+        true => tracing::debug!(application = %name, %why, "the record was not changed"),
     }
 }

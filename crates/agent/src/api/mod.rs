@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod comparison;
+pub mod coordinator;
 pub mod links;
 mod moves;
 pub mod peers;

@@ -9,7 +9,7 @@ use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::runbook::{self, steps::check};
 use crate::time::tick;
-use mainstay_core::decision::{Hindrance, Order, hindrances};
+use mainstay_core::decision::{Hindrance, Order};
 use mainstay_core::{ApplicationName, SiteName};
 use serde_json::json;
 use std::sync::Arc;
@@ -176,9 +176,7 @@ fn lasting_hindrances(application: &Application) -> Vec<Hindrance> {
     if seen.record.active == known.facts.here {
         return Vec::new();
     }
-    let mut found = hindrances(&application.rules, &known.facts, &seen, now);
-    found.retain(|it| !matches!(it, Hindrance::LeaseRunning { .. } | Hindrance::CoordinatorSilent));
-    found
+    known.lasting_hindrances(&application.rules, &seen, now)
 }
 
 fn advice(hindrance: &Hindrance) -> &'static str {
@@ -186,6 +184,7 @@ fn advice(hindrance: &Hindrance) -> &'static str {
         Hindrance::LagOverBound { .. } => {
             "see `mainstay plan failover`; accept the loss with --accept-loss"
         }
+        Hindrance::CoordinatorSilent => "nobody can fail over until it does; see `mainstay status`",
         Hindrance::Returning => "see `mainstay status` for where its way back stands",
         _ => "see `mainstay status`",
     }

@@ -11,8 +11,7 @@ use crate::api::types::{
     UndoRequest,
 };
 use crate::application::Application;
-use crate::coordinator::remote::SwapRequest;
-use crate::coordinator::{CoordinatorError, Swap, Versioned};
+use crate::coordinator::Coordinator;
 use crate::error::Refused;
 use crate::peer::messages::{
     AgedEvidence, ApplicationView, Done, FenceAnswer, HoldAnswer, PromiseAnswer, PromiseRequest,
@@ -38,6 +37,10 @@ const DRAIN: Duration = Duration::from_millis(1000);
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
 pub fn router(agent: Agent) -> Router {
+    let coordinator = match &agent.context.coordinator {
+        Coordinator::Here(embedded) => super::coordinator::router(embedded.clone()),
+        Coordinator::There(_) | Coordinator::Etcd(_) => super::coordinator::elsewhere(),
+    };
     Router::new()
         .route("/v1/peer/view", get(view))
         .route("/v1/peer/promise", post(promise))
@@ -55,9 +58,9 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/plan", post(plan))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
-        .route("/v1/coordinator/{application}", get(read_record).post(swap_record))
-        .layer(DefaultBodyLimit::max(2 * crate::salvage::PIECE))
         .with_state(agent)
+        .merge(coordinator)
+        .layer(DefaultBodyLimit::max(2 * crate::salvage::PIECE))
 }
 
 async fn view(State(agent): State<Agent>) -> Json<View> {
@@ -311,46 +314,4 @@ async fn salvage_whole(
         Ok(Done { done: true })
     })
     .await
-}
-
-async fn read_record(
-    State(agent): State<Agent>,
-    Path(application): Path<ApplicationName>,
-) -> Reply<Versioned> {
-    reply(async {
-        let embedded = agent.context.embedded.as_ref().ok_or_else(not_here)?;
-        embedded.read(&application).await.map_err(coordinator)
-    })
-    .await
-}
-
-/// Only an agent that acts for itself may change who is active, or renew.
-async fn swap_record(
-    State(agent): State<Agent>,
-    Extension(Caller(caller)): Extension<Caller>,
-    Path(application): Path<ApplicationName>,
-    Json(request): Json<SwapRequest>,
-) -> Reply<Swap> {
-    reply(async {
-        let embedded = agent.context.embedded.as_ref().ok_or_else(not_here)?;
-        if request.next.active != caller {
-            let what = format!("{caller} may not act for {}", request.next.active);
-            return Err(refused(what, "each agent changes the record only in its own name"));
-        }
-        embedded.swap(&application, request.expected, &request.next).await.map_err(coordinator)
-    })
-    .await
-}
-
-fn not_here() -> Refused {
-    refused("the coordinator is not kept at this site", "give every site the same configuration")
-}
-
-fn coordinator(why: CoordinatorError) -> Refused {
-    match why {
-        CoordinatorError::Refused(rule) => Refused::new("MS-COORD-002", rule, "read it again"),
-        CoordinatorError::Silent(why) => {
-            Refused::new("MS-COORD-001", why, "look at the disk of the coordinator's site")
-        }
-    }
 }

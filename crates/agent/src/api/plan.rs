@@ -8,7 +8,7 @@ use crate::error::Refused;
 use crate::known::Known;
 use crate::runbook::{steps::check, steps_of};
 use crate::time::tick;
-use mainstay_core::decision::{Hindrance, hindrances, loss_bound};
+use mainstay_core::decision::{Hindrance, loss_bound};
 use mainstay_core::{ApplicationName, Lag};
 use std::time::Duration;
 
@@ -107,15 +107,14 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
     let mut known = application.known();
     known.refresh(&application.rules, now);
     let Some(seen) = &known.facts.record else { return Vec::new() };
-    let found = hindrances(&application.rules, &known.facts, seen, now);
-    let lasting = found.iter().filter(|it| !matches!(it, Hindrance::LeaseRunning { .. }));
+    let lasting = known.lasting_hindrances(&application.rules, seen, now);
     let advised = |it: &Hindrance| match it {
         Hindrance::NotProved => {
             Problem { what: it.to_string(), advice: unproved(&application.spec.name, &known) }
         }
         _ => problem(it.to_string()),
     };
-    lasting.map(advised).collect()
+    lasting.iter().map(advised).collect()
 }
 
 /// What it means to have a site take over that is back but for the proof.

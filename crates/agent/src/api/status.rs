@@ -1,16 +1,17 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
 use super::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
+    ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
+    LinkView, Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;
 use crate::context::Context;
+use crate::coordinator::Coordinator;
 use crate::known::Known;
-use crate::time::tick;
+use crate::time::{tick, unix_micros};
 use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
-use mainstay_core::estate::FailoverMode;
+use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +20,21 @@ pub fn status(context: &Context, applications: &Applications) -> Status {
     Status {
         here: context.here().clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        coordinator: coordinator(context),
         applications: applications.values().map(|it| of(it)).collect(),
     }
+}
+
+fn coordinator(context: &Context) -> CoordinatorView {
+    let (kind, site) = match &context.estate.coordinator {
+        CoordinatorPlace::Embedded { site } => ("embedded", Some(site.clone())),
+        CoordinatorPlace::Etcd(_) => ("etcd", None),
+    };
+    let members = match &context.coordinator {
+        Coordinator::Etcd(etcd) => etcd.members(),
+        Coordinator::Here(_) | Coordinator::There(_) => Vec::new(),
+    };
+    CoordinatorView { kind: kind.to_owned(), site, members }
 }
 
 fn of(application: &Application) -> ApplicationStatus {
@@ -28,8 +42,7 @@ fn of(application: &Application) -> ApplicationStatus {
     let now = tick();
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| &seen.record);
-    let fresh_for = application.rules.lease.fresh_for();
-    let answered = known.coordinator_answered.is_some_and(|at| now.since(at) <= fresh_for);
+    let answered = known.coordinator_answers(&application.rules, now);
     ApplicationStatus {
         name: application.spec.name.clone(),
         epoch: record.map(|it| it.epoch).unwrap_or_default(),
@@ -38,6 +51,10 @@ fn of(application: &Application) -> ApplicationStatus {
         state: decision.state.name().to_owned(),
         serving: matches!(decision.posture, Some(Posture::Serve { .. })),
         coordinator: answered,
+        coordinator_silent_since_micros: known
+            .coordinator_answered
+            .filter(|_| !answered)
+            .map(|at| unix_micros() - micros(now.since(at))),
         rto_s: application.spec.objectives.rto.as_secs_f64(),
         rpo_s: application.spec.objectives.rpo.as_secs_f64(),
         links: links(application, &known, now),
@@ -123,14 +140,9 @@ fn problems(
     now: Tick,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
+    // First: without it nobody can say more of the lease than that.
+    coordinator_problem(application, known, coordinator, &mut found);
     decision_problem(application, known, decision, now, &mut found);
-    if !coordinator {
-        push(
-            &mut found,
-            "the coordinator does not answer; nothing can move until it does",
-            "look at the witness's agent and the way to it",
-        );
-    }
     trouble(known, &mut found);
     watchdog_problem(application, now, &mut found);
     link_problems(application, known, now, &mut found);
@@ -140,6 +152,29 @@ fn problems(
     salvage_problems(application, known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
+}
+
+fn coordinator_problem(
+    application: &Application,
+    known: &Known,
+    answers: bool,
+    found: &mut Vec<Problem>,
+) {
+    if let Some(why) = known.unreadable.as_ref().or(known.unchangeable.as_ref()) {
+        let what = format!("the coordinator cannot be used; nothing can move until it can: {why}");
+        push(found, what, "mend it (MS-COORD-004), and look again: mainstay check --live");
+    } else if !answers {
+        let advice = match &application.context.estate.coordinator {
+            CoordinatorPlace::Embedded { site } => {
+                format!("look at the agent of {site} and the way to it")
+            }
+            CoordinatorPlace::Etcd(_) => {
+                "start the members of etcd, or mend the way to them: mainstay check --live".into()
+            }
+        };
+        let what = "the coordinator does not answer; nothing can move until it does";
+        push(found, what, advice);
+    }
 }
 
 fn push(found: &mut Vec<Problem>, what: impl Into<String>, advice: impl Into<String>) {
@@ -192,7 +227,7 @@ fn decision_problem(
         State::Regressed => push(
             found,
             "the coordinator has forgotten an epoch that this site has seen: nothing is done",
-            "restore the coordinator's newest state; see MS-COORD-003",
+            "see MS-COORD-003: give it back the last epoch and its holder",
         ),
         _ => {}
     }
@@ -434,6 +469,10 @@ fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut 
             );
         }
     }
+}
+
+fn micros(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct Status {
     pub here: SiteName,
     pub version: String,
+    #[serde(default)]
+    pub coordinator: CoordinatorView,
     pub applications: Vec<ApplicationStatus>,
 }
 
@@ -32,6 +35,9 @@ pub struct ApplicationStatus {
     pub serving: bool,
     /// Whether the coordinator answers this agent.
     pub coordinator: bool,
+    /// When it last answered, once it is silent; microseconds since the Unix epoch.
+    #[serde(default)]
+    pub coordinator_silent_since_micros: Option<i64>,
     pub rto_s: f64,
     pub rpo_s: f64,
     pub links: Vec<LinkView>,
@@ -45,6 +51,17 @@ pub struct ApplicationStatus {
     pub equality: Vec<EqualityView>,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
+}
+
+/// Where agreement lives, as this agent reaches it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CoordinatorView {
+    /// `embedded` or `etcd`.
+    pub kind: String,
+    /// The site that keeps it, when it is embedded.
+    pub site: Option<SiteName>,
+    /// Each member of etcd.
+    pub members: Vec<Member>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

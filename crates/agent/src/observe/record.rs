@@ -2,7 +2,7 @@
 
 use super::repeat;
 use crate::application::Application;
-use crate::coordinator::Versioned;
+use crate::coordinator::{CoordinatorError, Versioned};
 use crate::memory::Epochs;
 use crate::time::tick;
 use mainstay_core::Tick;
@@ -19,8 +19,12 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
         let work = work.clone();
         async move {
             let sent = tick();
-            if let Ok(current) = work.context.coordinator.read(&work.spec.name).await {
-                take(&work, current, sent).await;
+            match work.context.coordinator.read(&work.spec.name).await {
+                Ok(current) => take(&work, current, sent).await,
+                Err(CoordinatorError::Unusable(why)) => {
+                    work.learn(|known| known.unreadable = Some(why));
+                }
+                Err(why) => tracing::debug!(application = %work.spec.name, %why, "no record"),
             }
         }
     }));

@@ -20,7 +20,7 @@ impl Identity {
     pub fn load(files: &TlsFiles) -> Result<Self, AgentError> {
         let roots = Arc::new(authority(&files.authority)?);
         let chain = certificates(&files.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| bad(&files.key, e))?;
+        let key = private_key(&files.key)?;
         let client = ClientConfig::builder()
             .with_root_certificates(roots.clone())
             .with_client_auth_cert(chain.clone(), key.clone_key())
@@ -35,16 +35,20 @@ impl Identity {
     }
 }
 
-fn bad(path: &Path, why: impl ToString) -> AgentError {
+pub(crate) fn bad(path: &Path, why: impl ToString) -> AgentError {
     AgentError::Tls { path: path.to_owned(), why: why.to_string() }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AgentError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AgentError> {
     let read = CertificateDer::pem_file_iter(path).map_err(|e| bad(path, e))?;
     read.collect::<Result<_, _>>().map_err(|e| bad(path, e))
 }
 
-fn authority(path: &Path) -> Result<RootCertStore, AgentError> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, AgentError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|e| bad(path, e))
+}
+
+pub(crate) fn authority(path: &Path) -> Result<RootCertStore, AgentError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|e| bad(path, e))?;

@@ -1,3 +1,12 @@
-//! The agent's own stores, tried from outside.
+//! The agent's own stores and its coordinators, tried from outside.
+//!
+//! `cfg(test)` tells the lints that helpers of tests are tests too.
 
+#[cfg(test)]
+mod battery;
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod etcd;
+#[cfg(test)]
 mod ledger;

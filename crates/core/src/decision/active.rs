@@ -1,12 +1,13 @@
 //! The holder of the epoch.
 
 use super::{Action, Databases, Decision, Facts, Rules, State};
+use crate::record::Cause;
 use crate::{Posture, Record, Tick};
 
 pub(super) fn decide(rules: &Rules, facts: &Facts, record: &Record, now: Tick) -> Decision {
     let upkeep = upkeep(rules, facts, now);
     if facts.promoted < record.epoch {
-        return promoting(rules, facts, now).with(upkeep);
+        return promoting(rules, facts, record, now).with(upkeep);
     }
     if let Some(handover) = &record.handover {
         return handing_over(facts, &handover.execution, record, now).with(upkeep);
@@ -44,10 +45,18 @@ fn serving(facts: &Facts, record: &Record, until: Tick, now: Tick) -> Decision {
 }
 
 /// The claim succeeded; the gate holds what arrives until the promotion is done.
-fn promoting(rules: &Rules, facts: &Facts, now: Tick) -> Decision {
+fn promoting(rules: &Rules, facts: &Facts, record: &Record, now: Tick) -> Decision {
     let until = now.plus(rules.lease.length());
+    let promotes = !facts.executing && !promise_stands(rules, facts, record, now);
     Decision::new(State::Promoting, Some(Posture::Hold { until }), Databases::Leave)
-        .with((!facts.executing).then_some(Action::Promote))
+        .with(promotes.then_some(Action::Promote))
+}
+
+/// Invariant: a promise is kept also when a claim whose answer was lost is made after it: the former
+/// active site may still write by it. In a planned move that site has fenced itself.
+fn promise_stands(rules: &Rules, facts: &Facts, record: &Record, now: Tick) -> bool {
+    let promised = facts.promised.filter(|_| record.cause != Cause::Switchover);
+    promised.is_some_and(|promised| now < rules.lease.runs_out_at(promised))
 }
 
 /// Fenced in favour of another site. It goes on renewing, so that this is not taken for a

@@ -5,7 +5,7 @@ mod parts;
 mod play;
 mod trials;
 
-pub use options::{LabArgs, LabCommand, RunArgs, RunOptions};
+pub use options::{CoordinatorKind, LabArgs, LabCommand, RunArgs, RunOptions};
 pub use parts::stop_on_signal;
 pub use trials::{LoseAgain, Trials};
 

@@ -4,7 +4,7 @@ use super::trials::Trials;
 use crate::clients::Gateway;
 use crate::error::LabError;
 use crate::processes::Wanted;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -98,9 +98,21 @@ pub struct RunOptions {
     /// Longest load before the disaster, which comes in its second half
     #[arg(long, default_value_t = 16, value_name = "SECONDS")]
     pub load_seconds: u64,
+    /// Where the sites agree on which of them is active
+    #[arg(long, value_enum, default_value_t)]
+    pub coordinator: CoordinatorKind,
     /// Leave the folder with all logs, configurations and databases
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CoordinatorKind {
+    /// In the witness's agent
+    #[default]
+    Embedded,
+    /// Three members of etcd: one at each site, one at the witness
+    Etcd,
 }
 
 impl RunOptions {

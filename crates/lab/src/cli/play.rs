@@ -16,7 +16,7 @@ pub async fn up(options: RunOptions) -> Result<ExitCode, LabError> {
         return Err(LabError::AlreadyUp(lab.folder.root().to_owned()));
     }
     let stop = stop_on_signal()?;
-    let running = Running::prepare(options.wanted()?, options.keep)?;
+    let running = Running::prepare(options.wanted()?, options.coordinator, options.keep)?;
     let narrator = Narrator::begin();
     let outcome = tokio::select! {
         outcome = up_with_load(&running.lab, &narrator) => outcome,

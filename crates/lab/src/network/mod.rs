@@ -2,10 +2,12 @@
 //! so that a cut can be made between any two sites.
 
 mod control;
+mod door;
 mod relay;
 mod switch;
 
 pub use control::{Answer, Request, ask};
+pub use door::{Door, Way};
 pub use switch::Pair;
 
 use serde::{Deserialize, Serialize};
@@ -29,15 +31,19 @@ pub struct Route {
 pub struct NetworkConfig {
     pub control: PathBuf,
     pub routes: Vec<Route>,
+    #[serde(default)]
+    pub doors: Vec<Door>,
 }
 
-/// Serves every route and the control socket until `stop`.
+/// Serves every route, every door and the control socket until `stop`.
 pub async fn run(config: NetworkConfig, stop: CancellationToken) -> std::io::Result<()> {
     let board = Switchboard::new(&config.routes);
+    for door in config.doors {
+        let listener = listen(door.listen).await?;
+        tokio::spawn(door::serve(listener, door, board.clone(), stop.clone()));
+    }
     for route in &config.routes {
-        let listener = TcpListener::bind(route.listen).await.map_err(|error| {
-            std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", route.listen))
-        })?;
+        let listener = listen(route.listen).await?;
         tokio::spawn(relay::serve(
             listener,
             route.target,
@@ -49,6 +55,12 @@ pub async fn run(config: NetworkConfig, stop: CancellationToken) -> std::io::Res
     control::serve(control, board, stop).await;
     let _ = std::fs::remove_file(&config.control);
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
 }
 
 /// A socket file that a killed process left behind is in the way of the next one.

@@ -41,7 +41,7 @@ pub async fn serve(
     }
 }
 
-async fn carry(
+pub(super) async fn carry(
     mut inbound: TcpStream,
     target: SocketAddr,
     mut flows: watch::Receiver<bool>,

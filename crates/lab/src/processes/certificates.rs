@@ -1,6 +1,7 @@
 //! The authority that the sites of one lab trust, and a certificate for each of them.
 
 use super::folder::{Folder, make_private, write_private};
+use super::plan::LabPlan;
 use crate::error::LabError;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -9,15 +10,20 @@ use rcgen::{
 
 /// Writes `ca.pem`, `SITE.pem` and `SITE.key` into each site's own folder. The authority's key is
 /// forgotten: nobody can make another certificate for this lab.
-pub fn write_certificates<'a>(
-    folder: &Folder,
-    sites: impl Iterator<Item = &'a String>,
-) -> Result<(), LabError> {
+pub fn write_certificates(plan: &LabPlan, folder: &Folder) -> Result<(), LabError> {
     let (authority, issuer) = make_authority()?;
-    for site in sites {
+    for (site, place) in &plan.sites {
         let tls = folder.tls(site);
         make_private(&tls)?;
-        let (certificate, key) = make_certificate(site, &issuer)?;
+        let (certificate, key) = make_certificate(vec![site.clone()], &issuer)?;
+        if let Some(member) = &place.etcd {
+            let mut names = vec![member.client.ip().to_string(), member.known_as.ip().to_string()];
+            // A member also looks where another one's connections come from: here, the relay.
+            names.push("127.0.0.1".to_owned());
+            let (certificate, key) = make_certificate(names, &issuer)?;
+            write_private(&tls.join("etcd.pem"), certificate.as_bytes())?;
+            write_private(&tls.join("etcd.key"), key.as_bytes())?;
+        }
         write_private(&tls.join("ca.pem"), authority.as_bytes())?;
         write_private(&tls.join(format!("{site}.pem")), certificate.as_bytes())?;
         write_private(&tls.join(format!("{site}.key")), key.as_bytes())?;
@@ -38,12 +44,13 @@ fn make_authority() -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> 
 /// A site is both server and client to the others. A certificate marked as an authority's would
 /// be refused as a server's (`CaUsedAsEndEntity`).
 fn make_certificate(
-    site: &str,
+    names: Vec<String>,
     issuer: &Issuer<'static, KeyPair>,
 ) -> Result<(String, String), rcgen::Error> {
-    let mut params = CertificateParams::new(vec![site.to_owned()])?;
+    let first = names.first().cloned().unwrap_or_default();
+    let mut params = CertificateParams::new(names)?;
     params.is_ca = IsCa::ExplicitNoCa;
-    params.distinguished_name.push(DnType::CommonName, site);
+    params.distinguished_name.push(DnType::CommonName, first);
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages =

@@ -2,7 +2,7 @@
 //! only in how the other sites are reached, which is through the lab's network.
 
 use super::folder::{Folder, make_private, write_private};
-use super::plan::{DataSite, HOME, LabPlan, WITNESS};
+use super::plan::{DataSite, HOME, LabPlan, MemberPlan, WITNESS};
 use super::secrets::Secrets;
 use super::{certificates, postgres};
 use crate::error::LabError;
@@ -26,7 +26,7 @@ pub fn write_configuration(
             write_private(&folder.database_password(site), secrets.mainstay.as_bytes())?;
         }
     }
-    certificates::write_certificates(folder, plan.sites.keys())
+    certificates::write_certificates(plan, folder)
 }
 
 pub fn render(plan: &LabPlan, folder: &Folder, here: &str) -> String {
@@ -52,11 +52,9 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 fn application(plan: &LabPlan, folder: &Folder, here: &str) -> String {
     let tls = folder.tls(here);
     let cool_down = plan.wanted.cool_down_seconds;
+    let coordinator = coordinator(plan, folder, here);
     format!(
-        r#"[coordinator]
-kind = "embedded"
-site = "{WITNESS}"
-
+        r#"{coordinator}
 [tls]
 directory = "{}"
 
@@ -83,6 +81,32 @@ roles = ["bank"]
 
 "#,
         tls.display()
+    )
+}
+
+fn coordinator(plan: &LabPlan, folder: &Folder, here: &str) -> String {
+    let members = plan.members();
+    let url = |(site, member): (&str, &MemberPlan)| {
+        format!("\"https://{}\"", plan.reach(here, site, "etcd", member.client))
+    };
+    let urls: Vec<String> = members.map(url).collect();
+    if urls.is_empty() {
+        return format!("[coordinator]\nkind = \"embedded\"\nsite = \"{WITNESS}\"\n");
+    }
+    let tls = folder.tls(here);
+    let file = |name: &str| tls.join(name).display().to_string();
+    format!(
+        r#"[coordinator]
+kind = "etcd"
+endpoints = [{}]
+authority = "{}"
+certificate = "{}"
+key = "{}"
+"#,
+        urls.join(", "),
+        file("ca.pem"),
+        file(&format!("{here}.pem")),
+        file(&format!("{here}.key")),
     )
 }
 

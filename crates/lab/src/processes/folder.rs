@@ -93,6 +93,10 @@ impl Folder {
         self.site(site).join("postgres")
     }
 
+    pub fn etcd_data(&self, site: &str) -> PathBuf {
+        self.site(site).join("etcd")
+    }
+
     pub fn clients(&self) -> PathBuf {
         self.root.join("clients")
     }

@@ -5,6 +5,7 @@
 mod certificates;
 mod child;
 mod config;
+mod etcd;
 mod folder;
 mod listening;
 mod parts;
@@ -20,7 +21,7 @@ mod user;
 
 pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
 pub use folder::Folder;
-pub use parts::find_postgres;
+pub use parts::{find_etcd, find_postgres};
 pub use pid::PidFile;
 pub use plan::{DataSite, HOME, LabPlan, STANDBY, WITNESS, Wanted};
 pub use postgres::{

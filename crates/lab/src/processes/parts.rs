@@ -1,4 +1,4 @@
-//! Finds the PostgreSQL that `scripts/parts.sh` put into its cache.
+//! Finds the servers that `scripts/parts.sh` put into its cache.
 
 use crate::error::LabError;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,19 @@ pub fn find_postgres() -> Result<PathBuf, LabError> {
     // As the kernel names it: processes are found by it.
     let found = found.and_then(|folder| folder.canonicalize().ok());
     found.ok_or(LabError::NoPostgres { looked_in: cache })
+}
+
+/// The folder that holds `bin/etcd`: the cache's, else the installed one.
+pub fn find_etcd() -> Result<PathBuf, LabError> {
+    let cache = cache_root();
+    let fetched = std::fs::read_dir(&cache).into_iter().flatten().flatten();
+    let fetched = fetched.map(|entry| entry.path()).filter(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("etcd-"))
+    });
+    let found = fetched.chain([PathBuf::from("/usr")]).find(|it| it.join("bin/etcd").is_file());
+    // As the kernel names it: processes are found by it.
+    let found = found.and_then(|folder| folder.canonicalize().ok());
+    found.ok_or(LabError::NoEtcd { looked_in: cache })
 }
 
 /// The rule of `scripts/parts.sh`.

@@ -4,7 +4,7 @@ use super::folder::{Folder, write_private};
 use super::ports::Ports;
 use super::user::ServerUser;
 use crate::error::{Doing, LabError};
-use crate::network::Route;
+use crate::network::{Door, Route, Way};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +34,8 @@ pub struct LabPlan {
     pub binary: PathBuf,
     /// Holds PostgreSQL's `bin/` and `lib/`.
     pub postgres: PathBuf,
+    /// Holds etcd's `bin/`, when etcd is the coordinator.
+    pub etcd: Option<PathBuf>,
     pub server_user: Option<ServerUser>,
     pub sites: BTreeMap<String, SitePlan>,
     pub routes: Vec<Route>,
@@ -44,6 +46,20 @@ pub struct SitePlan {
     pub agent: SocketAddr,
     /// None for the witness.
     pub data: Option<DataSite>,
+    /// None when the coordinator is embedded.
+    pub etcd: Option<MemberPlan>,
+}
+
+/// One member of etcd.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberPlan {
+    pub client: SocketAddr,
+    pub peer: SocketAddr,
+    /// By this address the members know this one. Nothing has it (RFC 5737): the door of the other
+    /// member's site leads to `peer`.
+    pub known_as: SocketAddr,
+    /// The proxy through which this member reaches the others.
+    pub door: SocketAddr,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,15 +73,24 @@ pub struct DataSite {
 }
 
 impl LabPlan {
-    pub fn make(wanted: Wanted, binary: PathBuf, postgres: PathBuf) -> Result<Self, LabError> {
+    pub fn make(
+        wanted: Wanted,
+        binary: PathBuf,
+        postgres: PathBuf,
+        etcd: Option<PathBuf>,
+    ) -> Result<Self, LabError> {
         let mut ports = Ports::new();
         let mut sites = BTreeMap::new();
         for (name, has_data) in [(HOME, true), (STANDBY, true), (WITNESS, false)] {
             let data = if has_data { Some(DataSite::place(&mut ports)?) } else { None };
-            sites.insert(name.to_owned(), SitePlan { agent: ports.next()?, data });
+            let number = u8::try_from(sites.len() + 1).unwrap_or(u8::MAX);
+            let member =
+                etcd.as_ref().map(|_| MemberPlan::place(number, &mut ports)).transpose()?;
+            sites.insert(name.to_owned(), SitePlan { agent: ports.next()?, data, etcd: member });
         }
         let routes = routes(&sites, &mut ports)?;
-        Ok(Self { wanted, binary, postgres, server_user: ServerUser::choose(), sites, routes })
+        let server_user = ServerUser::choose();
+        Ok(Self { wanted, binary, postgres, etcd, server_user, sites, routes })
     }
 
     pub fn save(&self, folder: &Folder) -> Result<(), LabError> {
@@ -101,6 +126,30 @@ impl LabPlan {
         self.sites.iter().filter_map(|(name, site)| Some((name.as_str(), site.data.as_ref()?)))
     }
 
+    /// Every site's member of etcd.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &MemberPlan)> {
+        self.sites.iter().filter_map(|(name, site)| Some((name.as_str(), site.etcd.as_ref()?)))
+    }
+
+    /// The proxies through which the members reach each other.
+    pub fn doors(&self) -> Vec<Door> {
+        let others = |from: &str| -> Vec<Way> {
+            let others = self.members().filter(|(to, _)| *to != from);
+            let way = |(to, member): (&str, &MemberPlan)| Way {
+                to: to.to_owned(),
+                asked: member.known_as,
+                target: member.peer,
+            };
+            others.map(way).collect()
+        };
+        let door = |(from, member): (&str, &MemberPlan)| Door {
+            from: from.to_owned(),
+            listen: member.door,
+            ways: others(from),
+        };
+        self.members().map(door).collect()
+    }
+
     /// How `from` reaches `to`'s service: directly at the same site, else through the network.
     pub fn reach(&self, from: &str, to: &str, service: &str, direct: SocketAddr) -> SocketAddr {
         let leads =
@@ -121,6 +170,17 @@ impl DataSite {
     }
 }
 
+impl MemberPlan {
+    fn place(number: u8, ports: &mut Ports) -> Result<Self, LabError> {
+        Ok(Self {
+            client: ports.next()?,
+            peer: ports.next()?,
+            known_as: SocketAddr::from(([192, 0, 2, number], 2380)),
+            door: ports.next()?,
+        })
+    }
+}
+
 impl SitePlan {
     /// What other sites reach here.
     fn services(&self) -> Vec<(&'static str, SocketAddr)> {
@@ -130,6 +190,7 @@ impl SitePlan {
             services.push(("http", data.gate_http));
             services.push(("peer", data.gate_peer));
         }
+        services.extend(self.etcd.as_ref().map(|member| ("etcd", member.client)));
         services
     }
 }

@@ -1,6 +1,7 @@
 //! Starts and kills a whole site.
 
 use super::child::{self, Spec};
+use super::etcd;
 use super::folder::Folder;
 use super::pid::PidFile;
 use super::plan::{DataSite, LabPlan};
@@ -83,7 +84,11 @@ pub fn bank_specs(
 /// The relays between the sites.
 pub async fn start_network(plan: &LabPlan, folder: &Folder) -> Result<(), LabError> {
     let path = folder.network_config();
-    let config = NetworkConfig { control: folder.network_socket(), routes: plan.routes.clone() };
+    let config = NetworkConfig {
+        control: folder.network_socket(),
+        routes: plan.routes.clone(),
+        doors: plan.doors(),
+    };
     let text = serde_json::to_vec_pretty(&config).doing(|| format!("write {}", path.display()))?;
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
     let spec = Spec {
@@ -102,7 +107,7 @@ pub async fn start_network(plan: &LabPlan, folder: &Folder) -> Result<(), LabErr
     .await
 }
 
-/// Starts what is not running of a site: PostgreSQL, agent, gate and banks. Returns once each
+/// Starts what is not running of a site: PostgreSQL, etcd, agent, gate and banks. Returns once each
 /// accepts connections.
 pub async fn start_site(
     plan: &LabPlan,
@@ -114,6 +119,7 @@ pub async fn start_site(
     if data.is_some() && !runs(folder, &format!("{site}-postgres")) {
         postgres::start_postgres(plan, folder, site, secrets).await?;
     }
+    start_member(plan, folder, site).await?;
     start_agent(plan, folder, site).await?;
     let Some(place) = data else { return Ok(()) };
     let watchdog = watchdog_spec(plan, folder, site);
@@ -127,6 +133,17 @@ pub async fn start_site(
         start_unless_running(folder, spec, address).await?;
     }
     Ok(())
+}
+
+/// The site's member of etcd, if it has one. Returns once it listens: before it works another one
+/// has to run.
+async fn start_member(plan: &LabPlan, folder: &Folder, site: &str) -> Result<(), LabError> {
+    let Some((spec, address)) = etcd::member_spec(plan, folder, site)? else { return Ok(()) };
+    if runs(folder, &spec.name) {
+        return Ok(());
+    }
+    let process = child::start(folder, spec)?;
+    child::wait_for_port(folder, &process, address).await
 }
 
 /// Returns once it answers.

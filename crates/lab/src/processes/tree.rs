@@ -16,7 +16,9 @@ pub fn processes_in(plan: &LabPlan, folder: &Path) -> Vec<i32> {
     let is_ours = |pid: &i32| {
         let runs = link(*pid, "exe");
         link(*pid, "cwd").starts_with(folder)
-            && (runs == plan.binary || runs.starts_with(&plan.postgres))
+            && (runs == plan.binary
+                || runs.starts_with(&plan.postgres)
+                || plan.etcd.as_ref().is_some_and(|etcd| runs.starts_with(etcd)))
     };
     pids.filter(is_ours).filter(|pid| pid::stat(*pid).is_some_and(|it| it.state != 'Z')).collect()
 }

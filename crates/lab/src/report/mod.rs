@@ -20,6 +20,8 @@ use serde::Serialize;
 pub struct Report {
     pub version: &'static str,
     pub seed: u64,
+    /// `embedded` or `etcd`.
+    pub coordinator: &'static str,
     /// When the run began, microseconds since the Unix epoch.
     pub began_micros: i64,
     pub scenario_s: f64,

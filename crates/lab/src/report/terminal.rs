@@ -22,10 +22,10 @@ pub fn terminal(report: &Report) -> String {
 }
 
 fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
-    let Report { version, seed, scenario_s, .. } = report;
+    let Report { version, seed, coordinator, scenario_s, .. } = report;
     writeln!(
         out,
-        "\n{BOLD}Mainstay {version}: the lab{PLAIN}  {DIM}seed {seed}, {scenario_s:.0} s{PLAIN}\n"
+        "\n{BOLD}Mainstay {version}: the lab{PLAIN}  {DIM}seed {seed}, coordinator {coordinator}, {scenario_s:.0} s{PLAIN}\n"
     )?;
     write_timeline(out, "Failover", "seconds since the kill", &report.timeline)?;
     write_timeline(

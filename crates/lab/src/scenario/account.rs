@@ -136,6 +136,7 @@ fn report(
     Report {
         version: env!("CARGO_PKG_VERSION"),
         seed: lab.plan.wanted.seed,
+        coordinator: if lab.plan.etcd.is_some() { "etcd" } else { "embedded" },
         began_micros: began.wall_us,
         scenario_s: narrator.seconds(),
         accounts: lab.plan.wanted.accounts,

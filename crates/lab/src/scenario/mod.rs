@@ -39,7 +39,11 @@ use std::process::ExitCode;
 pub async fn run(args: RunArgs, json: bool) -> Result<ExitCode, LabError> {
     let stop = crate::cli::stop_on_signal()?;
     let narrator = Narrator::begin();
-    let running = Running::prepare(args.trials.fit(args.options.wanted()?)?, args.options.keep)?;
+    let running = Running::prepare(
+        args.trials.fit(args.options.wanted()?)?,
+        args.options.coordinator,
+        args.options.keep,
+    )?;
     narrator.say(&format!(
         "seed {}, folder {}",
         running.seed(),

@@ -1,8 +1,11 @@
 //! A lab while this process is responsible for it.
 
+use crate::cli::CoordinatorKind;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
-use crate::processes::{Folder, LabPlan, Secrets, Sweeper, Wanted, end_everything, find_postgres};
+use crate::processes::{
+    Folder, LabPlan, Secrets, Sweeper, Wanted, end_everything, find_etcd, find_postgres,
+};
 
 /// Whatever happens to this process, everything in it is ended: by [`Running::end`], or else by
 /// the sweeper.
@@ -14,11 +17,19 @@ pub struct Running {
 
 impl Running {
     /// Makes the folder and decides who is where; starts nothing but the sweeper.
-    pub fn prepare(wanted: Wanted, keep: bool) -> Result<Self, LabError> {
+    pub fn prepare(
+        wanted: Wanted,
+        coordinator: CoordinatorKind,
+        keep: bool,
+    ) -> Result<Self, LabError> {
         let postgres = find_postgres()?;
+        let etcd = match coordinator {
+            CoordinatorKind::Embedded => None,
+            CoordinatorKind::Etcd => Some(find_etcd()?),
+        };
         let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
         let folder = Folder::create()?;
-        let plan = LabPlan::make(wanted, binary, postgres)?;
+        let plan = LabPlan::make(wanted, binary, postgres, etcd)?;
         plan.save(&folder)?;
         let sweeper = Sweeper::start(&plan.binary, &folder, keep)?;
         let secrets = Secrets::make();

@@ -18,7 +18,7 @@ pub async fn bring_up(lab: &CurrentLab, narrator: &Narrator) -> Result<(), LabEr
     narrator.say(&format!("the bank has {opened} accounts at {}", processes::HOME));
     write_configuration(&lab.plan, &lab.folder, &lab.secrets)?;
     start_network(&lab.plan, &lab.folder).await?;
-    // The witness first: it keeps the coordinator.
+    // The witness first: it keeps the coordinator, when that is embedded.
     start_site(&lab.plan, &lab.folder, processes::WITNESS, &lab.secrets).await?;
     let starts = sites.iter().map(|site| start_site(&lab.plan, &lab.folder, site, &lab.secrets));
     try_join_all(starts).await?;

@@ -2,6 +2,10 @@ use mainstay_lab::processes::{Folder, LabPlan, Wanted, render_configuration};
 use std::path::PathBuf;
 
 fn plan() -> LabPlan {
+    plan_with(None)
+}
+
+fn plan_with(etcd: Option<PathBuf>) -> LabPlan {
     let wanted = Wanted {
         seed: 1,
         accounts: 10,
@@ -10,7 +14,7 @@ fn plan() -> LabPlan {
         load_seconds: 2,
         cool_down_seconds: 600,
     };
-    LabPlan::make(wanted, PathBuf::from("mainstay"), PathBuf::from("postgres"))
+    LabPlan::make(wanted, PathBuf::from("mainstay"), PathBuf::from("postgres"), etcd)
         .expect("there are free ports")
 }
 
@@ -30,14 +34,14 @@ fn the_sites_files_differ_only_in_their_folder_and_in_how_other_sites_are_reache
 
 #[test]
 fn every_way_from_one_site_to_another_leads_through_the_network() {
-    let plan = plan();
+    let plan = plan_with(Some(PathBuf::from("etcd")));
     let folder = Folder::at("lab");
     for here in ["east", "west", "witness"] {
         let text = render_configuration(&plan, &folder, here);
-        let keys = ["agent = ", "address = ", "peer = "];
-        let ways = text.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
-        for way in ways {
-            let address = way.split('"').nth(1).unwrap().parse().unwrap();
+        let keys = ["agent = ", "address = ", "peer = ", "endpoints = "];
+        let lines = text.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+        for way in lines.flat_map(|line| line.split('"').skip(1).step_by(2)) {
+            let address = way.trim_start_matches("https://").parse().unwrap();
             let route = plan.routes.iter().find(|route| route.listen == address);
             match route {
                 Some(route) => assert_eq!(route.from, here, "{way}"),
@@ -53,7 +57,8 @@ fn every_way_from_one_site_to_another_leads_through_the_network() {
 fn is_at(plan: &LabPlan, site: &str, address: std::net::SocketAddr) -> bool {
     let site = plan.site(site).expect("the site is of the plan");
     let data = site.data.iter().flat_map(|data| [data.postgres, data.gate_http, data.gate_peer]);
-    data.chain([site.agent]).any(|own| own == address)
+    let member = site.etcd.iter().map(|member| member.client);
+    data.chain(member).chain([site.agent]).any(|own| own == address)
 }
 
 #[test]

@@ -1,6 +1,6 @@
-use mainstay_lab::network::{Answer, NetworkConfig, Pair, Request, Route, ask, run};
+use mainstay_lab::network::{Answer, Door, NetworkConfig, Pair, Request, Route, Way, ask, run};
 use mainstay_testkit::{free_port, wait_for_value};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -13,8 +13,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const A_WHILE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// By this address the service is asked for at the door; nothing has it (RFC 5737).
+const ASKED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 2380);
+
 struct Network {
     entry: SocketAddr,
+    door: SocketAddr,
     control: PathBuf,
     _folder: TempDir,
     _stop: DropGuard,
@@ -38,18 +42,30 @@ async fn network() -> Network {
     let names = ["east", "west", "agent"].map(str::to_owned);
     let [from, to, service] = names;
     let route = Route { from, to, service, listen: entry, target };
-    let config = NetworkConfig { control: control.clone(), routes: vec![route] };
+    let door = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let way = Way { to: "west".to_owned(), asked: ASKED, target };
+    let doors = vec![Door { from: "east".to_owned(), listen: door, ways: vec![way] }];
+    let config = NetworkConfig { control: control.clone(), routes: vec![route], doors };
     let stop = CancellationToken::new();
     tokio::spawn(run(config, stop.clone()));
-    Network { entry, control, _folder: folder, _stop: stop.drop_guard() }
+    Network { entry, door, control, _folder: folder, _stop: stop.drop_guard() }
 }
 
 impl Network {
     async fn connect(&self) -> TcpStream {
-        wait_for_value("the relay listens", PATIENCE, async || {
-            TcpStream::connect(self.entry).await.ok()
-        })
-        .await
+        connect_to(self.entry).await
+    }
+
+    /// Through the door, as a program does that is told of it by `HTTPS_PROXY`.
+    async fn ask_for(&self, address: SocketAddr) -> (TcpStream, String) {
+        let mut stream = connect_to(self.door).await;
+        let head = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("it is open");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.extend(receive(&mut stream, 1).await);
+        }
+        (stream, String::from_utf8(answer).expect("an HTTP answer"))
     }
 
     async fn cut(&self) {
@@ -62,6 +78,11 @@ impl Network {
             &ask(&self.control, &Request::Heal).await.expect("the control socket answers")
         ));
     }
+}
+
+async fn connect_to(address: SocketAddr) -> TcpStream {
+    let connect = async || TcpStream::connect(address).await.ok();
+    wait_for_value("the relay listens", PATIENCE, connect).await
 }
 
 fn is_cut(answer: &Answer) -> bool {
@@ -116,4 +137,22 @@ async fn a_pair_that_does_not_exist_cannot_be_cut() {
     let cut = Request::Cut { a: "east".into(), b: "north".into() };
     let answer = ask(&network.control, &cut).await.unwrap();
     assert!(matches!(answer, Answer::Refused(ref why) if why.contains("north")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_goes_through_a_door_is_cut_too_and_leads_nowhere_else() {
+    let network = network().await;
+    let (mut stream, answer) = network.ask_for(ASKED).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stream.write_all(b"before").await.unwrap();
+    assert_eq!(receive(&mut stream, 6).await, b"before");
+    network.cut().await;
+    stream.write_all(b"during").await.unwrap();
+    assert_silent(&mut stream).await;
+    network.heal().await;
+    assert_eq!(receive(&mut stream, 6).await, b"during");
+
+    let elsewhere = SocketAddr::from(([192, 0, 2, 2], 2380));
+    let (_, answer) = network.ask_for(elsewhere).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }

@@ -24,7 +24,7 @@ impl Lab {
             cool_down_seconds: 600,
         };
         let postgres = find_postgres().expect("PostgreSQL is there");
-        let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres)
+        let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres, None)
             .expect("there are free ports");
         let folder = Folder::create().expect("a temporary folder");
         plan.save(&folder).expect("it can be written");

@@ -41,6 +41,7 @@ fn sample() -> Report {
     let mut report = Report {
         version: "0.0.0-sample",
         seed: 7,
+        coordinator: "embedded",
         began_micros: 1_795_000_000_000_000,
         scenario_s: 75.0,
         accounts: 100_000,

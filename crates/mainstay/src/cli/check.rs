@@ -3,7 +3,8 @@
 use super::output::{BAD, CARE, DIM, styled};
 use super::{Context, Failure, output};
 use crate::config::{self, Checked, Look, duration};
-use mainstay_core::estate::{Application, Estate, FailoverMode};
+use mainstay_agent::coordinator::etcd;
+use mainstay_core::estate::{Application, CoordinatorPlace, Estate, FailoverMode};
 use mainstay_core::{Finding, Severity};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ pub struct Args {
     /// Look at the text only, not for secrets and certificates
     #[arg(long)]
     pub file_only: bool,
-    /// When the file is good, also look into the databases; this reads and changes nothing
+    /// When the file is good, also look into etcd and the databases; this reads and changes nothing
     #[arg(long, conflicts_with = "file_only")]
     pub live: bool,
 }
@@ -26,7 +27,7 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let look = if args.file_only { Look::Nowhere } else { Look::Everywhere };
     let checked = context.check(&path, look);
     let seen = match &checked.estate {
-        Some(estate) if args.live => mainstay_stores::postgres::check::estate(estate).await,
+        Some(estate) if args.live => live(estate).await?,
         _ => Vec::new(),
     };
     let ok = checked.ok() && !seen.iter().any(|finding| finding.severity == Severity::Error);
@@ -38,7 +39,18 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What was seen in the databases has a place, and no line.
+async fn live(estate: &Estate) -> Result<Vec<Finding>, Failure> {
+    let mut seen = match &estate.coordinator {
+        CoordinatorPlace::Etcd(etcd) => {
+            etcd::inspect(etcd).await.map_err(|error| Failure::told(&error))?
+        }
+        CoordinatorPlace::Embedded { .. } => Vec::new(),
+    };
+    seen.extend(mainstay_stores::postgres::check::estate(estate).await);
+    Ok(seen)
+}
+
+/// What was seen in etcd and in the databases has a place, and no line.
 fn document(checked: &Checked, seen: &[Finding], ok: bool) -> Value {
     let of_file = checked.problems.iter().map(|p| config::finding(p, &checked.source));
     let of_databases = seen.iter().map(|finding| {

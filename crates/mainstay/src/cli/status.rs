@@ -7,6 +7,7 @@ use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
     ProvedAt, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
 };
+use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};
 use std::process::ExitCode;
 
@@ -45,11 +46,12 @@ fn text(status: &Status, all: bool) -> String {
 fn application(status: &Status, app: &ApplicationStatus, all: bool) -> String {
     let mut out = line(app.name.as_str(), &active(status, app));
     out += &line("behind", &behind(app));
-    out += &line("sites", &sites(app));
+    out += &line("sites", &sites(status, app));
     out += &line("wrong", &wrong(app));
     out += &line("next", &styled(STRONG, next(app)));
     if all {
         out += &details(app);
+        out.extend(status.coordinator.members.iter().map(member));
     }
     out
 }
@@ -203,15 +205,43 @@ fn way_back(way: &Return, app: &ApplicationStatus) -> String {
     super::way_back::told(&site, way, is_away(app))
 }
 
-fn sites(app: &ApplicationStatus) -> String {
+fn sites(status: &Status, app: &ApplicationStatus) -> String {
     let mut parts: Vec<String> =
         app.sites.iter().map(|(name, view)| site(name.as_str(), view)).collect();
-    let coordinator = if app.coordinator { "answers" } else { "silent" };
-    parts.push(format!(
-        "coordinator {}",
-        styled(if app.coordinator { GOOD } else { BAD }, coordinator)
-    ));
+    parts.push(coordinator(status, app));
     parts.join(", ")
+}
+
+/// `coordinator answers (etcd, 2 of 3 members)`
+fn coordinator(status: &Status, app: &ApplicationStatus) -> String {
+    let members = &status.coordinator.members;
+    let (style, mut text) = match (app.coordinator, app.coordinator_silent_since_micros) {
+        (true, _) if members.iter().all(Member::works) => (GOOD, "answers".to_owned()),
+        (true, _) => (CARE, "answers".to_owned()),
+        (false, None) => (BAD, "silent".to_owned()),
+        (false, Some(since)) => (BAD, format!("silent since {}", moment(since))),
+    };
+    if !members.is_empty() {
+        let working = members.iter().filter(|member| member.works()).count();
+        text += &format!(" (etcd, {working} of {} members)", members.len());
+    }
+    format!("coordinator {}", styled(style, text))
+}
+
+/// `  member https://etcd.east:2379: 3.5.21, leads`
+fn member(member: &Member) -> String {
+    let trouble = member.trouble.as_deref().unwrap_or_default();
+    let text = match (&member.version, member.has_leader) {
+        (None, _) => styled(BAD, format!("silent: {trouble}")),
+        (Some(version), false) => styled(BAD, format!("{version}, knows no leader")),
+        (Some(version), true) if member.leads => styled(GOOD, format!("{version}, leads")),
+        (Some(version), true) => styled(GOOD, version),
+    };
+    let alarm = match member.version {
+        Some(_) if !trouble.is_empty() => format!(", {}", styled(BAD, trouble)),
+        _ => String::new(),
+    };
+    format!("  member {}: {text}{alarm}\n", member.endpoint)
 }
 
 fn site(name: &str, view: &SiteView) -> String {

@@ -61,7 +61,15 @@ fn suspicious_lines(text: &str) -> Vec<Range<usize>> {
 
 fn is_suspicious(key: &str, value: &str) -> bool {
     let reference = SecretReference::of(value.trim_matches(['"', '\''])).is_some();
-    !reference && (names_secret(key) || value.contains("://"))
+    !reference && (names_secret(key) || holds_more_than_addresses(value))
+}
+
+/// A URL with more than a host and a port: a password, or a path that is one.
+fn holds_more_than_addresses(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let after = |text: &'_ str| text.split_once("://").map(|(_, rest)| rest.to_owned());
+    let mut urls = value.split(['"', '\'']).filter_map(after);
+    urls.any(|rest| !rest.strip_suffix('/').unwrap_or(&rest).chars().all(plain))
 }
 
 /// How far the value reaches from its beginning.
@@ -87,11 +95,14 @@ mod tests {
     fn whatever_may_be_a_secret_is_covered_and_nothing_moves() {
         let text = "a = 1\npassword = 'canary'\npasword = \"canary\"\nx.db_pass = [\"canary\"]\n\
                     url = \"postgres://u:canary@h\"\nb = { token = \"canary\" }\n\
+                    hook = \"https://h/canary\"\n\
+                    e = [\"https://etcd.east:2379\", \"http://[::1]:2379/\"]\n\
                     password = \"\"\"\ncanary\n\"\"\"\npassword = \"env:OK\"\npassword = canary ñ\n";
         let (tree, _) = DeTable::parse_recoverable(text);
         let masked = mask(text, tree.get_ref());
         assert!(!masked.contains("canary"), "{masked}");
         assert!(masked.contains("env:OK"), "{masked}");
+        assert!(masked.contains("\"https://etcd.east:2379\", \"http://[::1]:2379/\""), "{masked}");
         assert_eq!(masked.len(), text.len());
         assert_eq!(masked.lines().count(), text.lines().count());
     }

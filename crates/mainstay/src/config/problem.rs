@@ -26,6 +26,7 @@ pub mod code {
     pub const OBJECTIVE_OUT_OF_REACH: &str = "MS-CFG-019";
     pub const LOCKS_ITSELF_OUT: &str = "MS-CFG-020";
     pub const UNKNOWN_STORE: &str = "MS-CFG-021";
+    pub const WEAK_COORDINATOR: &str = "MS-CFG-022";
 }
 
 /// One thing that is wrong with the file.

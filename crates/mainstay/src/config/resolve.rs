@@ -7,10 +7,10 @@ use super::problem::{Problem, code};
 use super::reader::At;
 use super::secrets::Vault;
 use super::typed::{self, Named};
-use super::values::{Address, CoordinatorKind, PostgresKind, TlsMode};
+use super::values::{Address, CoordinatorKind, EtcdUrl, PostgresKind, SecretReference, TlsMode};
 use mainstay_core::estate::{
-    Application, CoordinatorPlace, Estate, Gate, HttpGate, Objectives, PostgresEndpoint,
-    PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
+    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, Gate, HttpGate,
+    Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
 };
 use mainstay_core::{ApplicationName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;
@@ -43,11 +43,12 @@ pub fn resolve(
     let secrets = !witness && vault.look == Look::Everywhere;
     let mut resolver = Resolver { vault, secrets, witness, problems };
     let applications = resolver.map(file.applications.as_ref()?, Resolver::application);
+    let coordinator = resolver.coordinator(&file.coordinator.as_ref()?.value);
     let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
     Some(Estate {
         here: eyes.clone(),
         sites: sites.value.iter().map(site).collect::<Option<_>>()?,
-        coordinator: coordinator(&file.coordinator.as_ref()?.value)?,
+        coordinator: coordinator?,
         tls: tls?,
         applications: applications?,
     })
@@ -70,12 +71,6 @@ fn is_witness(
 
 fn flagged_witness(site: &typed::Site) -> bool {
     site.witness.as_ref().is_some_and(|witness| witness.value)
-}
-
-fn coordinator(typed: &typed::Coordinator) -> Option<CoordinatorPlace> {
-    match typed.kind.as_ref()?.value {
-        CoordinatorKind::Embedded => Some(CoordinatorPlace::Embedded { site: value(&typed.site)? }),
-    }
 }
 
 fn site((name, at): (&SiteName, &At<typed::Site>)) -> Option<(SiteName, Site)> {
@@ -139,7 +134,7 @@ impl Resolver<'_> {
     }
 
     fn endpoint(&mut self, _: &SiteName, at: &At<typed::Endpoint>) -> Option<PostgresEndpoint> {
-        let password = self.password(&at.value);
+        let password = self.secret(at.value.password.as_ref().filter(|_| self.secrets));
         let tls = self.postgres_tls(&at.value);
         let address = &at.value.address.as_ref()?.value;
         Some(PostgresEndpoint {
@@ -152,8 +147,40 @@ impl Resolver<'_> {
         })
     }
 
-    fn password(&mut self, endpoint: &typed::Endpoint) -> Option<Option<Secret>> {
-        let reference = endpoint.password.as_ref().filter(|_| self.secrets);
+    fn coordinator(&mut self, typed: &typed::Coordinator) -> Option<CoordinatorPlace> {
+        match typed.kind.as_ref()?.value {
+            CoordinatorKind::Embedded => {
+                Some(CoordinatorPlace::Embedded { site: value(&typed.site)? })
+            }
+            CoordinatorKind::Etcd => Some(CoordinatorPlace::Etcd(self.etcd(typed)?)),
+        }
+    }
+
+    /// A witness reads these too: it has to see the record as everybody does.
+    fn etcd(&mut self, typed: &typed::Coordinator) -> Option<Etcd> {
+        let files = [&typed.authority, &typed.certificate, &typed.key];
+        for written in files.into_iter().flatten() {
+            self.must_exist(written, &[&self.vault.path(&written.value)]);
+        }
+        let path = |at: &Option<At<String>>| Some(self.vault.path(&at.as_ref()?.value));
+        let (authority, identity) =
+            (path(&typed.authority), path(&typed.certificate).zip(path(&typed.key)));
+        let everywhere = self.vault.look == Look::Everywhere;
+        let password = self.secret(typed.password.as_ref().filter(|_| everywhere))?;
+        let endpoint = |at: &At<EtcdUrl>| {
+            let EtcdUrl { encrypted, address } = at.value.clone();
+            EtcdEndpoint { encrypted, host: address.host, port: address.port }
+        };
+        Some(Etcd {
+            endpoints: typed.endpoints.as_ref()?.value.iter().map(endpoint).collect(),
+            prefix: value(&typed.prefix)?.0,
+            authority,
+            identity,
+            user: value(&typed.user).map(|name| EtcdUser { name, password }),
+        })
+    }
+
+    fn secret(&mut self, reference: Option<&At<SecretReference>>) -> Option<Option<Secret>> {
         match reference.map(|reference| self.vault.read(reference)) {
             None => Some(None),
             Some(Ok(secret)) => Some(Some(secret)),

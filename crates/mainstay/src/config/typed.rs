@@ -3,7 +3,8 @@
 
 use super::reader::{At, table};
 use super::values::{
-    Address, CoordinatorKind, Every, PostgresKind, SecretReference, TableName, TlsMode, UrlPath,
+    Address, CoordinatorKind, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference, TableName,
+    TlsMode, UrlPath,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
@@ -42,10 +43,29 @@ table! {
 table! {
     /// The coordinator keeps, for each application, which site is active in which epoch.
     Coordinator {
-        /// `embedded`: in the local store of one site's agent.
+        /// `embedded`: in the local store of one site's agent. `etcd`: in a cluster of etcd, whose
+        /// members stand at the sites and at the witness; no single site is needed.
         kind: CoordinatorKind = Default("\"embedded\"");
-        /// The site whose agent keeps it. For automatic failover this is a witness at a third place.
-        site: SiteName = Required;
+        /// `embedded`: the site whose agent keeps it. For automatic failover this is a witness at a
+        /// third place.
+        site: SiteName = Optional;
+        /// `etcd`: where each member takes requests: three of them, or five. They are tried in
+        /// this order, and the one that answered is asked again.
+        endpoints: Vec<At<EtcdUrl>> = Optional;
+        /// `etcd`: what Mainstay's keys begin with, before `/` and the application's name.
+        prefix: KeyPrefix = Default("\"mainstay\"");
+        /// `etcd`: file with the certificates that signed the members' own, relative to this file;
+        /// for `https`.
+        authority: String = Optional;
+        /// `etcd`: file with the certificate that Mainstay shows the members, when they ask for
+        /// one.
+        certificate: String = Optional;
+        /// `etcd`: file with that certificate's key.
+        key: String = Optional;
+        /// `etcd`: Mainstay's user there, when authentication is enabled.
+        user: String = Optional;
+        /// `etcd`: its password. The witness needs it too.
+        password: SecretReference = Optional;
     }
 }
 

@@ -51,7 +51,7 @@ macro_rules! text {
         }
     )+};
 }
-text!(String, Duration, SiteName, Address, SocketAddr, UrlPath);
+text!(String, Duration, SiteName, Address, SocketAddr, UrlPath, EtcdUrl, KeyPrefix);
 text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
 
 impl Text for String {
@@ -164,6 +164,46 @@ impl Text for UrlPath {
     }
 }
 
+/// Where one member of etcd takes requests: a scheme and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdUrl {
+    pub encrypted: bool,
+    pub address: Address,
+}
+
+impl Text for EtcdUrl {
+    const WORDS: &'static str = "a URL such as \"https://etcd.east.example.org:2379\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, address) = text.split_once("://").ok_or("has no http:// or https://")?;
+        let encrypted = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return Err("begins with neither http:// nor https://".to_owned()),
+        };
+        let address = Address::parse(address.strip_suffix('/').unwrap_or(address))?;
+        Ok(Self { encrypted, address })
+    }
+}
+
+/// Where Mainstay's keys begin in etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPrefix(pub String);
+
+impl Text for KeyPrefix {
+    const WORDS: &'static str =
+        "a key such as \"mainstay\" or \"/dr/mainstay\", without / at its end";
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
+        match !text.is_empty() && !text.ends_with('/') && text.chars().all(plain) {
+            true => Ok(Self(text.to_owned())),
+            false => {
+                Err("is empty, ends in /, or holds more than letters, digits and / - _ ."
+                    .to_owned())
+            }
+        }
+    }
+}
+
 /// Where a secret is kept. The file itself never holds one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretReference {
@@ -220,9 +260,10 @@ macro_rules! words {
     };
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CoordinatorKind {
     Embedded,
+    Etcd,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +277,8 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-words!(CoordinatorKind, "\"embedded\"", "embedded" => Self::Embedded);
+words!(CoordinatorKind, "\"embedded\" or \"etcd\"",
+    "embedded" => Self::Embedded, "etcd" => Self::Etcd);
 words!(PostgresKind, "\"postgres\"", "postgres" => Self::Postgres);
 words!(TlsMode, "\"disable\" or \"verify-full\"",
     "disable" => Self::Disable, "verify-full" => Self::VerifyFull);

@@ -7,6 +7,7 @@ use mainstay_agent::api::types::{
     ApiError, Equality, ExecutionKind, ExecutionState, LinkView, ProvedAt, ReturnPhase,
     ReturnProgress, Status,
 };
+use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{Lag, LinkPhase};
 use serde_json::{Value, json};
@@ -74,6 +75,14 @@ fn status_tells_in_five_lines_what_is_active_behind_wrong_and_what_to_type_next(
             LinkPhase::Stopped { code: "MS-PG-104".into(), reason: "the slot is lost".into() };
         status.applications[0].links = vec![link(stopped, Lag::Unknown)];
         status.applications[0].coordinator = false;
+        status.applications[0].coordinator_silent_since_micros = Some(sample::NOON);
+    });
+    told_in_five_lines("etcd-lost-a-member", |status| {
+        status.coordinator.members = vec![sample::member(1, false), sample::member(2, true)];
+        let why = Some("https://10.0.3.30:2379: connection refused".to_owned());
+        let gone =
+            Member { version: None, has_leader: false, trouble: why, ..sample::member(3, false) };
+        status.coordinator.members.push(gone);
     });
     told_in_five_lines("nobody", |status| {
         status.applications[0].active = None;

@@ -103,6 +103,50 @@ fn what_would_not_be_safe_is_refused_with_the_reason() {
     told("locks-itself-out", &[("roles = [\"bank\"]", "roles = [\"bank\", \"mainstay\"]")], &[]);
 }
 
+/// The example with etcd as its coordinator, and these lines changed.
+fn told_of_etcd(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
+    let mut etcd = r#"kind = "etcd"
+endpoints = ["https://10.0.1.30:2379", "https://10.0.2.30:2379", "https://10.0.3.30:2379"]
+authority = "tls/ca.pem"
+certificate = "tls/east.pem"
+key = "tls/east.key"
+user = "mainstay"
+password = "env:BANK_DB_PASSWORD""#
+        .to_owned();
+    for (from, to) in edits {
+        assert!(etcd.contains(from), "{from:?} is not there");
+        etcd = etcd.replacen(from, to, 1);
+    }
+    told(name, &[("site = \"witness\"", &etcd)], arguments);
+}
+
+#[test]
+fn each_kind_of_coordinator_needs_its_own_keys() {
+    told_of_etcd("etcd-good", &[], &[]);
+    told_of_etcd("etcd-of-two", &[("\"https://10.0.1.30:2379\", ", "")], &[]);
+    told_of_etcd(
+        "etcd-of-one",
+        &[("\"https://10.0.1.30:2379\", ", ""), ("\"https://10.0.2.30:2379\", ", "")],
+        &[],
+    );
+    told_of_etcd("etcd-twice", &[("10.0.2.30", "10.0.1.30")], &[]);
+    told_of_etcd("etcd-without-scheme", &[("https://10.0.1.30", "10.0.1.30")], &[]);
+    told_of_etcd("etcd-in-the-clear", &[("https://10.0.1.30", "http://10.0.1.30")], &[]);
+    told_of_etcd(
+        "etcd-halves",
+        &[
+            ("authority = \"tls/ca.pem\"\n", ""),
+            ("key = \"tls/east.key\"\n", ""),
+            ("user = \"mainstay\"\n", "site = \"witness\"\n"),
+        ],
+        &[],
+    );
+    told_of_etcd("etcd-without-members", &[("endpoints = [", "prefix = \"x/\" #")], &[]);
+    told("embedded-nowhere", &[("site = \"witness\"", "user = \"mainstay\"")], &[]);
+    let missing = [("env:BANK_DB_PASSWORD", "env:NOT_SET")];
+    told_of_etcd("etcd-password-at-the-witness", &missing, &["--site", "witness"]);
+}
+
 #[test]
 fn a_secret_in_the_file_is_refused_and_never_repeated() {
     told("literal-secret", &[("\"env:BANK_DB_PASSWORD\"", "\"canary-1\"")], &[]);

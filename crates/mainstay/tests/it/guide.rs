@@ -9,6 +9,20 @@ fn block(page: &str, kind: &str) -> String {
 }
 
 #[test]
+fn the_coordinator_of_the_etcd_guide_fits_the_first_configuration() {
+    let first = block(include_str!("../../../../docs/guides/first-configuration.md"), "toml");
+    let etcd = block(include_str!("../../../../docs/guides/etcd.md"), "toml");
+    let embedded = "[coordinator]\nkind = \"embedded\"\nsite = \"witness\"\n";
+    assert!(first.contains(embedded), "{first}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = first.replace(embedded, &etcd).replace("\"approve\"", "\"automatic\"");
+    std::fs::write(folder.path().join("mainstay.toml"), text).expect("a file");
+    let checked = mainstay(folder.path()).args(["check", "--file-only"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && said.starts_with("shop: home east"), "{said}");
+}
+
+#[test]
 fn the_first_configuration_of_the_guide_is_a_good_one() {
     let page = include_str!("../../../../docs/guides/first-configuration.md");
     let folder = tempfile::tempdir().expect("a folder");

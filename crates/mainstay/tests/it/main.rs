@@ -4,6 +4,7 @@ mod agents;
 mod alarms;
 mod asking;
 mod check;
+mod etcd_lost;
 mod fake;
 mod golden;
 mod guide;

@@ -1,11 +1,12 @@
 //! What an agent would say, in the types of its API.
 
 use mainstay_agent::api::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
-    ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord,
-    StepState,
+    ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionKind,
+    ExecutionState, LinkView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks,
+    ReplaySummary, Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary,
+    SiteView, Status, StepRecord, StepState,
 };
+use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{
     ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, Retained, SiteName, StoreName,
@@ -37,6 +38,11 @@ pub fn status() -> Status {
     Status {
         here: site("west"),
         version: "0.1.0".into(),
+        coordinator: CoordinatorView {
+            kind: "embedded".into(),
+            site: Some(site("witness")),
+            members: vec![],
+        },
         applications: vec![ApplicationStatus {
             name: bank(),
             epoch: Epoch::new(3),
@@ -45,6 +51,7 @@ pub fn status() -> Status {
             state: "standby".into(),
             serving: false,
             coordinator: true,
+            coordinator_silent_since_micros: None,
             rto_s: 30.0,
             rpo_s: 1.0,
             links: vec![link(LinkPhase::Streaming, Lag::Known(Duration::from_millis(12)))],
@@ -54,6 +61,17 @@ pub fn status() -> Status {
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
             problems: vec![],
         }],
+    }
+}
+
+/// A member of etcd that works, and that leads.
+pub fn member(number: u8, leads: bool) -> Member {
+    Member {
+        endpoint: format!("https://10.0.{number}.30:2379"),
+        version: Some("3.5.21".into()),
+        leads,
+        has_leader: true,
+        trouble: None,
     }
 }
 

@@ -16,12 +16,16 @@ pub struct UpLab {
 
 impl UpLab {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With further options of `lab up`.
+    pub fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("up-").tempdir_in("/tmp").expect("a folder");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         std::fs::set_permissions(folder.path(), mode).expect("servers reach their folders");
         let mut lab = Self { folder, root: PathBuf::new(), plan: Value::Null };
-        let up = lab.command(&["lab", "up", "--accounts", "1000", "--rate", "50"]).output();
-        let up = up.expect("it runs");
+        let up = lab.run(&[&["lab", "up", "--accounts", "1000", "--rate", "50"], options].concat());
         assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
         let made = std::fs::read_dir(lab.folder.path()).expect("a folder");
         let mut made = made.map(|entry| entry.expect("an entry").path());
@@ -44,6 +48,12 @@ impl UpLab {
 
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("it runs")
+    }
+
+    /// A command for the agent of a site.
+    pub fn at(&self, site: &str, arguments: &[&str]) -> Output {
+        let state = self.root.join("sites").join(site).join("state").display().to_string();
+        self.run(&[&["--state", &state], arguments].concat())
     }
 
     /// What a command that must succeed writes to standard output.

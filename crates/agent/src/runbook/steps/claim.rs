@@ -20,7 +20,7 @@ pub async fn make(
     let body = json!({"epoch": execution.epoch, "cause": "switchover", "execution": execution.id});
     application.enter("decision", body).await.map_err(StepError::new)?;
     for _ in 0..10 {
-        let (version, record) = read(application).await?;
+        let (current, record) = read(application).await?;
         if record.epoch == execution.epoch && record.active == *application.here() {
             return Ok(format!("epoch {} belongs to {}", execution.epoch, execution.to));
         }
@@ -30,7 +30,7 @@ pub async fn make(
         }
         application.learn(|known| known.facts.claiming = true);
         let next = record.claimed_by(application.here(), Cause::Switchover);
-        let changed = change(application, version, next).await;
+        let changed = change(application, current, next).await;
         if changed {
             application.learn(|known| known.facts.claiming = false);
         }
@@ -39,14 +39,13 @@ pub async fn make(
 }
 
 /// The record as it is now. Until it is known, whether a claim was made is unknown.
-async fn read(application: &Application) -> Result<(u64, Record), StepError> {
+async fn read(application: &Application) -> Result<(Versioned, Record), StepError> {
     let sent = tick();
     let coordinator = &application.context.coordinator;
-    let Versioned { version, record } =
-        coordinator.read(&application.spec.name).await.map_err(StepError::new)?;
+    let current = coordinator.read(&application.spec.name).await.map_err(StepError::new)?;
+    let record = current.record.clone();
     let record = record.ok_or_else(|| StepError::new("the coordinator holds no record"))?;
-    let current = Versioned { version, record: Some(record.clone()) };
-    crate::observe::record::take(application, current, sent).await;
+    crate::observe::record::take(application, current.clone(), sent).await;
     application.learn(|known| known.facts.claiming = false);
-    Ok((version, record))
+    Ok((current, record))
 }

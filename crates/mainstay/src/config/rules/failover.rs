@@ -1,5 +1,6 @@
 //! Whether failover can work as it is asked for.
 
+use super::coordinator::is_embedded;
 use super::{entries, is_witness};
 use crate::config::duration;
 use crate::config::problem::{Problem, code};
@@ -78,14 +79,16 @@ fn automatic(file: &File, mode: &At<FailoverMode>, problems: &mut Vec<Problem>) 
         problems.push(refuse(what.to_owned(), advice));
         return;
     }
-    let place = file.coordinator.as_ref().and_then(|at| at.value.site.as_ref());
+    let coordinator = file.coordinator.as_ref().map(|at| &at.value).filter(|it| is_embedded(it));
+    let place = coordinator.and_then(|coordinator| coordinator.site.as_ref());
     if let Some(site) = place.filter(|site| is_witness(file, &site.value) == Some(false)) {
         let what = format!(
             "automatic failover needs the coordinator at a third site: at `{}` it would be lost \
              together with the data there",
             site.value
         );
-        let advice = "write the witness as `site` under [coordinator], or `failover = \"approve\"`";
+        let advice = "write the witness as `site` under [coordinator], or `kind = \"etcd\"` with \
+                      three members, or `failover = \"approve\"`";
         problems.push(refuse(what, advice));
     }
 }

@@ -2,6 +2,7 @@
 //! with what it can read.
 
 mod addresses;
+mod coordinator;
 mod failover;
 mod gates;
 mod sites;
@@ -16,6 +17,7 @@ use mainstay_core::{ApplicationName, SiteName};
 /// Checks everything.
 pub fn all(file: &File, problems: &mut Vec<Problem>) {
     sites::check(file, problems);
+    coordinator::check(file, problems);
     for (name, application) in applications(file) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);

@@ -1,4 +1,4 @@
-//! Sites, the coordinator's place, and each application's home.
+//! Sites, and each application's home.
 
 use super::{applications, data_sites, entries, is_witness, unknown_site};
 use crate::config::problem::{Problem, code};
@@ -6,7 +6,6 @@ use crate::config::typed::File;
 
 pub fn check(file: &File, problems: &mut Vec<Problem>) {
     enough(file, problems);
-    coordinator(file, problems);
     homes(file, problems);
 }
 
@@ -22,13 +21,6 @@ fn enough(file: &File, problems: &mut Vec<Problem>) {
         let advice = "add [applications.<name>]; `mainstay config reference` shows an example";
         let problem = Problem::error(code::MISSING_KEY, "there is no application", advice);
         problems.push(table.blame(problem.label("empty")));
-    }
-}
-
-fn coordinator(file: &File, problems: &mut Vec<Problem>) {
-    let site = file.coordinator.as_ref().and_then(|coordinator| coordinator.value.site.as_ref());
-    if let Some(site) = site {
-        problems.extend(unknown_site(file, &site.value).map(|problem| site.blame(problem)));
     }
 }
 
