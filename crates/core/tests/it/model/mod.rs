@@ -1,0 +1,13 @@
+//! The shipped decision, explored exhaustively: every order of everything that can happen to two
+//! sites and a witness within a budget of faults.
+
+mod budget;
+mod explore;
+mod families;
+mod invariants;
+mod moves;
+mod planned;
+mod round;
+mod step;
+mod view;
+mod world;
