@@ -66,13 +66,15 @@ impl Step<'_> {
         let this = self.world.sites[site];
         let agent = this.agent.expect("a running agent");
         let ghost = self.world.ghost;
+        if !agent.seen.is_some_and(|seen| seen.stands) {
+            // It cannot take effect: the record has changed since.
+            return;
+        }
         let way = if this.returns(site) { this.kept.way } else { WayOf::Ready };
         self.notes.require(way != WayOf::Apart, APART);
         self.notes.require(this.trouble != Some(Trouble::Ledger), LEDGER);
         self.notes.require(this.trouble != Some(Trouble::LinkStopped), LINK);
-        let lag = ghost.complete[site].saturating_sub(ghost.renewed[site]);
-        let within = u64::from(lag) <= RPO.as_secs() + 2 * u64::from(this.rate);
-        self.notes.require(within || agent.order == Some(Order::AcceptLoss), LAG);
+        self.notes.require(!ghost.over[site] || agent.order == Some(Order::AcceptLoss), LAG);
         if ordered {
             self.notes.happened.insert("order obeyed");
             return;
@@ -84,20 +86,24 @@ impl Step<'_> {
             |look: Option<(bool, u8)>| look.is_some_and(|(reached, age)| !reached && age < STALE);
         let looks = failed(agent.own_look) && failed(agent.witness_look);
         self.notes.require(looks, REACHED);
-        let cooled = |ages: [u8; 2]| u64::from(ages[site]) >= COOL_DOWN.as_secs();
-        self.notes.require(ghost.failover.is_none_or(cooled), COOL);
     }
 
     /// The coordinator has changed the record.
     pub fn note_change(&mut self, before: Option<Rec>, next: Rec, change: Change) {
         let ghost = &mut self.world.ghost;
-        ghost.renewed = [0; 2];
+        let renews = !matches!(change, Change::Claim(_));
+        for (site, over) in ghost.over.iter_mut().enumerate() {
+            let rate = u64::from(self.world.sites[site].rate);
+            let behind = u64::from(ghost.complete[site]);
+            // A look at the link, and the read of the record, may each be a step old.
+            *over |= renews && behind > RPO.as_secs() + 2 * rate;
+        }
         let back = before.is_some_and(|before| next.epoch < before.epoch);
         let holder = &mut ghost.holders[usize::from(next.epoch.min(4)) - 1];
         let other = holder.is_some_and(|holder| holder != next.active);
         let founded = change == Change::Found && (holder.is_some() || next.active != 0);
         *holder = Some(next.active);
-        let ended = ghost.ended;
+        let (ended, failover) = (ghost.ended, ghost.failover);
         if before.is_none_or(|before| before.epoch != next.epoch) {
             ghost.failover =
                 matches!(next.cause, CauseOf::Automatic | CauseOf::Ordered).then_some([0; 2]);
@@ -107,6 +113,10 @@ impl Step<'_> {
         // After a restore the same number is given again; who has seen it refuses the copy.
         self.notes.require(!other || self.world.ghost.restored, HOLDER);
         self.notes.require(!founded, FOUNDS);
+        if change == Change::Claim(CauseOf::Automatic) {
+            let age = failover.map(|ages| u64::from(ages[usize::from(next.active)]));
+            self.notes.require(age.is_none_or(|age| age >= COOL_DOWN.as_secs()), COOL);
+        }
         let kind = match change {
             Change::Claim(CauseOf::Switchover) => {
                 let handover = before.and_then(|before| before.handover);

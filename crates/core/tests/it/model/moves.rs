@@ -1,7 +1,7 @@
 //! What can happen next: rounds of the agents, steps of time, and what the budget still allows.
 
 use super::budget::{Budget, Only};
-use super::step::{Step, Way, pass};
+use super::step::{Step, Way, pass, simplify};
 use super::world::{
     Agent, BETWEEN, EAST, Execution, GatePosture, Order, RATE, Trouble, WEST, Way as WayOf, World,
 };
@@ -13,6 +13,8 @@ pub enum Move {
     Round(usize, Way),
     /// A round whose effects wait until the agent goes on.
     Freeze(usize),
+    /// The agent goes on, and answers the others before its effects are made.
+    Stir(usize),
     Wake(usize),
     /// The late request arrives, or never does.
     Arrive,
@@ -52,7 +54,8 @@ pub fn candidates(world: &World) -> Vec<Move> {
     let budget = world.budget;
     let mut moves = vec![Move::Time];
     for site in [EAST, WEST] {
-        moves.extend([Move::Round(site, Way::Prompt), Move::Wake(site), Move::Start(site)]);
+        moves.extend([Move::Round(site, Way::Prompt), Move::Wake(site), Move::Stir(site)]);
+        moves.push(Move::Start(site));
         moves.extend([Move::WayOn(site), Move::Mends(site), Move::OrderEnds(site)]);
         moves.extend([Move::Stage(site, Way::Prompt), Move::GiveUp(site)]);
         if budget.late > 0 {
@@ -120,11 +123,7 @@ impl Step<'_> {
             return false;
         }
         let made = self.make_permitted(it);
-        for site in 0..2 {
-            if self.world.follows(site) {
-                self.world.ghost.complete[site] = 0;
-            }
-        }
+        simplify(&mut self.world);
         made
     }
 
@@ -141,6 +140,10 @@ impl Step<'_> {
                     true
                 }
             }
+            Move::Stir(site) => {
+                let frozen = self.world.sites[site].frozen.as_mut();
+                frozen.is_some_and(|frozen| !std::mem::replace(&mut frozen.stirs, true))
+            }
             Move::Wake(site) => {
                 self.world.sites[site].frozen.is_some() && {
                     self.wake(site);
@@ -156,7 +159,8 @@ impl Step<'_> {
             Move::Stage(site, way) => self.stage_as(site, way),
             Move::GiveUp(site) => self.may_act(site) && self.give_up(site),
             Move::Copy | Move::Restore => self.restore(it == Move::Restore),
-            _ => self.fault(it),
+            // Between two steps of time; the order of rounds within one is free.
+            _ => !self.world.sites.iter().any(|site| site.acted) && self.fault(it),
         }
     }
 

@@ -32,7 +32,7 @@ impl Step<'_> {
 
     /// Whether that site answers, and holds this epoch as far as it knows.
     fn active_in(&self, site: usize, epoch: u8) -> bool {
-        let record = self.world.sites[site].awake().and_then(|agent| agent.seen);
+        let record = self.world.sites[site].answering().and_then(|agent| agent.seen);
         let record = record.map(|seen| seen.record);
         self.world.sites_reach()
             && record.is_some_and(|it| usize::from(it.active) == site && it.epoch == epoch)
@@ -55,7 +55,7 @@ impl Step<'_> {
     /// The active site fences its databases and enters the handover.
     fn hand_over(&mut self, to: usize, id: u8, epoch: u8, way: Way) -> bool {
         let active = 1 - to;
-        let holds = self.world.sites[active].awake().and_then(|agent| agent.hold);
+        let holds = self.world.sites[active].answering().and_then(|agent| agent.hold);
         let holds = holds.is_some_and(|hold| hold.execution == id);
         if !holds || !self.active_in(active, epoch - 1) || way == Way::Unheard {
             return false;

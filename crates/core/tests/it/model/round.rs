@@ -53,6 +53,7 @@ impl Step<'_> {
         let outcome = self.decide(site);
         let seen = self.agent(site).seen;
         self.site(site).frozen = Some(Frozen {
+            stirs: false,
             posture: outcome.posture,
             databases: outcome.databases,
             change: change(&outcome),
@@ -181,7 +182,7 @@ impl Step<'_> {
         let other = 1 - site;
         let Some(seen) = self.agent(site).seen else { return };
         let asked = self.world.sites[other];
-        if !self.world.sites_reach() || asked.awake().is_none() {
+        if !self.world.sites_reach() || asked.answering().is_none() {
             return;
         }
         if self.decider.promises(other, &asked, seen.record.epoch) {

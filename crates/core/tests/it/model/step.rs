@@ -231,6 +231,30 @@ pub fn pass(world: &mut World) {
     }
 }
 
+/// Drops what no rule can tell apart, so that states which differ in nothing else are one.
+pub fn simplify(world: &mut World) {
+    for index in 0..2 {
+        if world.follows(index) {
+            (world.ghost.complete[index], world.ghost.over[index]) = (0, false);
+        }
+        let Some(agent) = &mut world.sites[index].agent else { continue };
+        let Some(seen) = &mut agent.seen else { continue };
+        let failover = matches!(seen.record.cause, CauseOf::Automatic | CauseOf::Ordered);
+        if !failover {
+            agent.epoch_seen = OLD;
+        }
+        if usize::from(seen.record.active) == index {
+            // The holder of the epoch asks only what the record is, not since when.
+            (seen.changed, seen.read) = (0, 0);
+        }
+        // A start before the last sign of the active site's right adds nothing to the wait.
+        let right = agent.promised.map_or(seen.changed, |promised| promised.min(seen.changed));
+        if agent.started >= STALE && agent.started >= right {
+            agent.started = OLD;
+        }
+    }
+}
+
 fn age(agent: &mut Agent, rate: u8) {
     let older = |age: u8, most: u8| (age + rate).min(most);
     agent.started = older(agent.started, OLD);
@@ -244,11 +268,14 @@ fn age(agent: &mut Agent, rate: u8) {
     (agent.renewal, agent.promise) = (right(agent.renewal), right(agent.promise));
     agent.writable = agent.writable.map(|age| older(age, STALE));
     agent.advanced = agent.advanced.map(|age| older(age, STALE));
-    // Differences count here, so nothing ages any more where the right is older than any bound.
+    // What counts is by how much the link was complete earlier than the right was last shown. Where
+    // both are older than any bound, that difference stays.
     let right = agent.seen.map_or(0, |seen| seen.changed).min(agent.promised.unwrap_or(OLD));
-    if right < OLD {
-        agent.complete = agent.complete.map(|age| older(age, OLD + STALE));
-    }
+    agent.complete = agent.complete.map(|complete| match (right < OLD, complete < right) {
+        (true, _) => older(complete, OLD + STALE),
+        (false, true) => older(complete, right),
+        (false, false) => complete,
+    });
     if let Some(seen) = &mut agent.seen {
         // Which of the two is newer stays known when both are old.
         let promised_later = agent.promised.is_some_and(|promised| promised < seen.changed);
@@ -262,6 +289,9 @@ fn age(agent: &mut Agent, rate: u8) {
     }
 }
 
+/// More than any clock makes of the bound for the lag.
+pub const MUCH: u8 = 12;
+
 /// What only the oracle knows.
 fn note_time(world: &mut World, site: usize) {
     let rate = world.sites[site].rate;
@@ -270,10 +300,7 @@ fn note_time(world: &mut World, site: usize) {
     if let Some(ages) = &mut ghost.failover {
         ages[site] = older(ages[site]);
     }
-    if ghost.renewed[site] < OLD {
-        ghost.complete[site] = (ghost.complete[site] + rate).min(OLD + STALE);
-    }
-    ghost.renewed[site] = older(ghost.renewed[site]);
+    ghost.complete[site] = (ghost.complete[site] + rate).min(MUCH);
 }
 
 /// The execution of a promotion, if that is what is at work.

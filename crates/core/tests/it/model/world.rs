@@ -40,10 +40,10 @@ pub struct Ghost {
     pub holders: [Option<u8>; 4],
     /// The newest epoch came about by a failover, so long ago on each site's clock.
     pub failover: Option<[Age; 2]>,
-    /// For how long the newest renewal has been in the record, and the link to each site has not
-    /// brought everything: on the clock of the link's target.
-    pub renewed: [Age; 2],
+    /// For how long the link to each site has not brought everything, on its target's clock.
     pub complete: [Age; 2],
+    /// It had not for longer than the bound when the active site last renewed, nor has it since.
+    pub over: [bool; 2],
     /// The active site ended for this planned move, and has accepted nothing since.
     pub ended: Option<u8>,
     /// An old copy of the record was brought back.
@@ -262,6 +262,8 @@ pub struct Database {
 /// A decision that was made and is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Frozen {
+    /// It goes on and answers the others, and the effects are still to come.
+    pub stirs: bool,
     pub posture: Option<GatePosture>,
     pub databases: Option<(bool, u8)>,
     pub change: Option<Change>,
@@ -340,9 +342,14 @@ impl World {
 }
 
 impl Site {
-    /// The agent, when it runs and is not stopped.
+    /// The agent, when it runs and nothing that it decided waits.
     pub fn awake(&self) -> Option<&Agent> {
         self.agent.as_ref().filter(|_| self.frozen.is_none())
+    }
+
+    /// The agent, when it answers the others.
+    pub fn answering(&self) -> Option<&Agent> {
+        self.agent.as_ref().filter(|_| self.frozen.is_none_or(|frozen| frozen.stirs))
     }
 
     fn takes_writes(&self) -> bool {
