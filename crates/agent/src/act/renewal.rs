@@ -47,6 +47,10 @@ pub async fn change(application: &Application, version: u64, next: Record) -> bo
         application.context.coordinator.swap(&application.spec.name, version, &next).await;
     match swapped {
         Ok(Swap::Done { version }) => {
+            if let Err(why) = application.remember_epoch(next.epoch).await {
+                tracing::error!(application = %application.spec.name, %why, "a new epoch is not taken in");
+                return false;
+            }
             application.learn(|known| known.take_swap(version, next, tick()));
             true
         }

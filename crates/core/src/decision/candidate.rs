@@ -107,7 +107,7 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
     let hindrances = hindrances(rules, facts, seen, now);
     let state = state(rules, facts, seen, &hindrances, now);
     let ordered = facts.order.is_some();
-    let claim = state == State::Claiming && !facts.claiming && !facts.executing;
+    let claim = state == State::Claiming && !facts.executing;
     let databases =
         if facts.executing { Databases::Leave } else { Databases::Fenced(seen.record.epoch) };
     let posture = match facts.held(seen.record.epoch, now) {

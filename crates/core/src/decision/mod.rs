@@ -156,5 +156,13 @@ pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
     facts.record.as_ref().is_none_or(|seen| {
         seen.record.epoch < epoch || (seen.record.epoch == epoch && seen.record.active == *asking)
     }) && facts.highest <= epoch
-        && !facts.claiming
+        && !facts.claim_is_open()
+}
+
+/// Whether this site may fence itself in favour of the site that asks, in a planned move that ends
+/// this epoch. Until its own promotion is done, that would open again what the move fences.
+pub fn may_hand_over(facts: &Facts, epoch: Epoch) -> bool {
+    let record = facts.record.as_ref().map(|seen| &seen.record);
+    let holds = record.is_some_and(|it| it.active == facts.here && it.epoch == epoch);
+    holds && facts.promoted == epoch
 }

@@ -145,22 +145,6 @@ pub fn shown(world: &World) -> String {
     format!("epoch {epoch} {} {}", site(0), site(1))
 }
 
-/// Plays on from a state as long as nothing fails any more: every agent acts in every step.
-pub fn play(world: &World, decider: &mut Decider, steps: usize, until: fn(&World) -> bool) -> bool {
-    let mut notes = Notes::default();
-    let mut step = Step { world: *world, decider, notes: &mut notes };
-    for _ in 0..steps {
-        if until(&step.world) {
-            return true;
-        }
-        for site in 0..2 {
-            step.make_move(Move::Round(site, Way::Prompt));
-        }
-        step.make_move(Move::Time);
-    }
-    until(&step.world)
-}
-
 fn key(world: &World) -> u128 {
     let mut hasher = Wide::default();
     world.hash(&mut hasher);

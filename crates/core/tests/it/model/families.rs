@@ -1,7 +1,8 @@
 //! What is explored: each family is exhaustive within its budget.
 
 use super::budget::{Budget, Only};
-use super::explore::{Explored, Explorer, play};
+use super::explore::{Explored, Explorer};
+use super::liveness;
 use super::world::World;
 use mainstay_core::estate::FailoverMode;
 
@@ -49,7 +50,8 @@ fn try_it() {
         ..Budget::default()
     };
     let began = std::time::SystemTime::UNIX_EPOCH;
-    let _ = (began, Only::Between, play as fn(_, _, _, _) -> _);
-    let explored = Explorer::new(FailoverMode::Automatic).explore(steady(budget));
+    let _ = (began, Only::Between);
+    let also = match n("ALSO") { 1 => liveness::heals, 2 => liveness::follows, 3 => liveness::goes_on, _ => |_: &World, _: &mut super::view::Decider| None };
+    let explored = Explorer::new(FailoverMode::Automatic).also(also).explore(steady(budget));
     hold("try", &explored);
 }

@@ -5,6 +5,7 @@ mod budget;
 mod explore;
 mod families;
 mod invariants;
+mod liveness;
 mod moves;
 mod planned;
 mod round;

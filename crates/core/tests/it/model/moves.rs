@@ -306,6 +306,7 @@ impl Step<'_> {
         coordinator.record = Some(copy);
         self.world.ghost.restored = true;
         for site in &mut self.world.sites {
+            site.kept.claim = site.kept.claim.map(|_| false);
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
                 seen.stands = false;
             }
@@ -315,10 +316,4 @@ impl Step<'_> {
         }
         self.spend(|budget| &mut budget.restores)
     }
-}
-
-/// Whether a move of that world is at work at some site.
-pub fn moving(world: &World) -> bool {
-    let agents = world.sites.iter().filter_map(|site| site.agent);
-    agents.into_iter().any(|agent| matches!(agent.execution, Some(Execution::Move { .. })))
 }

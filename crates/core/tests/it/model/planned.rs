@@ -63,6 +63,10 @@ impl Step<'_> {
         if way == Way::Late && self.world.late.is_some() {
             return false;
         }
+        let asked = self.world.sites[active];
+        if !self.decider.hands_over(active, &asked, epoch - 1) {
+            return false;
+        }
         self.agent(active).open = None;
         self.fence(active, epoch - 1);
         if !self.world.sites[active].database.open {
@@ -95,7 +99,6 @@ impl Step<'_> {
             return false;
         }
         self.read(to);
-        self.agent(to).claiming = false;
         let Some(record) = self.agent(to).seen.map(|seen| seen.record) else { return false };
         if record.epoch == epoch && usize::from(record.active) == to {
             self.agent(to).execution = Some(Execution::Promotion { epoch, first: false });
@@ -115,9 +118,10 @@ impl Step<'_> {
 
     /// The conductor gives up; the active site is told to go on, if it can be reached.
     pub fn give_up(&mut self, to: usize) -> bool {
+        let claims = self.site(to).kept.claim.is_some();
         let agent = self.agent(to);
         let Some(Execution::Move { epoch, .. }) = agent.execution else { return false };
-        if agent.claiming {
+        if claims {
             return false;
         }
         (agent.execution, agent.hold) = (None, None);

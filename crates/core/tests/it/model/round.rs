@@ -24,7 +24,6 @@ impl Step<'_> {
     /// False when nothing was sent that could fare as asked.
     pub fn round(&mut self, site: usize, mut way: Way) -> bool {
         self.finish(site);
-        self.end_claim(site);
         self.read(site);
         self.look(site);
         let asked = way;
@@ -47,7 +46,6 @@ impl Step<'_> {
     /// Decides, and stops before anything of it is done.
     pub fn round_frozen(&mut self, site: usize) {
         self.finish(site);
-        self.end_claim(site);
         self.read(site);
         self.look(site);
         let outcome = self.decide(site);
@@ -71,7 +69,8 @@ impl Step<'_> {
         if frozen.promote {
             self.promote(site);
         }
-        if let Some(change) = frozen.change {
+        // A claim is decided again as it is begun, right here below.
+        if let Some(change) = frozen.change.filter(|it| !matches!(it, Change::Claim(_))) {
             self.send(site, change, Way::Prompt);
         }
         let outcome = self.decide(site);
@@ -217,14 +216,6 @@ impl Step<'_> {
         self.agent(site).execution = None;
         let kept = &mut self.site(site).kept;
         kept.promoted = kept.promoted.max(epoch);
-    }
-
-    /// The request of a claim that was not answered is given up.
-    fn end_claim(&mut self, site: usize) {
-        let agent = self.agent(site);
-        if agent.claiming && agent.execution.is_none() {
-            (agent.claiming, agent.order) = (false, None);
-        }
     }
 }
 

@@ -71,7 +71,8 @@ impl Step<'_> {
             stands: seen.map_or(self.world.coordinator.record.is_none(), |seen| seen.stands),
         };
         if matches!(change, Change::Claim(_)) {
-            self.agent(site).claiming = true;
+            self.site(site).kept.claim = Some(request.stands);
+            self.agent(site).order = None;
         }
         if way == Way::Late {
             self.world.late = Some(request);
@@ -89,9 +90,6 @@ impl Step<'_> {
     fn hear(&mut self, site: usize, change: Change, done: bool) {
         self.read(site);
         let agent = self.agent(site);
-        if matches!(change, Change::Claim(_)) {
-            (agent.claiming, agent.order) = (false, None);
-        }
         let epoch = agent.seen.map_or(0, |seen| seen.record.epoch);
         match change {
             Change::Renew if done => agent.renewal = Some((epoch, 0)),
@@ -112,6 +110,7 @@ impl Step<'_> {
         let next = rec(&next);
         self.world.coordinator.record = Some(next);
         for site in &mut self.world.sites {
+            site.kept.claim = site.kept.claim.map(|_| false);
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
                 seen.stands = false;
             }
@@ -138,6 +137,7 @@ impl Step<'_> {
             return;
         };
         this.kept.highest = this.kept.highest.max(record.epoch);
+        this.kept.claim = this.kept.claim.filter(|stands| *stands);
         let before = agent.seen;
         if before.is_none_or(|seen| seen.record.epoch != record.epoch) {
             agent.epoch_seen = 0;

@@ -5,7 +5,7 @@ use super::explore::Wide;
 use super::world::{Age, Agent, GatePosture, Kept, Order, Rec, Site, Trouble};
 use mainstay_core::decision::{
     Action, Databases, Facts, Hold, LinkFacts, Order as CoreOrder, Promise, Renewal, Rules,
-    SeenRecord, State, decide, may_promise,
+    SeenRecord, State, decide, may_hand_over, may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
@@ -132,7 +132,7 @@ impl Decider {
         let agent = Agent { shown: None, ..site.agent.expect("a running agent") };
         let view = View {
             site: u8::from(index == 1),
-            kept: site.kept,
+            kept: Kept { claim: site.kept.claim.map(|_| true), ..site.kept },
             received: site.received,
             trouble: site.trouble,
             agent,
@@ -142,6 +142,12 @@ impl Decider {
             let facts = facts(index, site, &agent);
             outcome(decide(rules, &facts, NOW))
         })
+    }
+
+    /// Whether the agent of this site fences it for a planned move.
+    pub fn hands_over(&self, index: usize, site: &Site, ends: u8) -> bool {
+        let agent = site.agent.expect("a running agent");
+        may_hand_over(&facts(index, site, &agent), epoch(ends))
     }
 
     /// Whether the agent of this site promises the other one not to act.
@@ -188,12 +194,12 @@ fn facts(index: usize, site: &Site, agent: &Agent) -> Facts {
         epoch: epoch(hold.epoch),
         until: ahead(hold.rest),
     });
-    facts.claiming = agent.claiming;
     facts.executing = agent.execution.is_some();
     facts.order = agent.order.map(|order| CoreOrder {
         accept_loss: (order == Order::AcceptLoss).then_some(Duration::from_secs(3600)),
     });
     facts.ledger_sound = site.trouble != Some(Trouble::Ledger);
+    facts.claiming = site.kept.claim.map(|_| Record::first(name(1 - index)));
     if let Some(seen) = agent.seen {
         let cause = seen.record.cause.into();
         facts.epoch_is_failover = matches!(
@@ -205,6 +211,7 @@ fn facts(index: usize, site: &Site, agent: &Agent) -> Facts {
             changed: ago(seen.changed),
             read: ago(seen.read),
         });
+        facts.claiming = site.kept.claim.map(|_| record(seen.record, 7));
         if usize::from(seen.record.active) != index {
             about_the_active_site(&mut facts, index, site, agent);
         }

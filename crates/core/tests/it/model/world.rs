@@ -155,6 +155,9 @@ pub struct Kept {
     /// How far the way back is, and of which epoch it is.
     pub back: u8,
     pub way: Way,
+    /// This site asked to take over from a record, and has seen no other since; whether that one
+    /// does stand.
+    pub claim: Option<bool>,
 }
 
 /// `Option<WayBack>` in the order in which it is walked.
@@ -195,7 +198,6 @@ pub struct Agent {
     pub complete: Option<Age>,
     pub advanced: Option<Age>,
     pub hold: Option<Hold>,
-    pub claiming: bool,
     pub execution: Option<Execution>,
     pub order: Option<Order>,
     /// The last state shown; no input of a decision.
