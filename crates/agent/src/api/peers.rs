@@ -99,6 +99,10 @@ async fn promise(
 ) -> Reply<PromiseAnswer> {
     reply(async {
         let application = agent.application(&request.application)?;
+        // Whoever has heard of a newer epoch refuses the older, whatever a coordinator that was
+        // restored says later.
+        let heard = application.remember_epoch(request.epoch).await;
+        heard.map_err(|why| refused(why.to_string(), "look at the disk of this site"))?;
         let given = application.learn(|known| {
             let given = may_promise(&known.facts, &caller, request.epoch);
             if given {
@@ -146,7 +150,10 @@ async fn fence(
         if held.as_ref() != Some(&request.execution) {
             return Err(refused("this site does not hold for that execution", "begin it anew"));
         }
+        // Whatever opens them has its turn before or finds the hold: nothing opens them afterwards.
+        let turn = application.single.databases.take().await;
         let fenced = databases::fence_all(application, request.epoch).await;
+        drop(turn);
         let fenced = fenced.map_err(|why| refused(why, "the active site goes on"))?;
         let positions: BTreeMap<_, _> = fenced
             .iter()

@@ -151,11 +151,15 @@ fn without_record(facts: &Facts) -> Decision {
     Decision::new(state, None, Databases::Leave).with(founds.then_some(Action::Found))
 }
 
-/// Whether this site may promise the active site not to act for a lease time from now.
+/// Whether this site may promise the active site not to act for a lease time from now. A site that
+/// takes itself for the active one promises nothing: it may be acting.
 pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
-    facts.record.as_ref().is_none_or(|seen| {
-        seen.record.epoch < epoch || (seen.record.epoch == epoch && seen.record.active == *asking)
-    }) && facts.highest <= epoch
+    let fits = |record: &Record| {
+        let newer = record.epoch < epoch || (record.epoch == epoch && record.active == *asking);
+        newer && record.active != facts.here
+    };
+    facts.record.as_ref().is_none_or(|seen| fits(&seen.record))
+        && facts.highest <= epoch
         && !facts.claim_is_open()
 }
 

@@ -51,7 +51,12 @@ fn try_it() {
     };
     let began = std::time::SystemTime::UNIX_EPOCH;
     let _ = (began, Only::Between);
-    let also = match n("ALSO") { 1 => liveness::heals, 2 => liveness::follows, 3 => liveness::goes_on, _ => |_: &World, _: &mut super::view::Decider| None };
+    let also = match n("ALSO") {
+        1 => liveness::heals,
+        2 => liveness::follows,
+        3 => liveness::goes_on,
+        _ => |_: &World, _: &mut super::view::Decider| None,
+    };
     let explored = Explorer::new(FailoverMode::Automatic).also(also).explore(steady(budget));
     hold("try", &explored);
 }

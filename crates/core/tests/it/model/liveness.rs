@@ -33,7 +33,8 @@ pub fn follows(world: &World, decider: &mut Decider) -> Option<&'static str> {
     let (active, standby) = (usize::from(record.active), 1 - usize::from(record.active));
     let there = world.sites[standby];
     let knows = there.agent.is_some_and(|agent| {
-        agent.complete == Some(0) && agent.seen.is_some_and(|seen| seen.record.epoch == record.epoch)
+        agent.complete == Some(0)
+            && agent.seen.is_some_and(|seen| seen.record.epoch == record.epoch)
     });
     let usual = world.sites.iter().all(|site| site.rate == RATE && site.trouble.is_none());
     let well = world.cuts == [false; 3] && !world.coordinator.down && usual;

@@ -295,15 +295,22 @@ impl Step<'_> {
 
     /// A copy of the coordinator's store is made once, and brought back later.
     fn restore(&mut self, back: bool) -> bool {
-        let coordinator = &mut self.world.coordinator;
+        let coordinator = self.world.coordinator;
         if !back {
-            return coordinator.copy.is_none() && {
-                coordinator.copy = coordinator.record;
-                coordinator.record.is_some()
-            };
+            self.world.coordinator.copy = coordinator.record;
+            return coordinator.copy.is_none() && coordinator.record.is_some();
         }
         let Some(copy) = coordinator.copy else { return false };
-        coordinator.record = Some(copy);
+        // As the guide says: stopped for longer than a lease before its store is replaced.
+        let renewals = self.world.sites.iter().filter_map(|site| site.agent?.renewal);
+        let serves = |site: usize| {
+            let agent = self.world.sites[site].agent;
+            self.world.accepts(site) && agent.is_none_or(|agent| agent.promise.is_none())
+        };
+        if !coordinator.down || renewals.count() > 0 || (0..2).any(serves) {
+            return false;
+        }
+        self.world.coordinator.record = Some(copy);
         self.world.ghost.restored = true;
         for site in &mut self.world.sites {
             site.kept.claim = site.kept.claim.map(|_| false);

@@ -64,6 +64,10 @@ impl Step<'_> {
             return false;
         }
         let asked = self.world.sites[active];
+        if asked.frozen.is_some_and(|frozen| frozen.databases.is_some()) {
+            // What is at work on the databases has its turn first.
+            return false;
+        }
         if !self.decider.hands_over(active, &asked, epoch - 1) {
             return false;
         }

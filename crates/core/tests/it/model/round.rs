@@ -3,7 +3,9 @@
 
 use super::step::{Step, Way, promotion};
 use super::view::Outcome;
-use super::world::{Age, CauseOf, Change, Execution, Frozen, GatePosture, Trouble, Way as WayOf};
+use super::world::{
+    Age, CauseOf, Change, Execution, Frozen, GatePosture, Site, Trouble, Way as WayOf,
+};
 use mainstay_core::record::Cause;
 
 /// A posture after so many seconds: what has run out is closed, by the gate's own clock.
@@ -50,10 +52,11 @@ impl Step<'_> {
         self.look(site);
         let outcome = self.decide(site);
         let seen = self.agent(site).seen;
+        let this = self.world.sites[site];
         self.site(site).frozen = Some(Frozen {
             stirs: false,
             posture: outcome.posture,
-            databases: outcome.databases,
+            databases: outcome.databases.filter(|wanted| !is_done(&this, *wanted)),
             change: change(&outcome),
             from: seen.map(|seen| seen.record),
             promote: outcome.promote,
@@ -184,6 +187,9 @@ impl Step<'_> {
         if !self.world.sites_reach() || asked.answering().is_none() {
             return;
         }
+        let kept = &mut self.site(other).kept;
+        kept.highest = kept.highest.max(seen.record.epoch);
+        let asked = self.world.sites[other];
         if self.decider.promises(other, &asked, seen.record.epoch) {
             self.agent(other).promised = Some(0);
             self.agent(site).promise = Some((seen.record.epoch, 0));
@@ -217,6 +223,12 @@ impl Step<'_> {
         let kept = &mut self.site(site).kept;
         kept.promoted = kept.promoted.max(epoch);
     }
+}
+
+/// As far as the agent knows, and so nothing is begun.
+fn is_done(site: &Site, (open, epoch): (bool, u8)) -> bool {
+    let known = site.agent.and_then(|agent| agent.open);
+    if open { known == Some(epoch) } else { known.is_none() && !site.database.open }
 }
 
 /// The one change of the record that the decision asks for.
