@@ -8,62 +8,13 @@
 mod active;
 mod candidate;
 mod facts;
+mod state;
 
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
 pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord, WayBack};
+pub use state::{Described, State};
 
 use crate::{Epoch, Posture, Record, SiteName, Tick};
-
-/// Where this site stands. Shown to people; never stored, always derived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Nothing is agreed yet, or the coordinator has not answered since this agent began.
-    Unknown,
-    /// The record went back behind an epoch that was seen here: someone restored an old copy.
-    Regressed,
-    /// A site that only votes.
-    Witness,
-    /// Holder of the epoch, accepting writes.
-    Active,
-    /// Holder of the epoch, fenced for a planned move.
-    HandingOver,
-    /// Holder of the epoch that may not accept writes: its lease ran out, or its stores do not.
-    Fenced,
-    /// Holder of the epoch whose promotion is under way.
-    Promoting,
-    /// Another site is active, and renews.
-    Standby,
-    /// This site was active before, and is on its way back.
-    Returning,
-    /// Another site is active, and has not renewed for a while.
-    Suspect,
-    /// Nothing stands in the way but the rest of the lease.
-    LeaseWait,
-    /// Every condition of a failover to this site holds.
-    Claiming,
-    /// Every condition holds but a person's word.
-    Asking,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Unknown => "unknown",
-            State::Regressed => "regressed",
-            State::Witness => "witness",
-            State::Active => "active",
-            State::HandingOver => "handing-over",
-            State::Fenced => "fenced",
-            State::Promoting => "promoting",
-            State::Standby => "standby",
-            State::Returning => "returning",
-            State::Suspect => "suspect",
-            State::LeaseWait => "lease-wait",
-            State::Claiming => "claiming",
-            State::Asking => "asking",
-        }
-    }
-}
 
 /// What must be true of this site's databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,7 +22,7 @@ pub struct Budget {
     pub restores: u8,
     /// No change of the active site is followed beyond this epoch.
     pub epochs: u8,
-    /// A clock fault is three times the rate: more than the lease bears.
+    /// A clock fault is six times the rate: more than the lease bears.
     pub beyond: bool,
     /// Only these may be cut or crash: bits of `World::cuts`, then east, west, witness.
     pub only: Option<Only>,

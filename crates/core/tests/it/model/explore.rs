@@ -8,7 +8,7 @@ use super::view::Decider;
 use super::world::World;
 use mainstay_core::estate::FailoverMode;
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// What an exhaustive exploration came to.
@@ -19,7 +19,22 @@ pub struct Explored {
     pub views: usize,
     /// The invariant that does not hold, and the moves that lead there.
     pub violation: Option<(String, String)>,
+    /// It ended before every state was reached: all of them up to the depth were.
+    pub bounded: bool,
     pub notes: Notes,
+}
+
+impl fmt::Display for Explored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { states, transitions, depth, views, .. } = self;
+        let whole = if self.bounded { "bounded" } else { "exhausted" };
+        write!(
+            f,
+            "model: {whole}: {states} states, {transitions} transitions, depth {depth}, {views} \
+             views decided; came about: {}",
+            self.notes.happened.iter().copied().collect::<Vec<_>>().join(", ")
+        )
+    }
 }
 
 pub struct Explorer {
@@ -28,6 +43,8 @@ pub struct Explorer {
     /// How each state was first reached.
     parents: HashMap<u128, (u128, Move), BuildHasherDefault<Taken>>,
     transitions: usize,
+    /// No further level of depth is begun beyond so many states.
+    most: usize,
     /// A further property of every state, which may play on from it.
     also: fn(&World, &mut Decider) -> Option<&'static str>,
 }
@@ -39,6 +56,7 @@ impl Explorer {
             notes: Notes::default(),
             parents: HashMap::default(),
             transitions: 0,
+            most: usize::MAX,
             also: |_, _| None,
         }
     }
@@ -49,12 +67,31 @@ impl Explorer {
         self
     }
 
+    #[must_use]
+    pub fn at_most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// So many steps of time in which nothing fails.
+    pub fn settle(&mut self, world: &mut World, steps: usize) {
+        let (decider, notes) = (&mut self.decider, &mut self.notes);
+        let mut step = Step { world: *world, decider, notes };
+        for _ in 0..steps {
+            for site in 0..2 {
+                step.make_move(Move::Round(site, Way::Prompt));
+            }
+            step.make_move(Move::Time);
+        }
+        *world = step.world;
+    }
+
     /// From this state to the end, or to the first violation.
     pub fn explore(mut self, first: World) -> Explored {
         let mut level = vec![first];
         self.parents.insert(key(&first), (key(&first), Move::Time));
         let (mut depth, mut violation): (_, Option<(String, String)>) = (0, None);
-        while !level.is_empty() && violation.is_none() {
+        while !level.is_empty() && violation.is_none() && self.parents.len() < self.most {
             let mut next = Vec::new();
             for world in &level {
                 if let Some((why, last)) = self.expand(world, &mut next) {
@@ -65,12 +102,14 @@ impl Explorer {
             level = next;
             depth += 1;
         }
+        let bounded = violation.is_none() && !level.is_empty();
         Explored {
             states: self.parents.len(),
             transitions: self.transitions,
             depth: depth - 1,
             views: self.decider.views(),
             violation,
+            bounded,
             notes: self.notes,
         }
     }
@@ -203,17 +242,4 @@ impl Hasher for Taken {
     fn finish(&self) -> u64 {
         self.0
     }
-}
-
-/// So many steps of time in which nothing fails.
-pub fn settle(world: &mut World, explorer: &mut Explorer, steps: usize) {
-    let mut step =
-        Step { world: *world, decider: &mut explorer.decider, notes: &mut explorer.notes };
-    for _ in 0..steps {
-        for site in 0..2 {
-            step.make_move(Move::Round(site, Way::Prompt));
-        }
-        step.make_move(Move::Time);
-    }
-    *world = step.world;
 }

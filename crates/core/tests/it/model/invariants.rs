@@ -3,7 +3,9 @@
 
 use super::step::{Step, promotion};
 use super::view::{COOL_DOWN, Outcome, RPO};
-use super::world::{CauseOf, Change, GatePosture, Order, Rec, STALE, Trouble, Way as WayOf, World};
+use super::world::{
+    CauseOf, Change, GatePosture, Order, Rec, STALE, Site, Trouble, Way as WayOf, World,
+};
 use mainstay_core::decision::State;
 use mainstay_core::estate::FailoverMode;
 
@@ -116,6 +118,11 @@ impl Step<'_> {
         if change == Change::Claim(CauseOf::Automatic) {
             let age = failover.map(|ages| u64::from(ages[usize::from(next.active)]));
             self.notes.require(age.is_none_or(|age| age >= COOL_DOWN.as_secs()), COOL);
+        }
+        let stores = |site: &Site| site.trouble == Some(Trouble::Stores);
+        let renewing = before.is_some_and(|it| stores(&self.world.sites[usize::from(it.active)]));
+        if change == Change::Claim(CauseOf::Automatic) && renewing {
+            self.notes.happened.insert("stores were followed");
         }
         let kind = match change {
             Change::Claim(CauseOf::Switchover) => {

@@ -7,6 +7,7 @@ mod families;
 mod invariants;
 mod liveness;
 mod moves;
+mod page;
 mod planned;
 mod round;
 mod step;

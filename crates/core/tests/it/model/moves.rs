@@ -88,7 +88,7 @@ fn site_faults(world: &World, site: usize, moves: &mut Vec<Move>) {
         moves.push(Move::Freeze(site));
     }
     if budget.clocks > 0 {
-        let rates: &[u8] = if budget.beyond { &[RATE * 3] } else { &[RATE / 2, RATE * 2] };
+        let rates: &[u8] = if budget.beyond { &[RATE * 6] } else { &[RATE / 2, RATE * 2] };
         moves.extend(rates.iter().map(|rate| Move::Clock(site, *rate)));
     }
     if budget.troubles > 0 {
@@ -312,6 +312,7 @@ impl Step<'_> {
         }
         self.world.coordinator.record = Some(copy);
         self.world.ghost.restored = true;
+        self.notes.happened.insert("an old copy is back");
         for site in &mut self.world.sites {
             site.kept.claim = site.kept.claim.map(|_| false);
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
