@@ -1,6 +1,7 @@
 //! The decision under simulation: one property a file.
 
 mod model;
+mod ones_word;
 mod planned_move;
 mod random;
 mod simulation;

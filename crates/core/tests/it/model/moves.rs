@@ -3,7 +3,7 @@
 use super::budget::{Budget, Only};
 use super::step::{Step, Way, pass, simplify};
 use super::world::{
-    Agent, BETWEEN, EAST, Execution, GatePosture, Order, RATE, Trouble, WEST, Way as WayOf, World,
+    Agent, BETWEEN, EAST, GatePosture, Order, RATE, Trouble, WEST, Way as WayOf, World,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
