@@ -7,6 +7,7 @@
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
 # make soak ARGS="lab 3" (3 seeds, each with several disasters, crashes and losses in the return)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
+# make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
 # make bench-postgres ARGS="--only inserts"
 ARGS ?=
 

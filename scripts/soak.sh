@@ -7,6 +7,9 @@
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
+#   scripts/soak.sh model                 the large families of the decision's exploration
+#   scripts/soak.sh mutants [WORD]        each guard of the decision taken away in turn, or those
+#                                         whose words hold WORD; half an hour
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -15,6 +18,17 @@ if [ "${1:-}" = link ]; then
     shift
     scripts/parts.sh compiler nextest postgres postgres-15 postgres-17 >&2
     exec cargo nextest run --profile soak --package mainstay-stores --locked "$@"
+fi
+
+if [ "${1:-}" = model ]; then
+    scripts/parts.sh nextest >&2
+    exec cargo nextest run --profile soak --package mainstay-core --locked
+fi
+
+if [ "${1:-}" = mutants ]; then
+    shift
+    scripts/parts.sh nextest >&2
+    exec cargo xtask mutants "$@"
 fi
 
 scripts/parts.sh compiler postgres >&2

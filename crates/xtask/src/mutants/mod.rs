@@ -82,14 +82,17 @@ fn judge(copy: &Path) -> Result<Verdict, String> {
     let nextest = |more: &[&str]| {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(copy).env("CARGO_TARGET_DIR", copy.join("target"));
-        cargo.args(["nextest", "run", "--offline", "--fail-fast", "--color", "never"]);
-        cargo.args(["-E", TESTS]).args(more).output().map_err(|why| format!("cargo: {why}"))
+        cargo
+            .args(["nextest", "run", "--offline", "--color", "never", "-E", TESTS])
+            .args(more)
+            .output()
+            .map_err(|why| format!("cargo: {why}"))
     };
     let built = nextest(&["--no-run"])?;
     if !built.status.success() {
         return Err(format!("does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
-    let ran = nextest(&[])?;
+    let ran = nextest(&["--fail-fast"])?;
     match ran.status.success() {
         true => Ok(Verdict::Survived),
         false => Ok(Verdict::Caught(reason(&String::from_utf8_lossy(&ran.stderr)))),
