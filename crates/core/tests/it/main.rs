@@ -1,5 +1,6 @@
 //! The decision under simulation: one property a file.
 
+mod conditions;
 mod model;
 mod ones_word;
 mod planned_move;

@@ -20,7 +20,7 @@ pub const STEP: u64 = 50;
 pub const WITNESS: usize = 2;
 
 pub fn name(site: usize) -> SiteName {
-    SiteName::new(["east", "west", "witness"][site]).expect("a name")
+    SiteName::new(["east", "west", "witness", "north"][site]).expect("a name")
 }
 
 fn store() -> StoreName {

@@ -29,6 +29,8 @@ pub const LAST: &str = "11: the active site is not fenced while its right lasts"
 pub const REOPENED: &str = "a planned move loses nothing: the active site ended before the claim";
 pub const OPENED: &str = "the gate serves only databases that were found open";
 pub const RIGHT: &str = "the databases are open only while the site has the right to write";
+pub const GRACE: &str = "an agent that begins anew cuts nothing that its predecessor allowed";
+pub const ENDS: &str = "1: a site is active only while its right lasts";
 pub const WITNESS: &str = "a witness does nothing";
 pub const FOUNDS: &str = "only the home site founds the record, and once";
 
@@ -54,6 +56,7 @@ impl Step<'_> {
         }
         let Some(seen) = agent.seen else { return };
         let record = seen.record;
+        self.notes.require(!outcome.found || agent.empty, FOUNDS);
         let right = [agent.renewal, agent.promise].into_iter().flatten();
         let right = right.into_iter().any(|(of, age)| of == record.epoch && age < 4);
         let holds = usize::from(record.active) == site && this.kept.promoted == record.epoch;
@@ -61,6 +64,12 @@ impl Step<'_> {
         if holds && known && right && record.handover.is_none() {
             self.notes.require(outcome.state == State::Active, LAST);
         }
+        let begun = agent.started < 4;
+        let cuts = outcome.databases.is_some_and(|(open, _)| !open);
+        let fresh = begun && agent.renewal.is_none() && record.handover.is_none();
+        self.notes.require(!(holds && known && fresh && cuts), GRACE);
+        let active = outcome.state == State::Active;
+        self.notes.require(!active || right || begun, ENDS);
         self.notes.require(self.decider.witness_decides_nothing(record), WITNESS);
     }
 

@@ -3,7 +3,7 @@
 use super::budget::{Budget, Only};
 use super::step::{Step, Way, pass, simplify};
 use super::world::{
-    Agent, BETWEEN, EAST, GatePosture, Order, RATE, Trouble, WEST, Way as WayOf, World,
+    Agent, BETWEEN, EAST, GatePosture, Order, RATE, Rec, Trouble, WEST, Way as WayOf, World,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Move {
     WayOn(usize),
     Copy,
     Restore,
+    /// The coordinator's store is gone, with no copy of it.
+    Empty,
 }
 
 const TROUBLES: [Trouble; 6] = [
@@ -74,7 +76,7 @@ pub fn candidates(world: &World) -> Vec<Move> {
         moves.push(Move::WitnessDies);
     }
     if budget.restores > 0 {
-        moves.extend([Move::Copy, Move::Restore]);
+        moves.extend([Move::Copy, Move::Restore, Move::Empty]);
     }
     moves
 }
@@ -158,7 +160,12 @@ impl Step<'_> {
             }
             Move::Stage(site, way) => self.stage_as(site, way),
             Move::GiveUp(site) => self.may_act(site) && self.give_up(site),
-            Move::Copy | Move::Restore => self.restore(it == Move::Restore),
+            Move::Copy => self.copy(),
+            Move::Restore => {
+                let copy = self.world.coordinator.copy;
+                copy.is_some() && self.restore(copy)
+            }
+            Move::Empty => self.restore(None),
             // Between two steps of time; the order of rounds within one is free.
             _ => !self.world.sites.iter().any(|site| site.acted) && self.fault(it),
         }
@@ -293,26 +300,35 @@ impl Step<'_> {
         goes
     }
 
-    /// A copy of the coordinator's store is made once, and brought back later.
-    fn restore(&mut self, back: bool) -> bool {
-        let coordinator = self.world.coordinator;
-        if !back {
-            self.world.coordinator.copy = coordinator.record;
-            return coordinator.copy.is_none() && coordinator.record.is_some();
-        }
-        let Some(copy) = coordinator.copy else { return false };
-        // As the guide says: stopped for longer than a lease before its store is replaced.
-        let renewals = self.world.sites.iter().filter_map(|site| site.agent?.renewal);
+    /// A copy of the coordinator's store is made once.
+    fn copy(&mut self) -> bool {
+        let coordinator = &mut self.world.coordinator;
+        let first = coordinator.copy.is_none() && coordinator.record.is_some();
+        coordinator.copy = coordinator.record;
+        first
+    }
+
+    /// An older record is brought back, or none, as the page MS-COORD-003 says: the coordinator was
+    /// stopped for longer than a lease, so nobody serves by a renewal.
+    fn restore(&mut self, copy: Option<Rec>) -> bool {
         let serves = |site: usize| {
             let agent = self.world.sites[site].agent;
             self.world.accepts(site) && agent.is_none_or(|agent| agent.promise.is_none())
         };
-        if !coordinator.down || renewals.count() > 0 || (0..2).any(serves) {
+        let mut agents = self.world.sites.iter().filter_map(|site| site.agent);
+        let renewed = agents.any(|agent| agent.renewal.is_some());
+        if !self.world.coordinator.down || renewed || (0..2).any(serves) {
             return false;
         }
-        self.world.coordinator.record = Some(copy);
+        let none = copy.is_none();
+        if self.world.coordinator.record.is_none()
+            || (none && self.world.coordinator.copy.is_some())
+        {
+            return false;
+        }
+        self.world.coordinator.record = copy;
         self.world.ghost.restored = true;
-        self.notes.happened.insert("an old copy is back");
+        self.notes.happened.insert(if none { "the record is gone" } else { "an old copy is back" });
         for site in &mut self.world.sites {
             site.kept.claim = site.kept.claim.map(|_| false);
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
