@@ -152,7 +152,7 @@ mod tests {
         for mutant in MUTANTS {
             let text = fs::read_to_string(sources.join(mutant.file)).expect("a source of core");
             assert_ne!(mutated(&text, mutant), Ok(text), "{}", mutant.guard);
-            assert_eq!(mutated("", mutant).is_err(), true, "{}", mutant.guard);
+            assert!(mutated("", mutant).is_err(), "{}", mutant.guard);
         }
         let guards: std::collections::BTreeSet<_> = MUTANTS.iter().map(|it| it.guard).collect();
         assert_eq!(guards.len(), MUTANTS.len(), "every guard has words of its own");

@@ -29,7 +29,7 @@ pub fn heals(world: &World, decider: &mut Decider) -> Option<&'static str> {
 
 /// The active site dies for good, all else is well: the other one follows.
 pub fn follows(world: &World, decider: &mut Decider) -> Option<&'static str> {
-    let Some(record) = world.coordinator.record else { return None };
+    let record = world.coordinator.record?;
     let (active, standby) = (usize::from(record.active), 1 - usize::from(record.active));
     let there = world.sites[standby];
     let knows = there.agent.is_some_and(|agent| {
