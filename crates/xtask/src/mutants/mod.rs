@@ -12,7 +12,7 @@ use std::{fs, io};
 /// What is asked, the quickest to name an invariant first. The long forms prove nothing more of a
 /// mutant, and the page of states follows every change.
 const TESTS: [&str; 3] = [
-    "test(/families::/) and test(/clock|cut_between|loss_of|old_copy|gone_for|stores|one_fault/)",
+    "test(/families::(a_clock|a_cut|a_planned|an_old|the_loss|the_active)/)",
     "not test(/families::/) and not test(/page/)",
     "test(/families::/) and not test(/soak_/)",
 ];
@@ -31,7 +31,7 @@ pub fn mutants(arguments: &[String]) -> ExitCode {
 
 fn run(root: &Path, word: &str) -> Result<bool, String> {
     let copy = copy(root).map_err(|why| format!("core cannot be copied: {why}"))?;
-    if let Verdict::Caught(by) = judge(&copy)? {
+    if let Verdict::Caught(by) = judge(&copy, &TESTS[..2])? {
         return Err(format!("core's tests fail as it is: {by}"));
     }
     let (mut caught, mut survived) = (0, 0);
@@ -67,7 +67,7 @@ fn try_one(root: &Path, copy: &Path, mutant: &Mutant) -> Result<Verdict, String>
     let text = fs::read_to_string(root.join(&path)).map_err(shown)?;
     let mutated = mutated(&text, mutant)?;
     fs::write(copy.join(&path), mutated).map_err(shown)?;
-    let verdict = judge(copy).map_err(|why| format!("{}: {why}", mutant.guard));
+    let verdict = judge(copy, &TESTS).map_err(|why| format!("{}: {why}", mutant.guard));
     fs::write(copy.join(&path), text).map_err(shown)?;
     verdict
 }
@@ -83,7 +83,7 @@ fn mutated(text: &str, mutant: &Mutant) -> Result<String, String> {
 }
 
 /// Builds and runs the tests of the copy. What does not compile is no mutant.
-fn judge(copy: &Path) -> Result<Verdict, String> {
+fn judge(copy: &Path, tests: &[&str]) -> Result<Verdict, String> {
     let nextest = |tests: &str, more: &str| {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(copy).env("CARGO_TARGET_DIR", copy.join("target"));
@@ -94,7 +94,7 @@ fn judge(copy: &Path) -> Result<Verdict, String> {
     if !built.status.success() {
         return Err(format!("does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
-    for tests in TESTS {
+    for tests in tests {
         let ran = nextest(tests, "--fail-fast")?;
         if !ran.status.success() {
             return Ok(Verdict::Caught(reason(&String::from_utf8_lossy(&ran.stderr))));
