@@ -54,9 +54,9 @@ impl Step<'_> {
         if matches!(outcome.posture, Some(GatePosture::Serve { .. })) {
             self.notes.require(agent.open.is_some(), OPENED);
         }
+        self.notes.require(!outcome.found || agent.empty, FOUNDS);
         let Some(seen) = agent.seen else { return };
         let record = seen.record;
-        self.notes.require(!outcome.found || agent.empty, FOUNDS);
         let right = [agent.renewal, agent.promise].into_iter().flatten();
         let right = right.into_iter().any(|(of, age)| of == record.epoch && age < 4);
         let holds = usize::from(record.active) == site && this.kept.promoted == record.epoch;
