@@ -9,6 +9,7 @@
 # make soak ARGS=compare (an hour of pgbench, with comparisons that must all say equal)
 # make soak ARGS="lost 1" (1 seed, 50,000 transactions that never arrive: 10 minutes)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
+# make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
 # make bench-postgres ARGS="--only inserts"
 ARGS ?=
 

@@ -11,6 +11,9 @@
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
 #   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
 #                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
+#   scripts/soak.sh model                 the large families of the decision's exploration
+#   scripts/soak.sh mutants [WORD]        each guard of the decision taken away in turn, or those
+#                                         whose words hold WORD; half an hour
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -24,6 +27,17 @@ fi
 if [ "${1:-}" = compare ]; then
     scripts/parts.sh compiler nextest postgres >&2
     exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^alarms::/)'
+fi
+
+if [ "${1:-}" = model ]; then
+    scripts/parts.sh nextest >&2
+    exec cargo nextest run --profile soak --package mainstay-core --locked
+fi
+
+if [ "${1:-}" = mutants ]; then
+    shift
+    scripts/parts.sh nextest >&2
+    exec cargo xtask mutants "$@"
 fi
 
 scripts/parts.sh compiler postgres etcd >&2

@@ -8,7 +8,7 @@ use crate::memory::Epochs;
 use crate::once::Once;
 use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
-use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, Tick, estate};
+use mainstay_core::{ApplicationName, Epoch, Record, SiteName, StoreName, Tick, estate};
 use mainstay_stores::postgres::link::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,6 +121,22 @@ impl Application {
             known.facts.highest = known.facts.highest.max(epochs.highest);
             known.facts.promoted = known.facts.promoted.max(epochs.promoted);
         });
+        Ok(())
+    }
+
+    /// Remembers a newer epoch durably, before anything is done with it.
+    pub async fn remember_epoch(&self, epoch: Epoch) -> Result<(), AgentError> {
+        let known = self.epochs();
+        match epoch > known.highest {
+            true => self.remember(Epochs { highest: epoch, ..known }).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Remembers durably what this site is about to ask to take over from.
+    pub async fn keep_claim(&self, from: &Record) -> Result<(), AgentError> {
+        self.context.memory.keep_claim(&self.spec.name, from).await?;
+        self.learn(|known| known.facts.claiming = Some(from.clone()));
         Ok(())
     }
 

@@ -133,6 +133,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
     let mut applications = BTreeMap::new();
     for (name, spec) in &context.estate.applications {
         let epochs = context.memory.epochs(name).await?;
+        let claiming = context.memory.claim(name).await?;
         let execution = context.memory.executions(name).await?.into_iter().next();
         let mut returns = BTreeMap::new();
         for store in spec.stores.keys() {
@@ -142,6 +143,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
         }
         let application = Application::new(context.clone(), spec.clone(), epochs);
         application.learn(|known| {
+            known.facts.claiming = claiming;
             known.execution = execution;
             known.returns = returns;
         });

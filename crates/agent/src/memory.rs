@@ -2,7 +2,7 @@
 
 use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
 use crate::error::AgentError;
-use mainstay_core::{ApplicationName, Epoch, StoreName};
+use mainstay_core::{ApplicationName, Epoch, Record, StoreName};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,19 @@ impl Memory {
         epochs: Epochs,
     ) -> Result<(), AgentError> {
         self.write("epochs", application, "", 0, &epochs).await
+    }
+
+    /// The record that this site last asked to take over from.
+    pub async fn claim(&self, application: &ApplicationName) -> Result<Option<Record>, AgentError> {
+        self.read("claim", application, "").await
+    }
+
+    pub async fn keep_claim(
+        &self,
+        application: &ApplicationName,
+        from: &Record,
+    ) -> Result<(), AgentError> {
+        self.write("claim", application, "", 0, from).await
     }
 
     pub async fn returning(

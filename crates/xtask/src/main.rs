@@ -1,7 +1,9 @@
 //! `cargo xtask verify`: what holds in this repository and no compiler checks. It reads only.
+//! `cargo xtask mutants`: the decision without each of its guards.
 //! `cargo xtask soak`: the lab again and again.
 
 mod checks;
+mod mutants;
 mod problem;
 mod soak;
 mod tree;
@@ -15,9 +17,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((command, [])) if command == "verify" => verify(),
+        Some((command, rest)) if command == "mutants" => mutants::mutants(rest),
         Some((command, rest)) if command == "soak" => soak::soak(rest),
         _ => {
-            eprintln!("usage: cargo xtask verify | soak [lab] [RUNS] [FIRST_SEED]");
+            eprintln!(
+                "usage: cargo xtask verify | mutants [WORD] | soak [lab] [RUNS] [FIRST_SEED]"
+            );
             ExitCode::from(2)
         }
     }

@@ -5,7 +5,7 @@ use crate::application::Application;
 use crate::coordinator::Versioned;
 use crate::time::{tick, unix_micros};
 use mainstay_core::Record;
-use mainstay_core::decision::loss_bound;
+use mainstay_core::decision::{Action, decide, loss_bound};
 use mainstay_core::record::Cause;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,27 +16,30 @@ use std::sync::Arc;
 pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
     let work = application.clone();
     application.single.claim.spawn(async move {
-        let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
-        let next = from.claimed_by(work.here(), cause);
-        let Some((current, facts)) = begin(&work, &from) else { return };
-        let body =
-            json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
-        if work.enter("decision", body).await.is_ok() {
-            change(&work, current, next).await;
+        if let Err(why) = make(&work, &from, ordered).await {
+            tracing::warn!(application = %work.spec.name, %why, "the claim was not sent");
         }
-        work.learn(|known| {
-            known.facts.claiming = false;
-            known.facts.order = None;
-        });
+        work.learn(|known| known.facts.order = None);
     });
 }
 
-/// From here on no promise is given, until the outcome is known.
-fn begin(application: &Application, from: &Record) -> Option<(Versioned, BTreeMap<String, Value>)> {
+async fn make(application: &Application, from: &Record, ordered: bool) -> Result<(), String> {
+    let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
+    let next = from.claimed_by(application.here(), cause);
+    let facts = facts(application, from).ok_or("the record has changed")?;
+    let body = json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
+    application.enter("decision", body).await.map_err(|why| why.to_string())?;
+    let current = begin(application, from).ok_or("the decision does not stand any more")?;
+    application.keep_claim(from).await.map_err(|why| why.to_string())?;
+    change(application, current, next).await;
+    Ok(())
+}
+
+/// What is known at the decision, for the ledger and the execution.
+fn facts(application: &Application, from: &Record) -> Option<BTreeMap<String, Value>> {
     let now = tick();
     let mut known = application.known();
     let seen = known.facts.record.clone().filter(|seen| seen.record == *from)?;
-    known.facts.claiming = true;
     let waited = now.since(seen.changed).as_millis();
     let bound = loss_bound(&application.rules, &known.facts, &seen);
     let facts = BTreeMap::from([
@@ -47,5 +50,19 @@ fn begin(application: &Application, from: &Record) -> Option<(Versioned, BTreeMa
         ("loss_bound_s".to_owned(), json!(bound.map(|bound| bound.as_secs_f64()))),
     ]);
     known.claim_facts = facts.clone();
-    Some((known.versioned(), facts))
+    Some(facts)
+}
+
+/// Decides once more and has no promise given from here on, both at once: one that was given since
+/// the decision lets the active site write.
+fn begin(application: &Application, from: &Record) -> Option<Versioned> {
+    let now = tick();
+    let mut known = application.known();
+    known.refresh(&application.rules, now);
+    let mut actions = decide(&application.rules, &known.facts, now).actions.into_iter();
+    let stands = |action| matches!(action, Action::Claim { from: still, .. } if still == *from);
+    actions.any(stands).then(|| {
+        known.facts.claiming = Some(from.clone());
+        known.versioned()
+    })
 }

@@ -25,6 +25,10 @@ pub fn keep(application: &Arc<Application>, wanted: Databases) {
     }
     let work = application.clone();
     application.single.databases.spawn(async move {
+        // A planned move may have fenced them since, in the same epoch.
+        if work.decide().databases != wanted {
+            return;
+        }
         if let Err(why) = make(&work, wanted).await {
             tracing::warn!(application = %work.spec.name, %why, ?wanted, "a database is not as decided");
             work.learn(|known| known.database_trouble = Some(why));

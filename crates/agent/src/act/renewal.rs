@@ -45,6 +45,10 @@ pub async fn change(application: &Application, expected: Versioned, next: Record
         application.context.coordinator.swap(&application.spec.name, &expected, &next).await;
     match swapped {
         Ok(Swap::Done { version }) => {
+            if let Err(why) = application.remember_epoch(next.epoch).await {
+                tracing::error!(application = %application.spec.name, %why, "a new epoch is not taken in");
+                return false;
+            }
             application.learn(|known| {
                 if next.active == known.facts.here {
                     known.facts.renewal = Some(Renewal { epoch: next.epoch, sent });

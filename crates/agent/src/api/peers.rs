@@ -23,7 +23,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
-use mainstay_core::decision::{Hold, may_promise};
+use mainstay_core::decision::{Hold, may_hand_over, may_promise};
 use mainstay_core::receipt::Confirmation;
 use mainstay_core::record::Handover;
 use mainstay_core::{ApplicationName, Position, Receipt, SiteName};
@@ -102,6 +102,10 @@ async fn promise(
 ) -> Reply<PromiseAnswer> {
     reply(async {
         let application = agent.application(&request.application)?;
+        // Whoever has heard of a newer epoch refuses the older, whatever a coordinator that was
+        // restored says later.
+        let heard = application.remember_epoch(request.epoch).await;
+        heard.map_err(|why| refused(why.to_string(), "look at the disk of this site"))?;
         let given = application.learn(|known| {
             let given = may_promise(&known.facts, &caller, request.epoch);
             if given {
@@ -120,7 +124,7 @@ async fn hold(
     Json(request): Json<StepRequest>,
 ) -> Reply<HoldAnswer> {
     reply(async {
-        let application = active(&agent, &caller, &request)?;
+        let application = handing_over(&agent, &caller, &request)?;
         let length = Duration::from_millis(request.hold_ms).min(LONGEST_HOLD);
         let hold = Hold {
             execution: request.execution.clone(),
@@ -144,12 +148,15 @@ async fn fence(
     Json(request): Json<StepRequest>,
 ) -> Reply<FenceAnswer> {
     reply(async {
-        let application = active(&agent, &caller, &request)?;
+        let application = handing_over(&agent, &caller, &request)?;
         let held = application.known().facts.hold.as_ref().map(|hold| hold.execution.clone());
         if held.as_ref() != Some(&request.execution) {
             return Err(refused("this site does not hold for that execution", "begin it anew"));
         }
+        // Whatever opens them has its turn before or finds the hold: nothing opens them afterwards.
+        let turn = application.single.databases.take().await;
         let fenced = databases::fence_all(application, request.epoch).await;
+        drop(turn);
         let fenced = fenced.map_err(|why| refused(why, "the active site goes on"))?;
         let positions: BTreeMap<_, _> = fenced
             .iter()
@@ -214,6 +221,19 @@ fn active<'a>(
     }
     drop(known);
     Ok(application)
+}
+
+/// The same, for a step by which this site gives its right to write away.
+fn handing_over<'a>(
+    agent: &'a Agent,
+    caller: &SiteName,
+    request: &StepRequest,
+) -> Result<&'a Arc<Application>, Refused> {
+    let application = active(agent, caller, request)?;
+    match may_hand_over(&application.known().facts, request.epoch) {
+        true => Ok(application),
+        false => Err(refused("the promotion of this site is not done", "see `mainstay status`")),
+    }
 }
 
 fn refused(what: impl Into<String>, advice: &str) -> Refused {

@@ -3,7 +3,6 @@
 use super::repeat;
 use crate::application::Application;
 use crate::coordinator::{CoordinatorError, Versioned};
-use crate::memory::Epochs;
 use crate::time::tick;
 use mainstay_core::Tick;
 use std::sync::Arc;
@@ -34,13 +33,9 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
 /// with it, so that it never goes back here.
 pub async fn take(application: &Application, current: Versioned, sent: Tick) {
     let epoch = current.record.as_ref().map(|record| record.epoch).unwrap_or_default();
-    let known = application.epochs();
-    if epoch > known.highest {
-        let epochs = Epochs { highest: epoch, ..known };
-        if let Err(why) = application.remember(epochs).await {
-            tracing::error!(application = %application.spec.name, %why, "a new epoch is not taken in");
-            return;
-        }
+    if let Err(why) = application.remember_epoch(epoch).await {
+        tracing::error!(application = %application.spec.name, %why, "a new epoch is not taken in");
+        return;
     }
     application.learn(|known| known.take_record(current, sent, tick()));
 }

@@ -113,7 +113,7 @@ async fn journal(
 /// Before the claim of a planned move the former active site can simply go on.
 fn may_give_up(application: &Application, execution: &Execution) -> bool {
     let known = application.known();
-    let claimed = known.facts.highest >= execution.epoch || known.facts.claiming;
+    let claimed = known.facts.highest >= execution.epoch || known.facts.claim_is_open();
     execution.kind == ExecutionKind::Switchover && !claimed
 }
 

@@ -14,8 +14,6 @@ pub enum Hindrance {
     LeaseRunning { rest: Duration },
     /// The coordinator has not answered since the lease would have run out.
     CoordinatorSilent,
-    /// The active site fenced itself for a planned move, and has not taken it back.
-    HandingOver,
     /// This vantage reaches the application at the active site: invariant 5.
     Healthy { vantage: SiteName },
     /// This vantage has no fresh evidence: invariant 5.
@@ -48,7 +46,6 @@ impl fmt::Display for Hindrance {
                 write!(f, "the active site's lease may run for another {:.1} s", rest.as_secs_f64())
             }
             Self::CoordinatorSilent => f.write_str("the coordinator does not answer"),
-            Self::HandingOver => f.write_str("a planned move is under way"),
             Self::Healthy { vantage } => {
                 write!(f, "{vantage} reaches the application at the active site")
             }
@@ -107,7 +104,7 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
     let hindrances = hindrances(rules, facts, seen, now);
     let state = state(rules, facts, seen, &hindrances, now);
     let ordered = facts.order.is_some();
-    let claim = state == State::Claiming && !facts.claiming && !facts.executing;
+    let claim = state == State::Claiming && !facts.executing;
     let databases =
         if facts.executing { Databases::Leave } else { Databases::Fenced(seen.record.epoch) };
     let posture = match facts.held(seen.record.epoch, now) {
@@ -165,7 +162,8 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
 }
 
 /// Invariant: a candidate acts only a whole lease after the last change it saw, after its last
-/// promise, and after its own start (what it had seen or promised before is forgotten).
+/// promise, and after its own start (what it had seen or promised before is forgotten). A handover
+/// changes nothing in that: an active site that handed over and then died is followed like any.
 fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut Vec<Hindrance>) {
     let last_right = last_right(facts, seen).max(facts.started);
     let runs_out = rules.lease.runs_out_at(last_right);
@@ -173,9 +171,6 @@ fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut
         found.push(Hindrance::LeaseRunning { rest: runs_out.since(now) });
     } else if seen.read < runs_out || now.since(seen.read) > rules.lease.fresh_for() {
         found.push(Hindrance::CoordinatorSilent);
-    }
-    if seen.record.handover.is_some() {
-        found.push(Hindrance::HandingOver);
     }
 }
 

@@ -119,8 +119,8 @@ pub struct Facts {
     /// This site was active before and is not back yet.
     pub returning: Option<WayBack>,
     pub hold: Option<Hold>,
-    /// A claim was sent and its outcome is not known.
-    pub claiming: bool,
+    /// The record that this site last asked to take over from. Persisted before the claim is sent.
+    pub claiming: Option<Record>,
     /// An execution is at work here.
     pub executing: bool,
     pub order: Option<Order>,
@@ -132,6 +132,14 @@ impl Facts {
     /// The hold under which this site is in that epoch.
     pub(super) fn held(&self, epoch: Epoch, now: Tick) -> Option<&Hold> {
         self.hold.as_ref().filter(|hold| hold.epoch == epoch && now < hold.until)
+    }
+
+    /// A claim was sent and its outcome is not known: it can be made as long as the record that it
+    /// replaces still stands, however long ago its sender gave it up, or crashed.
+    pub fn claim_is_open(&self) -> bool {
+        self.claiming
+            .as_ref()
+            .is_some_and(|from| self.record.as_ref().is_none_or(|seen| seen.record == *from))
     }
 
     pub fn new(here: SiteName, started: Tick) -> Self {
@@ -155,7 +163,7 @@ impl Facts {
             links: BTreeMap::new(),
             returning: None,
             hold: None,
-            claiming: false,
+            claiming: None,
             executing: false,
             order: None,
             ledger_sound: true,

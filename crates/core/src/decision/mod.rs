@@ -8,63 +8,14 @@
 mod active;
 mod candidate;
 mod facts;
+mod state;
 
 pub use active::writes_until;
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
 pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord, WayBack};
+pub use state::{Described, State};
 
 use crate::{Epoch, Posture, Record, SiteName, Tick};
-
-/// Where this site stands. Shown to people; never stored, always derived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Nothing is agreed yet, or the coordinator has not answered since this agent began.
-    Unknown,
-    /// The record went back behind an epoch that was seen here: someone restored an old copy.
-    Regressed,
-    /// A site that only votes.
-    Witness,
-    /// Holder of the epoch, accepting writes.
-    Active,
-    /// Holder of the epoch, fenced for a planned move.
-    HandingOver,
-    /// Holder of the epoch that may not accept writes: its lease ran out, or its stores do not.
-    Fenced,
-    /// Holder of the epoch whose promotion is under way.
-    Promoting,
-    /// Another site is active, and renews.
-    Standby,
-    /// This site was active before, and is on its way back.
-    Returning,
-    /// Another site is active, and has not renewed for a while.
-    Suspect,
-    /// Nothing stands in the way but the rest of the lease.
-    LeaseWait,
-    /// Every condition of a failover to this site holds.
-    Claiming,
-    /// Every condition holds but a person's word.
-    Asking,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Unknown => "unknown",
-            State::Regressed => "regressed",
-            State::Witness => "witness",
-            State::Active => "active",
-            State::HandingOver => "handing-over",
-            State::Fenced => "fenced",
-            State::Promoting => "promoting",
-            State::Standby => "standby",
-            State::Returning => "returning",
-            State::Suspect => "suspect",
-            State::LeaseWait => "lease-wait",
-            State::Claiming => "claiming",
-            State::Asking => "asking",
-        }
-    }
-}
 
 /// What must be true of this site's databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,10 +103,22 @@ fn without_record(facts: &Facts) -> Decision {
     Decision::new(state, None, Databases::Leave).with(founds.then_some(Action::Found))
 }
 
-/// Whether this site may promise the active site not to act for a lease time from now.
+/// Whether this site may promise the active site not to act for a lease time from now. A site that
+/// takes itself for the active one promises nothing: it may be acting.
 pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
-    facts.record.as_ref().is_none_or(|seen| {
-        seen.record.epoch < epoch || (seen.record.epoch == epoch && seen.record.active == *asking)
-    }) && facts.highest <= epoch
-        && !facts.claiming
+    let fits = |record: &Record| {
+        let newer = record.epoch < epoch || (record.epoch == epoch && record.active == *asking);
+        newer && record.active != facts.here
+    };
+    facts.record.as_ref().is_none_or(|seen| fits(&seen.record))
+        && facts.highest <= epoch
+        && !facts.claim_is_open()
+}
+
+/// Whether this site may fence itself in favour of the site that asks, in a planned move that ends
+/// this epoch. Until its own promotion is done, that would open again what the move fences.
+pub fn may_hand_over(facts: &Facts, epoch: Epoch) -> bool {
+    let record = facts.record.as_ref().map(|seen| &seen.record);
+    let holds = record.is_some_and(|it| it.active == facts.here && it.epoch == epoch);
+    holds && facts.promoted == epoch
 }

@@ -1,6 +1,9 @@
 //! The decision under simulation: one property a file.
 
+mod conditions;
 mod late_claim;
+mod model;
+mod ones_word;
 mod planned_move;
 mod random;
 mod simulation;

@@ -20,7 +20,7 @@ pub const STEP: u64 = 50;
 pub const WITNESS: usize = 2;
 
 pub fn name(site: usize) -> SiteName {
-    SiteName::new(["east", "west", "witness"][site]).expect("a name")
+    SiteName::new(["east", "west", "witness", "north"][site]).expect("a name")
 }
 
 fn store() -> StoreName {
@@ -144,6 +144,7 @@ impl World {
         let mut facts = fresh(site, clock);
         facts.highest = it.facts.highest;
         facts.promoted = it.facts.promoted;
+        facts.claiming = it.facts.claiming.clone();
         it.facts = facts;
         it.version = 0;
         it.up = true;
@@ -197,7 +198,6 @@ impl World {
     fn answered(&mut self, swap: &Swap) {
         let heard = self.reaches_coordinator(swap.site) && self.sites[swap.site].up;
         let site = &mut self.sites[swap.site];
-        site.facts.claiming &= swap.renewal;
         if heard && swap.renewal && swap.outcome == Some(true) {
             let renewal = Renewal { epoch: swap.next.epoch, sent: swap.sent };
             let newer = site.facts.renewal.is_none_or(|before| before.sent < swap.sent);
@@ -282,7 +282,7 @@ impl World {
             }
             Action::AskPromises => self.ask_promise(site, clock),
             Action::Claim { from, .. } => {
-                self.sites[site].facts.claiming = true;
+                self.sites[site].facts.claiming = Some(from.clone());
                 self.send(site, from.claimed_by(&name(site), Cause::Automatic), clock, false);
             }
             Action::Promote => {

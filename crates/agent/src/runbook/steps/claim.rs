@@ -28,17 +28,15 @@ pub async fn make(
         if !ours || record.epoch.next() != execution.epoch {
             return Err(StepError::new("the active site has taken its handover back"));
         }
-        application.learn(|known| known.facts.claiming = true);
+        application.keep_claim(&record).await.map_err(StepError::new)?;
         let next = record.claimed_by(application.here(), Cause::Switchover);
-        let changed = change(application, current, next).await;
-        if changed {
-            application.learn(|known| known.facts.claiming = false);
-        }
+        // Whether it was made is seen by reading the record again.
+        change(application, current, next).await;
     }
     Err(StepError::new("the record kept changing"))
 }
 
-/// The record as it is now. Until it is known, whether a claim was made is unknown.
+/// The record as it is now.
 async fn read(application: &Application) -> Result<(Versioned, Record), StepError> {
     let sent = tick();
     let coordinator = &application.context.coordinator;
@@ -46,6 +44,5 @@ async fn read(application: &Application) -> Result<(Versioned, Record), StepErro
     let record = current.record.clone();
     let record = record.ok_or_else(|| StepError::new("the coordinator holds no record"))?;
     crate::observe::record::take(application, current.clone(), sent).await;
-    application.learn(|known| known.facts.claiming = false);
     Ok((current, record))
 }

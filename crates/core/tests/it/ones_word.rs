@@ -1,0 +1,106 @@
+//! When a site may give its word, and which changes of the record any agent may make.
+
+use crate::world::name;
+use mainstay_core::decision::{Facts, SeenRecord, may_hand_over, may_promise};
+use mainstay_core::record::Cause;
+use mainstay_core::{Epoch, Record, Tick};
+use std::collections::BTreeSet;
+
+const NOW: Tick = Tick::from_millis(100_000);
+
+/// West, which follows east in its first epoch.
+fn west(record: &Record) -> Facts {
+    let mut facts = Facts::new(name(1), Tick::default());
+    facts.highest = record.epoch;
+    facts.record = Some(SeenRecord { record: record.clone(), changed: NOW, read: NOW });
+    facts
+}
+
+#[test]
+fn no_promise_is_given_while_a_claim_may_yet_be_made() {
+    let from = Record::first(name(0));
+    let promises = |facts: &Facts| may_promise(facts, &name(0), Epoch::new(1));
+    let mut facts = west(&from);
+    assert!(promises(&facts));
+
+    facts.claiming = Some(from.clone());
+    assert!(!promises(&facts), "the record that the claim replaces still stands");
+    facts.record = None;
+    assert!(!promises(&facts), "after a restart, before a record was read");
+
+    let renewed = west(&from.renewed(Default::default()));
+    let settled = Facts { claiming: Some(from), ..renewed };
+    assert!(promises(&settled), "the active site came first, so the claim cannot be made");
+}
+
+#[test]
+fn a_promise_is_for_the_holder_of_the_newest_epoch_and_never_by_one_that_may_be_active() {
+    let first = Record::first(name(0));
+    assert!(!may_promise(&west(&first), &name(2), Epoch::new(1)), "not the holder");
+    assert!(may_promise(&west(&first), &name(0), Epoch::new(2)), "a newer epoch than the one seen");
+    let second = first.claimed_by(&name(1), Cause::Automatic);
+    assert!(!may_promise(&west(&second), &name(0), Epoch::new(1)), "an epoch that is over");
+    let mut stale = west(&first);
+    stale.highest = Epoch::new(2);
+    assert!(!may_promise(&stale, &name(0), Epoch::new(1)), "an epoch known to be over");
+    let mut former = west(&second);
+    assert!(!may_promise(&former, &name(0), Epoch::new(3)), "it takes itself for active");
+    former.record = None;
+    assert!(may_promise(&former, &name(0), Epoch::new(3)));
+}
+
+#[test]
+fn only_the_active_site_hands_over_and_not_before_its_promotion_is_done() {
+    let second = Record::first(name(0)).claimed_by(&name(1), Cause::Automatic);
+    let mut facts = west(&second);
+    facts.promoted = Epoch::new(1);
+    assert!(!may_hand_over(&facts, Epoch::new(2)), "it is about to open its databases");
+    facts.promoted = Epoch::new(2);
+    assert!(may_hand_over(&facts, Epoch::new(2)));
+    assert!(!may_hand_over(&facts, Epoch::new(3)), "a move that ends another epoch");
+    let standby = Facts { promoted: Epoch::new(1), ..west(&Record::first(name(0))) };
+    assert!(!may_hand_over(&standby, Epoch::new(1)), "it is not active");
+}
+
+/// Every record with small numbers that a faulty agent could write.
+fn any_record() -> Vec<Record> {
+    let mut records = Vec::new();
+    let formers = [None, Some(name(0)), Some(name(1))];
+    for (epoch, renewal) in (0..5).flat_map(|epoch| (0..3).map(move |renewal| (epoch, renewal))) {
+        for (active, former) in (0..2).flat_map(|site| formers.iter().map(move |it| (site, it))) {
+            for cause in [Cause::Initial, Cause::Automatic] {
+                let first = Record::first(name(active));
+                let (epoch, former) = (Epoch::new(epoch), former.clone());
+                records.push(Record { epoch, former, cause, renewal, ..first });
+            }
+        }
+    }
+    records
+}
+
+/// Exhaustive: whatever agents write, what the record allows keeps its rules.
+#[test]
+fn whatever_faulty_agents_write_an_epoch_has_one_holder_and_the_next_is_one_more() {
+    let first = Record::first(name(0));
+    let (mut reached, mut ahead) = (vec![first.clone()], vec![first]);
+    let mut newest = BTreeSet::new();
+    while let Some(current) = ahead.pop() {
+        for next in any_record().into_iter().filter(|next| current.allows(next).is_ok()) {
+            let same = next.epoch == current.epoch;
+            assert!(same || next.epoch == current.epoch.next(), "{current:?} to {next:?}");
+            if same {
+                assert_eq!((&next.active, next.cause), (&current.active, current.cause));
+                assert_eq!(next.former, current.former);
+                assert!(next.renewal > current.renewal, "{current:?} to {next:?}");
+            } else {
+                assert_eq!(next.former, Some(current.active.clone()));
+            }
+            newest.insert(next.epoch);
+            if !reached.contains(&next) {
+                reached.push(next.clone());
+                ahead.push(next);
+            }
+        }
+    }
+    assert_eq!(newest.last(), Some(&Epoch::new(4)), "the rules let nobody stand still for ever");
+}
