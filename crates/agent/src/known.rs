@@ -8,6 +8,7 @@ use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
 use mainstay_core::decision::{Facts, LinkFacts, Rules, SeenRecord, State, WayBack};
+use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -220,7 +221,9 @@ impl Known {
         if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
             self.facts.epoch_seen = now;
         }
-        let same = before.filter(|seen| seen.record == record);
+        self.facts.pause =
+            SeenPause::take(self.facts.pause.take(), record.pause.as_ref(), now);
+        let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));
         let changed = same.map_or(now, |seen| seen.changed);
         if changed == now {
             self.last_renewal_seen_micros = Some(unix_micros());

@@ -27,7 +27,7 @@ use axum::{Extension, Json, Router};
 use mainstay_core::decision::{Hold, may_promise};
 use mainstay_core::receipt::Confirmation;
 use mainstay_core::record::Handover;
-use mainstay_core::{ApplicationName, Position, Receipt, SiteName};
+use mainstay_core::{ApplicationName, Position, Receipt, Record, SiteName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -324,7 +324,7 @@ async fn read_record(
     .await
 }
 
-/// Only an agent that acts for itself may change who is active, or renew.
+/// Only an agent that acts for itself may change who is active, or renew. Everyone may pause.
 async fn swap_record(
     State(agent): State<Agent>,
     Extension(Caller(caller)): Extension<Caller>,
@@ -334,6 +334,15 @@ async fn swap_record(
     reply(async {
         let embedded = agent.context.embedded.as_ref().ok_or_else(not_here)?;
         if request.next.active != caller {
+            let current = embedded.read(&application).await.map_err(coordinator)?;
+            if current.version != request.expected {
+                return Ok(Swap::Conflict { current });
+            }
+            let pauses = |it: &Record| it.differs_at_most_in_pause(&request.next);
+            if current.record.as_ref().is_some_and(pauses) {
+                let swapped = embedded.swap(&application, request.expected, &request.next);
+                return swapped.await.map_err(coordinator);
+            }
             let what = format!("{caller} may not act for {}", request.next.active);
             return Err(refused(what, "each agent changes the record only in its own name"));
         }

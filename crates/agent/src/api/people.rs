@@ -7,15 +7,16 @@ use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, Status, UndoRequest,
+    MoveRequest, PauseRequest, Paused, Plan, RepairRequest, RepairSummary, Return, ResumeRequest, Resumed, ReturnRequest, Status, UndoRequest,
 };
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
+use crate::serve::Person;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 
 pub fn router(agent: Agent) -> Router {
     Router::new()
@@ -23,6 +24,8 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/plan", get(plan))
         .route("/v1/switchover", post(switchover))
         .route("/v1/failover", post(failover))
+        .route("/v1/pause", post(pause))
+        .route("/v1/resume", post(resume))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/repair", post(repair))
@@ -64,6 +67,22 @@ async fn failover(
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
     reply(begin(&agent, ExecutionKind::Failover, &request)).await
+}
+
+async fn pause(
+    State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<PauseRequest>,
+) -> Reply<Paused> {
+    reply(super::pause::begin(&agent, person, &request)).await
+}
+
+async fn resume(
+    State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<ResumeRequest>,
+) -> Reply<Resumed> {
+    reply(super::pause::end(&agent, person, &request)).await
 }
 
 async fn executions(State(agent): State<Agent>) -> Reply<Vec<Execution>> {

@@ -1,8 +1,8 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
 use super::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, PauseView,
+    Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;
@@ -44,6 +44,7 @@ fn of(application: &Application) -> ApplicationStatus {
         execution: newest_execution(&known),
         returning: returning(&known, now),
         equality: equality(application, &known, now),
+        pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -172,6 +173,10 @@ fn decision_problem(
             found,
             format!("{active} does not renew its lease; no failover: {}", because()),
             match application.rules.mode {
+                FailoverMode::Automatic if decision.hindrances.iter().any(is_pause) => {
+                    "look at `mainstay plan failover`, then type `mainstay failover`; or \
+                     `mainstay resume`, and the agents decide"
+                }
                 FailoverMode::Automatic => "look at `mainstay plan failover`",
                 _ => "look at `mainstay plan failover`, then type `mainstay failover`",
             },
@@ -198,6 +203,10 @@ fn decision_problem(
         ),
         _ => {}
     }
+}
+
+fn is_pause(hindrance: &Hindrance) -> bool {
+    matches!(hindrance, Hindrance::Paused(_))
 }
 
 /// The active site dies in the middle of this one's return: what a person can do.

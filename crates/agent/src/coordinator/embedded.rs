@@ -143,6 +143,33 @@ mod tests {
         assert_eq!(done, 1);
     }
 
+    /// As an agent that knew no pause had written it.
+    #[tokio::test]
+    async fn a_record_without_a_pause_is_read_and_one_with_a_pause_survives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.db");
+        let first = Record::first(SiteName::new("east").unwrap());
+        let coordinator = Embedded::open(&path).unwrap();
+        coordinator.swap(&bank(), 0, &first).await.unwrap();
+        let written = serde_json::to_string(&first).unwrap();
+        assert!(!written.contains("pause"), "{written}");
+        let read = coordinator.read(&bank()).await.unwrap();
+        assert_eq!(read.record, Some(first.clone()));
+
+        let pause = mainstay_core::Pause {
+            by: "alice".to_owned(),
+            site: SiteName::new("west").unwrap(),
+            reason: "new disks".to_owned(),
+            since_micros: 7,
+            left: std::time::Duration::from_millis(59_100),
+        };
+        let paused = first.with_pause(Some(pause));
+        coordinator.swap(&bank(), 1, &paused).await.unwrap();
+        drop(coordinator);
+        let read = Embedded::open(&path).unwrap().read(&bank()).await.unwrap();
+        assert_eq!(read.record, Some(paused));
+    }
+
     #[tokio::test]
     async fn a_change_survives_a_restart_and_a_stale_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! The decision under simulation: one property a file.
 
+mod pausing;
 mod planned_move;
 mod random;
 mod simulation;

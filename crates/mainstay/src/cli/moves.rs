@@ -37,7 +37,7 @@ struct What {
     no_wait: bool,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "write a duration such as 500ms, 30s or 2m".to_owned())
 }
 

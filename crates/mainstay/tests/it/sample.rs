@@ -2,7 +2,7 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
+    PauseView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
     ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord,
     StepState,
 };
@@ -52,9 +52,16 @@ pub fn status() -> Status {
             execution: None,
             returning: None,
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
+            pause: None,
             problems: vec![],
         }],
     }
+}
+
+/// The rest of an hour.
+pub fn pause() -> PauseView {
+    let (by, reason) = ("alice".into(), "new disks at west".into());
+    PauseView { by, site: site("west"), reason, since_micros: NOON, left_s: 3480.0 }
 }
 
 pub fn proved() -> ProvedAt {
