@@ -17,18 +17,15 @@ pub async fn set(
 ) -> Result<Option<Pause>, CoordinatorError> {
     let (coordinator, name) = (&application.context.coordinator, &application.spec.name);
     let mut former = None;
-    let mut changed = false;
     let mut failed = CoordinatorError::Silent("others changed the record each time".to_owned());
     for _ in 0..TRIES {
         let sent = tick();
         let current = coordinator.read(name).await?;
         take(application, current.clone(), sent).await;
         let record = current.record.ok_or_else(nothing_agreed)?;
-        if !std::mem::replace(&mut changed, true) {
-            former.clone_from(&record.pause);
-        }
+        let former = former.get_or_insert_with(|| record.pause.clone());
         if is_same(record.pause.as_ref(), pause) {
-            return Ok(former);
+            return Ok(former.take());
         }
         let next = record.with_pause(pause.cloned());
         if let Err(why) = coordinator.swap(name, current.version, &next).await {

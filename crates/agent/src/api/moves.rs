@@ -96,7 +96,7 @@ pub async fn begin_here(
 ) -> Result<Execution, Refused> {
     let application = pick(agent, request.application.as_ref())?;
     target(application, Some(application.here()))?;
-    let body = json!({"kind": kind, "to": application.here(), "reason": request.reason,
+    let body = json!({"kind": kind, "to": application.here(), "reason": request.reason, "by": request.by,
         "accept_loss_s": request.accept_loss_s});
     application
         .enter("order", body)

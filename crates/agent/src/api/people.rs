@@ -7,7 +7,8 @@ use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, PauseRequest, Paused, Plan, RepairRequest, RepairSummary, Return, ResumeRequest, Resumed, ReturnRequest, Status, UndoRequest,
+    MoveRequest, PauseRequest, Paused, Plan, RepairRequest, RepairSummary, ResumeRequest, Resumed,
+    Return, ReturnRequest, Status, UndoRequest,
 };
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
@@ -57,15 +58,19 @@ async fn plan(State(agent): State<Agent>, Query(query): Query<PlanQuery>) -> Rep
 
 async fn switchover(
     State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
+    let request = MoveRequest { by: Some(person.name().await), ..request };
     reply(begin(&agent, ExecutionKind::Switchover, &request)).await
 }
 
 async fn failover(
     State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
+    let request = MoveRequest { by: Some(person.name().await), ..request };
     reply(begin(&agent, ExecutionKind::Failover, &request)).await
 }
 

@@ -115,7 +115,8 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
         }
         Hindrance::Paused(_) => Problem {
             what: it.to_string(),
-            advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it".to_owned(),
+            advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
+                .to_owned(),
         },
         _ => problem(it.to_string()),
     };

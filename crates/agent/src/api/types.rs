@@ -401,6 +401,9 @@ pub struct MoveRequest {
     /// Failover only: go on although up to so many seconds of work would be lost.
     pub accept_loss_s: Option<f64>,
     pub reason: String,
+    /// The user who asks; set by the agent that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of

@@ -62,6 +62,7 @@ async fn start(
         to: what.to,
         accept_loss_s: accept_loss.map(|loss| loss.as_secs_f64()),
         reason: failure::plain(what.reason)?,
+        by: None,
     };
     // A failover answers when it begins, and that may be a lease away.
     let execution: Execution = client.post(path, &request).await?;

@@ -2,9 +2,9 @@
 
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    PauseView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
-    ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord,
-    StepState,
+    PauseView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return,
+    ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status,
+    StepRecord, StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
