@@ -38,9 +38,19 @@ fn a_pause_is_told_with_who_why_and_for_how_long() {
     compare("pause/status.txt", &agent.shows(&["status"]));
 }
 
+fn state(lab: &UpLab, site: &str) -> String {
+    lab.root().join("sites").join(site).join("state").display().to_string()
+}
+
+/// What the agent of that site answers.
 fn asked(lab: &UpLab, site: &str, arguments: &[&str]) -> String {
-    let state = lab.root().join("sites").join(site).join("state").display().to_string();
-    lab.done(&[arguments, &["--state", &state]].concat())
+    lab.done(&[arguments, &["--state", &state(lab, site)]].concat())
+}
+
+/// An agent that has just been started may not answer yet.
+fn tells(lab: &UpLab, site: &str, what: &str) -> bool {
+    let status = lab.run(&["status", "--state", &state(lab, site)]);
+    String::from_utf8_lossy(&status.stdout).contains(what)
 }
 
 /// Whoever runs the test, as the system names them.
@@ -69,11 +79,10 @@ async fn while_paused_no_site_takes_over_whoever_restarts_until_a_person_resumes
         lab.done(&["lab", "start", site]);
     }
     for site in ["east", "west", "witness"] {
-        wait_for("it is told at each site", LONG, async || {
-            asked(&lab, site, &["status"]).contains("new disks at west")
-        })
-        .await;
+        wait_for("it is told at each site", LONG, async || tells(&lab, site, "new disks at west"))
+            .await;
     }
+    wait_for("the link goes on", LONG, async || tells(&lab, "west", " s behind east")).await;
     lab.done(&["lab", "kill", "east"]);
     // Time itself is the subject: the lease of 10 s runs out, and what else takes its time is over.
     tokio::time::sleep(Duration::from_secs(20)).await;
