@@ -221,7 +221,7 @@ impl Known {
         if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
             self.facts.epoch_seen = now;
         }
-        self.facts.pause = SeenPause::take(self.facts.pause.take(), record.pause.as_ref(), now);
+        self.facts.pause = SeenPause::take(self.facts.pause.take(), record.pause.as_deref(), now);
         let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));
         let changed = same.map_or(now, |seen| seen.changed);
         if changed == now {

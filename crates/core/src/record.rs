@@ -23,7 +23,7 @@ pub struct Record {
     pub handover: Option<Handover>,
     /// Set while no failover may begin by itself. It outlives a change of the active site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pause: Option<Pause>,
+    pub pause: Option<Box<Pause>>,
 }
 
 /// Why the active site is the active site.
@@ -93,12 +93,12 @@ impl Record {
     /// With a pause, or without one. It renews nothing: the renewal stays what it is.
     #[must_use]
     pub fn with_pause(&self, pause: Option<Pause>) -> Self {
-        Self { pause, ..self.clone() }
+        Self { pause: pause.map(Box::new), ..self.clone() }
     }
 
     /// Whether they are the same but for the pause, which every site may change.
     pub fn differs_at_most_in_pause(&self, other: &Record) -> bool {
-        self.with_pause(other.pause.clone()) == *other
+        Self { pause: other.pause.clone(), ..self.clone() } == *other
     }
 
     /// Whether the coordinator may replace `self` by `next`. The rules hold for every writer, so

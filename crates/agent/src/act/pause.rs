@@ -23,8 +23,8 @@ pub async fn set(
         let current = coordinator.read(name).await?;
         take(application, current.clone(), sent).await;
         let record = current.record.ok_or_else(nothing_agreed)?;
-        let former = former.get_or_insert_with(|| record.pause.clone());
-        if is_same(record.pause.as_ref(), pause) {
+        let former = former.get_or_insert_with(|| record.pause.as_deref().cloned());
+        if is_same(record.pause.as_deref(), pause) {
             return Ok(former.take());
         }
         let next = record.with_pause(pause.cloned());

@@ -262,7 +262,7 @@ impl World {
             facts.epoch_seen = clock;
         }
         facts.epoch_is_failover = record.cause == Cause::Automatic;
-        facts.pause = SeenPause::take(facts.pause.take(), record.pause.as_ref(), clock);
+        facts.pause = SeenPause::take(facts.pause.take(), record.pause.as_deref(), clock);
         let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));
         let changed = same.map_or(clock, |seen| seen.changed);
         facts.record = Some(SeenRecord { record, changed, read: clock });
