@@ -4,7 +4,7 @@ pub mod agent;
 pub mod comparison;
 pub mod links;
 mod moves;
-mod pause;
+pub mod pause;
 pub mod peers;
 pub mod people;
 pub mod plan;

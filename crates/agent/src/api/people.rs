@@ -3,12 +3,12 @@
 
 use super::agent::Agent;
 use super::moves::begin;
+use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, PauseRequest, Paused, Plan, RepairRequest, RepairSummary, ResumeRequest, Resumed,
-    Return, ReturnRequest, Status, UndoRequest,
+    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, Status, UndoRequest,
 };
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;

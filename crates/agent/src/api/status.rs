@@ -1,8 +1,9 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
+use super::pause::PauseView;
 use super::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, PauseView,
-    Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
+    Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use crate::application::Application;
 use crate::application::Applications;

@@ -1,10 +1,11 @@
 //! What an agent would say, in the types of its API.
 
+use mainstay_agent::api::pause::PauseView;
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionKind, ExecutionState, LinkView,
-    PauseView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return,
-    ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status,
-    StepRecord, StepState,
+    Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans,
+    ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord,
+    StepState,
 };
 use mainstay_core::position::Lsn;
 use mainstay_core::{
