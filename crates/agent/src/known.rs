@@ -10,6 +10,7 @@ use crate::time::unix_micros;
 use mainstay_core::decision::{
     Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,
 };
+use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
@@ -261,7 +262,8 @@ impl Known {
         if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
             self.facts.epoch_seen = now;
         }
-        let same = before.filter(|seen| seen.record == record);
+        self.facts.pause = SeenPause::take(self.facts.pause.take(), record.pause.as_deref(), now);
+        let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));
         let changed = same.map_or(now, |seen| seen.changed);
         if changed == now {
             self.last_renewal_seen_micros = Some(unix_micros());

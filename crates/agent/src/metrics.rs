@@ -20,6 +20,12 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             &app,
             u8::from(it.coordinator),
         );
+        families.gauge(
+            "mainstay_pause_left_seconds",
+            "How long no failover begins by itself, by a person's word; 0 when not paused.",
+            &app,
+            it.pause.as_ref().map_or(0.0, |pause| pause.left_s),
+        );
         families.gauge("mainstay_problems", "Problems shown in status.", &app, it.problems.len());
         for link in it.links.iter().filter(|link| link.to == *context.here()) {
             let labels =

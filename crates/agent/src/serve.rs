@@ -7,6 +7,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mainstay_core::SiteName;
+use nix::unistd::{Uid, User};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,22 @@ const CONNECTIONS: usize = 256;
 /// The site whose certificate the other end of this connection showed.
 #[derive(Debug, Clone)]
 pub struct Caller(pub SiteName);
+
+/// The user of the other end of a connection to the Unix socket, as the kernel tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    uid: Option<u32>,
+}
+
+impl Person {
+    /// The user's name; the number of one without a name.
+    pub async fn name(self) -> String {
+        let Some(uid) = self.uid else { return "unknown".to_owned() };
+        // The name may come over the network.
+        let user = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid))).await;
+        user.ok().and_then(Result::ok).flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    }
+}
 
 pub async fn listen(address: &str) -> Result<TcpListener, AgentError> {
     let listen = |why| AgentError::Listen { address: address.to_owned(), why };
@@ -96,7 +113,9 @@ pub async fn people(listener: UnixListener, router: Router, shutdown: Cancellati
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else { continue };
-        tokio::spawn(serve_one(stream, router.clone(), shutdown.clone()));
+        let person = Person { uid: stream.peer_cred().ok().map(|cred| cred.uid()) };
+        let router = router.clone().layer(Extension(person));
+        tokio::spawn(serve_one(stream, router, shutdown.clone()));
     }
 }
 

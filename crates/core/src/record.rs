@@ -1,7 +1,7 @@
 //! What the sites agree on: one record per application, kept by the coordinator and changed only
 //! by compare-and-set.
 
-use crate::{Epoch, Position, SiteName, StoreName};
+use crate::{Epoch, Pause, Position, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,6 +21,9 @@ pub struct Record {
     pub positions: BTreeMap<StoreName, Position>,
     /// Set while the active site is fenced for a planned move.
     pub handover: Option<Handover>,
+    /// Set while no failover may begin by itself. It outlives a change of the active site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Box<Pause>>,
 }
 
 /// Why the active site is the active site.
@@ -58,6 +61,7 @@ impl Record {
             renewal: 0,
             positions: BTreeMap::new(),
             handover: None,
+            pause: None,
         }
     }
 
@@ -72,6 +76,7 @@ impl Record {
             renewal: 0,
             positions: BTreeMap::new(),
             handover: None,
+            pause: self.pause.clone(),
         }
     }
 
@@ -83,6 +88,17 @@ impl Record {
     #[must_use]
     pub fn handed_over(&self, handover: Option<Handover>) -> Self {
         Self { renewal: self.renewal + 1, handover, ..self.clone() }
+    }
+
+    /// With a pause, or without one. It renews nothing: the renewal stays what it is.
+    #[must_use]
+    pub fn with_pause(&self, pause: Option<Pause>) -> Self {
+        Self { pause: pause.map(Box::new), ..self.clone() }
+    }
+
+    /// Whether they are the same but for the pause, which every site may change.
+    pub fn differs_at_most_in_pause(&self, other: &Record) -> bool {
+        Self { pause: other.pause.clone(), ..self.clone() } == *other
     }
 
     /// Whether the coordinator may replace `self` by `next`. The rules hold for every writer, so
@@ -108,7 +124,8 @@ impl Record {
         if !same_holder || next.cause != self.cause {
             return Err(Refusal::EpochHasHolder { epoch: self.epoch, holder: self.active.clone() });
         }
-        if next.renewal <= self.renewal {
+        let pauses = self.pause != next.pause && self.differs_at_most_in_pause(next);
+        if next.renewal <= self.renewal && !pauses {
             return Err(Refusal::RenewalGoesBack);
         }
         Ok(())
@@ -162,6 +179,34 @@ mod tests {
         let first = Record::first(site("east"));
         let renewed = first.renewed(BTreeMap::new());
         assert_eq!(first.allows(&renewed), Ok(()));
-        assert_eq!(renewed.allows(&renewed), Err(Refusal::RenewalGoesBack));
+        let older = first.with_pause(Some(pause()));
+        assert_eq!(renewed.allows(&older), Err(Refusal::RenewalGoesBack));
+    }
+
+    fn pause() -> Pause {
+        Pause {
+            by: "alice".to_owned(),
+            site: site("west"),
+            reason: "new disks".to_owned(),
+            since_micros: 0,
+            left: std::time::Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn a_pause_is_changed_without_a_renewal_and_changes_nothing_else() {
+        let first = Record::first(site("east"));
+        let paused = first.with_pause(Some(pause()));
+        assert_eq!(first.allows(&paused), Ok(()));
+        assert_eq!(paused.allows(&first), Ok(()));
+        let more = Record { positions: BTreeMap::new(), handover: handover(), ..paused.clone() };
+        assert_eq!(first.allows(&more), Err(Refusal::RenewalGoesBack));
+        let claimed = paused.claimed_by(&site("west"), Cause::Switchover);
+        assert_eq!(claimed.pause, paused.pause, "it outlives a move");
+    }
+
+    fn handover() -> Option<Handover> {
+        let to = site("west");
+        Some(Handover { execution: String::new(), to, positions: BTreeMap::new() })
     }
 }

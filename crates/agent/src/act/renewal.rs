@@ -24,16 +24,25 @@ pub fn found(application: &Arc<Application>) {
 pub fn renew(application: &Arc<Application>) {
     let work = application.clone();
     application.single.renew.spawn(async move {
-        let Some((current, next)) = next_renewal(&work) else { return };
-        change(&work, current, next).await;
+        let Some((current, next, ended)) = next_renewal(&work) else { return };
+        if change(&work, current, next).await && ended {
+            // A failed entry is already told; the pause is over in any case.
+            let _told = work.enter("resumed", serde_json::json!({"why": "its time is over"})).await;
+        }
     });
 }
 
-fn next_renewal(application: &Application) -> Option<(Versioned, Record)> {
+/// With the version that it replaces, and whether it ends a pause whose time is over.
+fn next_renewal(application: &Application) -> Option<(Versioned, Record, bool)> {
     let known = application.known();
     let seen = known.facts.record.as_ref()?;
-    let mine = seen.record.active == known.facts.here;
-    mine.then(|| (known.versioned(), seen.record.renewed(known.positions.clone())))
+    if seen.record.active != known.facts.here {
+        return None;
+    }
+    let pause = known.facts.pause.as_ref().and_then(|seen| seen.left(tick()));
+    let ended = pause.is_none() && seen.record.pause.is_some();
+    let next = seen.record.renewed(known.positions.clone()).with_pause(pause);
+    Some((known.versioned(), next, ended))
 }
 
 /// One compare-and-set. True when the change is durable; a conflict brings what stands instead.

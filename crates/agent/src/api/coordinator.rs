@@ -8,7 +8,7 @@ use crate::serve::Caller;
 use axum::extract::{Path, State};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
-use mainstay_core::ApplicationName;
+use mainstay_core::{ApplicationName, Record};
 
 pub fn router(embedded: Embedded) -> Router {
     Router::new()
@@ -33,7 +33,7 @@ async fn read_record(
     reply(async { embedded.read(&application).await.map_err(refused) }).await
 }
 
-/// Only an agent that acts for itself may change who is active, or renew.
+/// Only an agent that acts for itself may change who is active, or renew. Everyone may pause.
 async fn swap_record(
     State(embedded): State<Embedded>,
     Extension(Caller(caller)): Extension<Caller>,
@@ -41,7 +41,8 @@ async fn swap_record(
     Json(SwapRequest { expected, next }): Json<SwapRequest>,
 ) -> Reply<Swap> {
     reply(async {
-        if next.active != caller {
+        let pauses = |it: &Record| it.differs_at_most_in_pause(&next);
+        if next.active != caller && !expected.record.as_ref().is_some_and(pauses) {
             let what = format!("{caller} may not act for {}", next.active);
             let advice = "each agent changes the record only in its own name";
             return Err(Refused::new("MS-AGENT-011", what, advice));

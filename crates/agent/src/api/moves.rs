@@ -96,8 +96,8 @@ pub async fn begin_here(
 ) -> Result<Execution, Refused> {
     let application = pick(agent, request.application.as_ref())?;
     target(application, Some(application.here()))?;
-    let body = json!({"kind": kind, "to": application.here(), "reason": request.reason,
-        "accept_loss_s": request.accept_loss_s});
+    let body = json!({"kind": kind, "to": application.here(), "by": request.by,
+        "reason": request.reason, "accept_loss_s": request.accept_loss_s});
     application
         .enter("order", body)
         .await

@@ -3,6 +3,7 @@
 
 use super::agent::Agent;
 use super::moves::begin;
+use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
 use super::types::{
@@ -11,11 +12,12 @@ use super::types::{
 };
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
+use crate::serve::Person;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 
 pub fn router(agent: Agent) -> Router {
     Router::new()
@@ -23,6 +25,8 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/plan", get(plan))
         .route("/v1/switchover", post(switchover))
         .route("/v1/failover", post(failover))
+        .route("/v1/pause", post(pause))
+        .route("/v1/resume", post(resume))
         .route("/v1/executions", get(executions))
         .route("/v1/executions/{id}", get(execution))
         .route("/v1/repair", post(repair))
@@ -54,16 +58,36 @@ async fn plan(State(agent): State<Agent>, Query(query): Query<PlanQuery>) -> Rep
 
 async fn switchover(
     State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
+    let request = MoveRequest { by: Some(person.name().await), ..request };
     reply(begin(&agent, ExecutionKind::Switchover, &request)).await
 }
 
 async fn failover(
     State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
     Json(request): Json<MoveRequest>,
 ) -> Reply<Execution> {
+    let request = MoveRequest { by: Some(person.name().await), ..request };
     reply(begin(&agent, ExecutionKind::Failover, &request)).await
+}
+
+async fn pause(
+    State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<PauseRequest>,
+) -> Reply<Paused> {
+    reply(super::pause::begin(&agent, person, &request)).await
+}
+
+async fn resume(
+    State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<ResumeRequest>,
+) -> Reply<Resumed> {
+    reply(super::pause::end(&agent, person, &request)).await
 }
 
 async fn executions(State(agent): State<Agent>) -> Reply<Vec<Execution>> {

@@ -112,6 +112,11 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
         Hindrance::NotProved => {
             Problem { what: it.to_string(), advice: unproved(&application.spec.name, &known) }
         }
+        Hindrance::Paused(_) => Problem {
+            what: it.to_string(),
+            advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
+                .to_owned(),
+        },
         _ => problem(it.to_string()),
     };
     lasting.iter().map(advised).collect()

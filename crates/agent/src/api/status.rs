@@ -1,5 +1,6 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
+use super::pause::PauseView;
 use super::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
     LinkView, Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
@@ -62,6 +63,7 @@ fn of(application: &Application) -> ApplicationStatus {
         execution: newest_execution(&known),
         returning: returning(&known, now),
         equality: equality(application, &known, now),
+        pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -239,6 +241,10 @@ fn suspected(application: &Application, known: &Known, found: &[Hindrance]) -> (
     let bound = seen.and_then(|seen| loss_bound(&application.rules, &known.facts, seen));
     bound.and_then(|bound| too_much(found, bound)).unwrap_or_else(|| {
         let advice = match application.rules.mode {
+            FailoverMode::Automatic if found.iter().any(is_pause) => {
+                "look at `mainstay plan failover`, then type `mainstay failover`; or \
+                 `mainstay resume`, and the agents decide"
+            }
             FailoverMode::Automatic => "look at `mainstay plan failover`",
             _ => "look at `mainstay plan failover`, then type `mainstay failover`",
         };
@@ -259,6 +265,10 @@ fn too_much(hindrances: &[Hindrance], bound: Duration) -> Option<(String, String
         );
         (lost, advice)
     })
+}
+
+fn is_pause(hindrance: &Hindrance) -> bool {
+    matches!(hindrance, Hindrance::Paused(_))
 }
 
 /// The active site dies in the middle of this one's return: what a person can do.

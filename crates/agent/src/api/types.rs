@@ -1,5 +1,6 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+use super::pause::PauseView;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
@@ -49,6 +50,9 @@ pub struct ApplicationStatus {
     /// Of each store that a link brings to a standby.
     #[serde(default)]
     pub equality: Vec<EqualityView>,
+    /// Set while no failover may begin by itself.
+    #[serde(default)]
+    pub pause: Option<PauseView>,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }
@@ -370,6 +374,9 @@ pub struct MoveRequest {
     /// Failover only: go on although up to so many seconds of work would be lost.
     pub accept_loss_s: Option<f64>,
     pub reason: String,
+    /// The user who asks; set by the agent that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of

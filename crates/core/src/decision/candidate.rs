@@ -3,7 +3,7 @@
 use super::{Action, Databases, Decision, Facts, Rules, SeenRecord, State, WayBack};
 use crate::estate::FailoverMode;
 use crate::verdict::Verdict;
-use crate::{Posture, SiteName, StoreName, Tick};
+use crate::{Pause, Posture, SiteName, StoreName, Tick};
 use std::fmt;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum Hindrance {
     NotProved,
     /// The last failover is too recent: invariant 6.
     CoolDown { rest: Duration },
+    /// A person wants nothing to begin by itself for so long.
+    Paused(Pause),
     /// The configuration leaves it to a person.
     NotAutomatic,
     /// Nothing is begun that cannot be recorded: invariant 7.
@@ -74,6 +76,11 @@ impl fmt::Display for Hindrance {
                     rest.as_secs()
                 )
             }
+            Self::Paused(Pause { by, reason, left, .. }) => write!(
+                f,
+                "{by} has paused automatic failover for another {} s: {reason}",
+                left.as_secs()
+            ),
             Self::NotAutomatic => f.write_str("failover is left to a person"),
             Self::LedgerBroken => f.write_str("the ledger cannot be written"),
         }
@@ -90,6 +97,7 @@ impl Hindrance {
                 | Self::NoEvidence { .. }
                 | Self::StillWriting { .. }
                 | Self::CoolDown { .. }
+                | Self::Paused(_)
                 | Self::NotAutomatic
                 | Self::NotProved
         )
@@ -236,6 +244,7 @@ fn people(rules: &Rules, facts: &Facts, now: Tick, found: &mut Vec<Hindrance>) {
     if facts.epoch_is_failover && now < ends {
         found.push(Hindrance::CoolDown { rest: ends.since(now) });
     }
+    found.extend(facts.pause.as_ref().and_then(|seen| seen.left(now)).map(Hindrance::Paused));
     if rules.mode != FailoverMode::Automatic {
         found.push(Hindrance::NotAutomatic);
     }

@@ -2,6 +2,7 @@
 
 use crate::estate::FailoverMode;
 use crate::lease::Lease;
+use crate::pause::SeenPause;
 use crate::verdict::Evidence;
 use crate::{Epoch, Position, Record, SiteName, StoreName, Tick};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,8 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeenRecord {
     pub record: Record,
-    /// When an answer first showed the record as it is: epoch, renewal and handover.
+    /// When an answer first showed the record as it is: epoch, renewal and handover. A pause is no
+    /// sign of life of the active site.
     pub changed: Tick,
     /// When the last answer that showed it was received.
     pub read: Tick,
@@ -124,6 +126,8 @@ pub struct Facts {
     /// An execution is at work here.
     pub executing: bool,
     pub order: Option<Order>,
+    /// The record's pause as this agent counts it.
+    pub pause: Option<SeenPause>,
     /// What is decided can be entered in the ledger.
     pub ledger_sound: bool,
 }
@@ -166,6 +170,7 @@ impl Facts {
             claiming: None,
             executing: false,
             order: None,
+            pause: None,
             ledger_sound: true,
         }
     }

@@ -4,6 +4,7 @@ mod conditions;
 mod late_claim;
 mod model;
 mod ones_word;
+mod pausing;
 mod planned_move;
 mod random;
 mod simulation;

@@ -9,6 +9,7 @@ use mainstay_core::decision::{
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
+use mainstay_core::pause::{Pause, SeenPause};
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{Epoch, Posture, Record, SiteName, StoreName, Tick, Verdict};
@@ -134,6 +135,16 @@ impl World {
         self.sites[site].up = false;
     }
 
+    /// A person pauses automatic failover, at whichever site.
+    pub fn pause(&mut self, left: Duration) {
+        let Some(record) = &self.record else { return };
+        let (by, reason) = ("alice".to_owned(), "new disks".to_owned());
+        let since_micros = i64::try_from(self.now).expect("a time");
+        let pause = Pause { by, site: name(1), reason, since_micros, left };
+        self.record = Some(record.with_pause(Some(pause)));
+        self.version += 1;
+    }
+
     /// An agent that begins anew remembers only what it had made durable.
     pub fn restart(&mut self, site: usize) {
         let clock = self.clock(site);
@@ -251,7 +262,8 @@ impl World {
             facts.epoch_seen = clock;
         }
         facts.epoch_is_failover = record.cause == Cause::Automatic;
-        let same = before.filter(|seen| seen.record == record);
+        facts.pause = SeenPause::take(facts.pause.take(), record.pause.as_deref(), clock);
+        let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));
         let changed = same.map_or(clock, |seen| seen.changed);
         facts.record = Some(SeenRecord { record, changed, read: clock });
     }
@@ -278,7 +290,9 @@ impl World {
             Action::Renew => {
                 let seen = self.sites[site].facts.record.clone();
                 let Some(seen) = seen else { return };
-                self.send(site, seen.record.renewed(Default::default()), clock, true);
+                let pause = self.sites[site].facts.pause.as_ref().and_then(|it| it.left(clock));
+                let next = seen.record.renewed(Default::default()).with_pause(pause);
+                self.send(site, next, clock, true);
             }
             Action::AskPromises => self.ask_promise(site, clock),
             Action::Claim { from, .. } => {

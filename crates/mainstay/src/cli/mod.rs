@@ -16,6 +16,7 @@ mod ledger;
 mod link;
 mod moves;
 mod output;
+mod pause;
 mod plan;
 mod repair;
 mod returning;
@@ -87,6 +88,10 @@ pub enum Command {
     Switchover(moves::Switchover),
     /// Move an application away from a site that is lost
     Failover(moves::Failover),
+    /// Let no failover begin by itself for a while, at any site
+    Pause(pause::Pause),
+    /// End a pause: failovers begin by themselves again
+    Resume(pause::Resume),
     /// The failovers and switchovers so far
     Executions(executions::Args),
     /// Compare the data of two sites and name the position at which it was equal

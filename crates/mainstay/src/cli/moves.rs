@@ -37,7 +37,7 @@ struct What {
     no_wait: bool,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "write a duration such as 500ms, 30s or 2m".to_owned())
 }
 
@@ -62,6 +62,7 @@ async fn start(
         to: what.to,
         accept_loss_s: accept_loss.map(|loss| loss.as_secs_f64()),
         reason: failure::plain(what.reason)?,
+        by: None,
     };
     // A failover answers when it begins, and that may be a lease away.
     let execution: Execution = client.post(path, &request).await?;

@@ -2,7 +2,7 @@
 
 use super::{
     Cli, Command, Context, Failure, agent, check, compare, config, executions, gate, help_all, lab,
-    ledger, link, moves, plan, repair, returning, salvage, status, watchdog,
+    ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
 };
 use std::process::ExitCode;
 
@@ -23,6 +23,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Plan(args) => plan::run(args, context).await,
         Command::Switchover(args) => moves::switchover(args, context).await,
         Command::Failover(args) => moves::failover(args, context).await,
+        Command::Pause(args) => pause::pause(args, context).await,
+        Command::Resume(args) => pause::resume(args, context).await,
         Command::Executions(args) => executions::run(args, context).await,
         Command::Compare(args) => compare::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,

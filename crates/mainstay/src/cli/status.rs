@@ -3,6 +3,7 @@
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
 use super::text::{count, moment, seconds};
 use super::{Context, Failure};
+use mainstay_agent::api::pause::PauseView;
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
     ProvedAt, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
@@ -45,6 +46,9 @@ fn text(status: &Status, all: bool) -> String {
 
 fn application(status: &Status, app: &ApplicationStatus, all: bool) -> String {
     let mut out = line(app.name.as_str(), &active(status, app));
+    if let Some(pause) = &app.pause {
+        out += &line("paused", &styled(CARE, paused(pause)));
+    }
     out += &line("behind", &behind(app));
     out += &line("sites", &sites(status, app));
     out += &line("wrong", &wrong(app));
@@ -92,6 +96,12 @@ fn under_way(execution: &Execution) -> String {
         execution.steps.len(),
         now.map_or_else(String::new, |step| format!(", now {}", step.name)),
     )
+}
+
+/// It is no problem: somebody wants it so. But whoever looks must not miss it.
+fn paused(PauseView { by, site, reason, since_micros, left_s }: &PauseView) -> String {
+    let (since, left) = (moment(*since_micros), seconds(*left_s));
+    format!("no failover begins by itself for another {left}: {reason} ({by} at {site}, {since})")
 }
 
 /// The link that is furthest behind, and the way back of a site. A link that leads to the active
@@ -269,6 +279,9 @@ fn next(app: &ApplicationStatus) -> String {
     match (app.problems.first(), running(app)) {
         (Some(problem), _) => problem.advice.clone(),
         (None, Some(_)) => "mainstay executions --follow".to_owned(),
+        (None, None) if app.pause.is_some() => {
+            format!("mainstay resume {}, as soon as the reason is gone", app.name)
+        }
         (None, None) if is_back(app) => {
             format!("mainstay plan switchover {0}, then mainstay switchover {0}", app.name)
         }

@@ -12,6 +12,7 @@ mod lab;
 mod ledger;
 mod live;
 mod moving;
+mod pausing;
 mod reference;
 mod repairing;
 mod running;

@@ -1,5 +1,6 @@
 //! What an agent would say, in the types of its API.
 
+use mainstay_agent::api::pause::PauseView;
 use mainstay_agent::api::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionKind,
     ExecutionState, LinkView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks,
@@ -59,6 +60,7 @@ pub fn status() -> Status {
             execution: None,
             returning: None,
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
+            pause: None,
             problems: vec![],
         }],
     }
@@ -73,6 +75,12 @@ pub fn member(number: u8, leads: bool) -> Member {
         has_leader: true,
         trouble: None,
     }
+}
+
+/// The rest of an hour.
+pub fn pause() -> PauseView {
+    let (by, reason) = ("alice".into(), "new disks at west".into());
+    PauseView { by, site: site("west"), reason, since_micros: NOON, left_s: 3480.0 }
 }
 
 pub fn proved() -> ProvedAt {

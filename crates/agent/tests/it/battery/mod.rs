@@ -6,7 +6,7 @@ mod kinds;
 use kinds::{Here, Kind, Members, There};
 use mainstay_agent::coordinator::{Coordinator, CoordinatorError, LARGEST_RECORD, Swap, Versioned};
 use mainstay_core::record::{Cause, Handover};
-use mainstay_core::{ApplicationName, Record, SiteName};
+use mainstay_core::{ApplicationName, Pause, Record, SiteName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,7 @@ battery!(
     another_record_of_the_same_version_is_not_replaced,
     what_was_acknowledged_survives_a_crash,
     a_change_whose_answer_is_lost_is_made_once_or_not_at_all,
+    a_pause_by_another_site_survives_a_crash_and_a_renewal,
     applications_do_not_touch_each_other,
     a_record_that_is_too_large_is_refused_and_the_old_one_stands
 );
@@ -215,6 +216,24 @@ mod case {
             assert_eq!(read(&east, "bank").await, stands);
         }
         println!("of 40 changes whose asker was gone {was_made} were made, {was_not} were not");
+    }
+
+    pub async fn a_pause_by_another_site_survives_a_crash_and_a_renewal(mut kind: impl Kind) {
+        let first = found(&kind.client("east"), "bank").await;
+        let pause = Pause {
+            by: "alice".to_owned(),
+            site: site("west"),
+            reason: "new disks".to_owned(),
+            since_micros: 7,
+            left: Duration::from_millis(59_100),
+        };
+        let paused = first.record.clone().unwrap().with_pause(Some(pause));
+        let stands = made(&kind.client("west"), "bank", &first, paused).await;
+        kind.crash().await;
+        let east = kind.client("east");
+        assert_eq!(read(&east, "bank").await, stands);
+        let renewed = made(&east, "bank", &stands, renewed(&stands)).await.record.unwrap();
+        assert_eq!(renewed.pause, stands.record.unwrap().pause);
     }
 
     pub async fn applications_do_not_touch_each_other(kind: impl Kind) {
