@@ -23,6 +23,7 @@ pub struct Application {
     pub rules: Rules,
     known: Mutex<Known>,
     changed: Notify,
+    remembering: tokio::sync::Mutex<()>,
     /// Links that run at this site. The lock is held while links are started, drained or stopped.
     pub links: tokio::sync::Mutex<BTreeMap<StoreName, RunningLink>>,
     /// Kept by a recheck while a link stands still for it: whoever else wants that waits so long.
@@ -68,6 +69,7 @@ impl Application {
             rules,
             known: Mutex::new(known),
             changed: Notify::new(),
+            remembering: tokio::sync::Mutex::default(),
             links: tokio::sync::Mutex::default(),
             standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
@@ -114,12 +116,17 @@ impl Application {
         self.writes_until().is_some_and(|(of, until)| of == epoch && now < until)
     }
 
-    /// Remembers the epochs durably before anything is done with them.
+    /// Remembers the epochs durably before anything is done with them. None of them goes back,
+    /// also when two tasks do so at once.
     pub async fn remember(&self, epochs: Epochs) -> Result<(), AgentError> {
-        self.context.memory.keep_epochs(&self.spec.name, epochs).await?;
+        let _alone = self.remembering.lock().await;
+        let Epochs { highest, promoted } = self.epochs();
+        let highest = highest.max(epochs.highest);
+        let promoted = promoted.max(epochs.promoted);
+        self.context.memory.keep_epochs(&self.spec.name, Epochs { highest, promoted }).await?;
         self.learn(|known| {
-            known.facts.highest = known.facts.highest.max(epochs.highest);
-            known.facts.promoted = known.facts.promoted.max(epochs.promoted);
+            known.facts.highest = highest;
+            known.facts.promoted = promoted;
         });
         Ok(())
     }
