@@ -35,9 +35,11 @@ impl PidFile {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// A dead process that nobody has waited for yet does not count.
+    /// A dead process that nobody has waited for yet does not count; one whose first thread is dead
+    /// before the others does, because it still holds its files and ports.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
+        let lives = |stat: Stat| stat.state != 'Z' || stat.threads > 1;
+        stat(self.pid).is_some_and(|stat| stat.started == self.started && lives(stat))
     }
 
     /// Does nothing when the process is gone.
@@ -51,15 +53,20 @@ impl PidFile {
 
 pub struct Stat {
     pub state: char,
+    pub threads: u64,
     pub started: u64,
 }
 
-/// Fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)); the name in field 2 may hold blanks
+/// Fields 3, 20 and 22 of `/proc/PID/stat` (proc_pid_stat(5)); the name in field 2 may hold blanks
 /// and parentheses.
 pub fn stat(pid: i32) -> Option<Stat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_whitespace().collect();
-    Some(Stat { state: fields.first()?.chars().next()?, started: fields.get(19)?.parse().ok()? })
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        threads: fields.get(17)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -74,5 +81,27 @@ mod tests {
         assert!(own.is_alive());
         assert_eq!(PidFile::read(&path), Some(own.clone()));
         assert!(!PidFile { started: own.started + 1, ..own }.is_alive());
+    }
+
+    /// SIGKILL ends threads in any order.
+    #[test]
+    fn a_process_lives_until_its_last_thread_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "import ctypes, threading\n\
+                      threading.Thread(target=threading.Event().wait).start()\n\
+                      ctypes.CDLL(None).pthread_exit(None)";
+        let mut child = std::process::Command::new("python3").args(["-c", script]).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let file = PidFile::write(&folder.path().join("python.pid"), pid).unwrap();
+        while stat(pid).unwrap().state != 'Z' {
+            std::thread::yield_now();
+        }
+        assert!(file.is_alive());
+        child.kill().unwrap();
+        while file.is_alive() {
+            std::thread::yield_now();
+        }
+        assert_eq!(stat(pid).unwrap().threads, 1);
+        child.wait().unwrap();
     }
 }
