@@ -27,15 +27,15 @@ fn zone(server: &DnsServer, secret: &str) -> DnsZone {
 }
 
 fn wanted(epoch: u64, site: &str, addresses: &[&str]) -> Wanted {
-    let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().unwrap());
+    let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().expect("an address"));
     Wanted {
         name: NAME.to_owned(),
         ttl: Duration::from_secs(30),
         addresses: addresses.collect(),
         note: Note {
-            application: ApplicationName::new("bank").unwrap(),
+            application: ApplicationName::new("bank").expect("a name"),
             epoch: Epoch::new(epoch),
-            site: SiteName::new(site).unwrap(),
+            site: SiteName::new(site).expect("a name"),
         },
     }
 }
@@ -58,14 +58,14 @@ async fn a_name_follows_the_active_site(kind: DnsKind) {
     assert_eq!(server.dig(NAME, "A"), WEST[..1]);
     assert_eq!(server.dig(NAME, "AAAA"), WEST[1..]);
     assert_eq!(server.dig(NOTE, "TXT"), [text(2, "west")]);
-    let seen = look(&server.address(), NAME).await.unwrap();
+    let seen = look(&server.address(), NAME).await.expect("the server answers");
     assert!(seen.is(&wanted(2, "west", WEST)), "{seen:?}");
     assert_eq!(server.dig("other.example.org", "A"), ["192.0.2.99"]);
 }
 
 async fn nothing_stale_is_written(kind: DnsKind) {
     let server = DnsServer::start(kind);
-    told(&server, &wanted(7, "west", WEST)).await.unwrap();
+    told(&server, &wanted(7, "west", WEST)).await.expect("the server takes it");
     let before = server.dig(DNS_ZONE, "SOA");
     let stale = told(&server, &wanted(6, "east", EAST)).await;
     assert!(matches!(stale, Err(DnsError::Stale { .. })), "{stale:?}");
@@ -80,7 +80,7 @@ async fn nothing_stale_is_written(kind: DnsKind) {
 /// The other one writes between this one's look and its change.
 async fn of_two_at_once_the_newer_epoch_stays(kind: DnsKind) {
     let server = DnsServer::start(kind);
-    told(&server, &wanted(1, "east", EAST)).await.unwrap();
+    told(&server, &wanted(1, "east", EAST)).await.expect("the server takes it");
     let newer = text(3, "west");
     let meanwhile = || {
         server.nsupdate(&[
@@ -125,7 +125,7 @@ async fn what_is_not_ours_is_left_alone(kind: DnsKind) {
 async fn what_stands_there_otherwise_becomes_what_is_wanted(kind: DnsKind) {
     let server = DnsServer::start(kind);
     server.nsupdate(&[&format!("update add {NAME} 300 CNAME other.example.org.")]);
-    told(&server, &wanted(1, "east", EAST)).await.unwrap();
+    told(&server, &wanted(1, "east", EAST)).await.expect("the server takes it");
     assert_eq!(server.dig(NAME, "A"), EAST);
     server.nsupdate(&[
         &format!("update delete {NAME} A {}", EAST[0]),
@@ -147,13 +147,13 @@ async fn who_has_not_the_key_changes_nothing(kind: DnsKind) {
     }
     let not_base64 = publish(&zone(&server, "no?"), &wanted(1, "east", EAST), || true).await;
     let Err(DnsError::Key { .. }) = &not_base64 else { panic!("{not_base64:?}") };
-    assert!(!not_base64.unwrap_err().to_string().contains("no?"));
+    assert!(!not_base64.expect_err("it is refused").to_string().contains("no?"));
 }
 
 /// A change that was sent and not answered may have been made: then it is found as wanted.
 async fn a_server_that_hangs_or_is_gone_is_told_and_tried_again(kind: DnsKind) {
     let mut server = DnsServer::start(kind);
-    told(&server, &wanted(1, "east", EAST)).await.unwrap();
+    told(&server, &wanted(1, "east", EAST)).await.expect("the server takes it");
     server.pause();
     let began = Instant::now();
     let hangs = told(&server, &wanted(2, "west", WEST)).await;
@@ -164,7 +164,7 @@ async fn a_server_that_hangs_or_is_gone_is_told_and_tried_again(kind: DnsKind) {
     let gone = told(&server, &wanted(2, "west", WEST)).await;
     assert!(matches!(gone, Err(DnsError::Silent { .. })), "{gone:?}");
     server.start_again();
-    told(&server, &wanted(2, "west", WEST)).await.unwrap();
+    told(&server, &wanted(2, "west", WEST)).await.expect("the server takes it");
     assert_eq!(server.dig(NAME, "A"), WEST[..1]);
     server.kill9();
     server.start_again();
