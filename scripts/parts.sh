@@ -4,6 +4,8 @@
 #   scripts/parts.sh postgres    prints the folder that holds PostgreSQL (bin/, lib/, share/)
 #   scripts/parts.sh postgres-15 the same for an older major that tests run beside it; also -17
 #   scripts/parts.sh etcd        prints the folder that holds etcd and its etcdctl
+#   scripts/parts.sh dns         prints the folder that holds the DNS servers of the tests (Knot, BIND,
+#                                PowerDNS) and dig; unpacked there, nothing is installed
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
@@ -211,6 +213,40 @@ etcd() {
     fi
 }
 
+DNS_PACKAGES=(knot bind9 bind9-dnsutils pdns-server pdns-backend-sqlite3)
+
+# fetch_dns FOLDER: Debian's packages of the DNS servers and what they lack here, unpacked. Installed
+# they would be started, and take the machine's port 53.
+fetch_dns() {
+    local work
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        fail "the DNS servers of the tests come from Debian's packages, and there is no apt-get here"
+    if [ "$(id -u)" = 0 ]; then
+        apt-get update -qq >&2 || say "apt-get update failed; trying with the lists at hand"
+    fi
+    say "downloading ${DNS_PACKAGES[*]}"
+    work=$(new_work)
+    mapfile -t packages < <(
+        {
+            apt-get install --print-uris -qq -y --no-install-recommends "${DNS_PACKAGES[@]}" |
+                sed -nE "s/^'[^']*' ([^_]+)_.*/\\1/p"
+            printf '%s\n' "${DNS_PACKAGES[@]}"
+        } | sort -u
+    )
+    (cd "$work" && apt-get download -qq "${packages[@]}" >&2) || return 1
+    mkdir "$work/tree"
+    for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
+    chmod -R a+rX "$work/tree"
+    mv -T "$work/tree" "$1"
+}
+
+dns() {
+    local folder=$root/dns-servers
+    [ -x "$folder/usr/sbin/knotd" ] || fetch_dns "$folder" ||
+        fail "could not fetch the DNS servers; check the network (apt-get download ${DNS_PACKAGES[*]})"
+    printf '%s\n' "$folder"
+}
+
 rust() {
     command -v cargo >/dev/null || fail "Rust is not installed; see https://rustup.rs"
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
@@ -260,7 +296,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | etcd | wrk | pgcopydb) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | dns | wrk | pgcopydb) "$part" ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -270,7 +306,8 @@ for part in "${@:-all}"; do
             older_postgres 15
             older_postgres 17
             etcd
+            dns
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, all, wrk, pgcopydb, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, all, wrk, pgcopydb, root" ;;
     esac
 done

@@ -53,6 +53,7 @@ pub struct Singles {
     pub repair: Once,
     pub recheck: Once,
     pub salvage: Once,
+    pub names: Once,
 }
 
 impl Application {

@@ -5,6 +5,7 @@ use crate::api::types::{
 };
 use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
+use crate::names::KnownName;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
 use mainstay_core::decision::{
@@ -75,6 +76,8 @@ pub struct Known {
     /// Under which epoch they were counted, and after how many changes.
     pub salvage_counted: Option<(Epoch, u64)>,
     pub salvage_changes: u64,
+    /// The application's names in DNS.
+    pub names: BTreeMap<String, KnownName>,
 }
 
 /// A link's status and what follows from it over time.
@@ -133,6 +136,7 @@ impl Known {
             salvages: BTreeMap::new(),
             salvage_counted: None,
             salvage_changes: 0,
+            names: BTreeMap::new(),
         }
     }
 

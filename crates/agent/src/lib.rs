@@ -14,6 +14,7 @@ mod line;
 mod main_loop;
 pub mod memory;
 mod metrics;
+mod names;
 mod observe;
 mod once;
 pub mod peer;

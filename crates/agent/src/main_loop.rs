@@ -55,6 +55,7 @@ async fn note_state(
 }
 
 fn carry_out(application: &Arc<Application>, decision: Decision) {
+    act::names::keep(application, decision.posture.as_ref());
     act::gate::direct(application, decision.posture);
     if decision.databases != Databases::Leave {
         act::databases::keep(application, decision.databases);

@@ -1,5 +1,9 @@
 //! The resolved configuration: what the one file means, as one site sees it.
 
+mod dns;
+
+pub use dns::{DnsKind, DnsZone, PublishedName, TsigAlgorithm, TsigKey};
+
 use crate::{ApplicationName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +20,8 @@ pub struct Estate {
     pub sites: BTreeMap<SiteName, Site>,
     pub coordinator: CoordinatorPlace,
     pub tls: TlsFiles,
+    /// Zones that the applications' names stand in.
+    pub dns: BTreeMap<String, DnsZone>,
     pub applications: BTreeMap<ApplicationName, Application>,
 }
 
@@ -96,6 +102,8 @@ pub struct Application {
     pub cool_down: Duration,
     pub stores: BTreeMap<StoreName, Store>,
     pub gates: BTreeMap<SiteName, Gate>,
+    /// Names that answer with the active site's addresses.
+    pub names: BTreeMap<String, PublishedName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 //!
 //! This crate is for tests, so it panics with a sentence instead of returning errors.
 
+mod dns;
 mod etcd;
 mod parts;
 mod port;
@@ -12,9 +13,10 @@ mod user;
 mod wait;
 mod watcher;
 
+pub use dns::{DnsKind, DnsServer, KEY as DNS_KEY, SECRET as DNS_SECRET, ZONE as DNS_ZONE};
 pub use etcd::{EtcdCluster, EtcdOptions};
 pub use nix::sys::signal::Signal;
-pub use parts::{etcd_folder, postgres_folder, postgres_folder_of};
+pub use parts::{dns_folder, etcd_folder, postgres_folder, postgres_folder_of};
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
 pub use process::signal;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The versions that `scripts/parts.sh` pins, by their major.
 const POSTGRES: &[(u32, &str)] =
     &[(18, "postgres-18.6.0"), (17, "postgres-17.11.0"), (15, "postgres-15.19.0")];
+const DNS_SERVERS: &str = "dns-servers";
 const ETCD: &str = "etcd-3.5.1";
 /// The major that a test's server has unless it asks for another one.
 const POSTGRES_USUAL: u32 = 18;
@@ -68,6 +69,17 @@ pub fn etcd_folder() -> PathBuf {
     let found =
         [fetched.clone(), "/usr".into()].into_iter().find(|it| it.join("bin/etcd").is_file());
     found.unwrap_or_else(|| panic!("no etcd in {}; please type: make parts", fetched.display()))
+}
+
+/// The folder with the DNS servers' packages, unpacked: `usr/sbin`, `usr/bin`, `usr/lib`.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub fn dns_folder() -> PathBuf {
+    let fetched = cache_root().join(DNS_SERVERS);
+    let there = fetched.join("usr/sbin/knotd").is_file();
+    assert!(there, "no DNS servers in {}; please type: make parts", fetched.display());
+    fetched
 }
 
 fn pinned(major: u32) -> PathBuf {

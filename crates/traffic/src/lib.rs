@@ -2,6 +2,7 @@
 //! agent and its gate, and probes.
 
 pub mod control;
+pub mod dns;
 pub mod gate;
 pub mod line;
 pub mod probe;

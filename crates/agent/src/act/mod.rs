@@ -7,6 +7,7 @@ pub mod execution;
 pub mod gate;
 pub mod handover;
 pub mod links;
+pub mod names;
 pub mod pause;
 pub mod prepare;
 pub mod progress;

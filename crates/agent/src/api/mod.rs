@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod coordinator;
 pub mod links;
 mod moves;
+pub mod names;
 pub mod pause;
 pub mod peers;
 pub mod people;

@@ -3,6 +3,7 @@
 
 use super::agent::Agent;
 use super::moves::begin;
+use super::names::{Trace, TraceQuery};
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
@@ -37,6 +38,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/compare", post(compare).get(comparison))
         .route("/v1/link/continue", post(go_on))
         .route("/v1/return/continue", post(go_on_inexact))
+        .route("/v1/dns/trace", get(trace))
         .route("/v1/lag", get(lag))
         .route("/metrics", get(metrics))
         .merge(super::salvage::router())
@@ -171,6 +173,10 @@ async fn go_on_inexact(
     Json(request): Json<ReturnRequest>,
 ) -> Reply<Return> {
     reply(super::returning::at_returning(&agent, &request)).await
+}
+
+async fn trace(State(agent): State<Agent>, Query(query): Query<TraceQuery>) -> Reply<Trace> {
+    reply(super::names::trace(&agent, &query)).await
 }
 
 async fn go_on(

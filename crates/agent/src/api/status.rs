@@ -63,6 +63,7 @@ fn of(application: &Application) -> ApplicationStatus {
         execution: newest_execution(&known),
         returning: returning(&known, now),
         equality: equality(application, &known, now),
+        names: known.names.iter().filter_map(|(name, it)| it.view(name)).collect(),
         pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
         problems: problems(application, &known, &decision, answered, now),
     }
@@ -152,6 +153,7 @@ fn problems(
     execution_problem(known, &mut found);
     return_problem(known, now, &mut found);
     salvage_problems(application, known, now, &mut found);
+    name_problems(known, now, &mut found);
     unreachable(application, known, now, &mut found);
     found
 }
@@ -467,6 +469,12 @@ fn undecided(id: &str, states: SalvageStates) -> Option<Problem> {
     let what = format!("{waiting} in the salvage {id} for a person to decide");
     let advice = format!("mainstay salvage show {id} --open, then replay or reject");
     Some(Problem { what, advice })
+}
+
+fn name_problems(known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    for (what, advice) in known.names.iter().filter_map(|(name, it)| it.problem(name, now)) {
+        push(found, what, advice);
+    }
 }
 
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {

@@ -1,5 +1,6 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+use super::names::NameView;
 use super::pause::PauseView;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
@@ -53,6 +54,9 @@ pub struct ApplicationStatus {
     /// Set while no failover may begin by itself.
     #[serde(default)]
     pub pause: Option<PauseView>,
+    /// Its names in DNS, as this site's agent sees them.
+    #[serde(default)]
+    pub names: Vec<NameView>,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }

@@ -2,7 +2,7 @@
 
 use super::trials::Trials;
 use crate::clients::Gateway;
-use crate::error::LabError;
+use crate::error::{Doing, LabError};
 use crate::processes::Wanted;
 use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng;
@@ -101,6 +101,9 @@ pub struct RunOptions {
     /// Where the sites agree on which of them is active
     #[arg(long, value_enum, default_value_t)]
     pub coordinator: CoordinatorKind,
+    /// Further tables for every site's configuration, for tests of what the lab itself has not
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub add_configuration: Option<PathBuf>,
     /// Leave the folder with all logs, configurations and databases
     #[arg(long)]
     pub keep: bool,
@@ -132,7 +135,10 @@ impl RunOptions {
         // Short enough to be typed again.
         let seed = self.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
         let cool_down_seconds = COOL_DOWN_SECONDS;
-        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds })
+        let added = self.add_configuration.as_ref().map_or(Ok(String::new()), |file| {
+            std::fs::read_to_string(file).doing(|| format!("read {}", file.display()))
+        })?;
+        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds, added })
     }
 }
 

@@ -41,6 +41,7 @@ pub fn render(plan: &LabPlan, folder: &Folder, here: &str) -> String {
         push(&mut text, format_args!("{}", endpoint(plan, folder, here, site, place)));
         push(&mut text, format_args!("{}", gate(plan, here, site, place)));
     }
+    text += &plan.wanted.added;
     text
 }
 

@@ -25,6 +25,8 @@ pub struct Wanted {
     pub load_seconds: u64,
     /// How long after a failover no other begins by itself.
     pub cool_down_seconds: u64,
+    /// Stands at the end of every site's configuration.
+    pub added: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

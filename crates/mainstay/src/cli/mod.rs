@@ -6,6 +6,7 @@ mod compare;
 mod comparing;
 mod config;
 mod context;
+mod dns;
 mod executions;
 mod failure;
 mod follow;
@@ -110,6 +111,9 @@ pub enum Command {
     /// The record of every observation, decision and step
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// The applications' names in DNS
+    #[command(subcommand)]
+    Dns(dns::Command),
     /// Tell everything that is wrong with a configuration
     Check(check::Args),
     /// About the configuration

@@ -315,7 +315,8 @@ fn details(app: &ApplicationStatus) -> String {
     });
     let problem = |p: &Problem| format!("  problem {}\n    next: {}\n", p.what, p.advice);
     let equality = app.equality.iter().map(equality);
-    links.chain(equality).chain(app.problems.iter().map(problem)).collect()
+    let names = app.names.iter().map(super::dns::line);
+    links.chain(equality).chain(names).chain(app.problems.iter().map(problem)).collect()
 }
 
 /// `  compared db at west: equal to east as of 1/6B374D84 (2026-11-22 02:00:00)`

@@ -27,6 +27,7 @@ pub mod code {
     pub const LOCKS_ITSELF_OUT: &str = "MS-CFG-020";
     pub const UNKNOWN_STORE: &str = "MS-CFG-021";
     pub const WEAK_COORDINATOR: &str = "MS-CFG-022";
+    pub const UNKNOWN_ZONE: &str = "MS-CFG-030";
 }
 
 /// One thing that is wrong with the file.

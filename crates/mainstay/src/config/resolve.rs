@@ -2,6 +2,10 @@
 //! what is left is what surrounds the file: secrets and certificates. None means that a problem was
 //! reported.
 
+mod dns;
+
+pub use dns::zone_of;
+
 use super::load::Look;
 use super::problem::{Problem, code};
 use super::reader::At;
@@ -42,7 +46,10 @@ pub fn resolve(
     let eyes = here.or(first.map(|(name, _)| name))?;
     let secrets = !witness && vault.look == Look::Everywhere;
     let mut resolver = Resolver { vault, secrets, witness, problems };
-    let applications = resolver.map(file.applications.as_ref()?, Resolver::application);
+    let application =
+        |resolver: &mut Resolver<'_>, name: &_, at: &_| resolver.application(file, name, at);
+    let applications = resolver.map(file.applications.as_ref()?, application);
+    let zones = resolver.zones(file);
     let coordinator = resolver.coordinator(&file.coordinator.as_ref()?.value);
     let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
     Some(Estate {
@@ -50,6 +57,7 @@ pub fn resolve(
         sites: sites.value.iter().map(site).collect::<Option<_>>()?,
         coordinator: coordinator?,
         tls: tls?,
+        dns: zones?,
         applications: applications?,
     })
 }
@@ -101,6 +109,7 @@ impl Resolver<'_> {
 
     fn application(
         &mut self,
+        file: &typed::File,
         name: &ApplicationName,
         at: &At<typed::Application>,
     ) -> Option<Application> {
@@ -116,6 +125,7 @@ impl Resolver<'_> {
             cool_down: value(&typed.cool_down)?,
             stores: stores?,
             gates: self.map(typed.gates.as_ref()?, |_, _, gate_at| gate(&gate_at.value))?,
+            names: dns::names(file, typed)?,
         })
     }
 

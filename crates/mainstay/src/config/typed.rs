@@ -1,10 +1,12 @@
 //! The file as it was typed: each value with its place, nothing looked up, nothing compared. What
 //! it means is in `resolve`. The comments here are the reference in `docs/reference/`.
 
+pub mod dns;
+
 use super::reader::{At, table};
 use super::values::{
-    Address, CoordinatorKind, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference, TableName,
-    TlsMode, UrlPath,
+    Address, CoordinatorKind, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference,
+    TableName, TlsMode, UrlPath,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
@@ -24,6 +26,8 @@ table! {
         coordinator: Coordinator = Required;
         /// The certificates with which agents and gates know each other.
         tls: Tls = Required;
+        /// Zones of DNS in which names of the applications stand.
+        dns: Named<DnsName, dns::Zone> = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
     }
@@ -97,6 +101,8 @@ table! {
         stores: Named<StoreName, Store> = Required;
         /// Its proxies, one at each site that holds data: clients connect here.
         gates: Named<SiteName, Gate> = Required;
+        /// Names in DNS that lead to the active site.
+        names: Named<DnsName, dns::PublishedName> = Optional;
     }
 }
 

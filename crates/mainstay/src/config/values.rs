@@ -399,6 +399,10 @@ fn read_entry<K: Name, V: Read>(
     Some((name.ok()?, At { value, place, span: Some(span) }))
 }
 
+mod dns;
+
+pub use dns::{DnsName, DnsProvider};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,6 +103,48 @@ fn what_would_not_be_safe_is_refused_with_the_reason() {
     told("locks-itself-out", &[("roles = [\"bank\"]", "roles = [\"bank\", \"mainstay\"]")], &[]);
 }
 
+/// The example with a name in DNS, and these lines changed.
+fn told_of_names(name: &str, edits: &[(&str, &str)]) {
+    let mut names = r#"[dns."example.org"]
+servers = ["10.0.1.53:53", "10.0.2.53:53"]
+
+[dns."example.org".key]
+name = "mainstay"
+secret = "env:BANK_DB_PASSWORD"
+
+[applications.bank.names."bank.example.org"]
+ttl = "30s"
+
+[applications.bank.names."bank.example.org".addresses]
+east = ["192.0.2.10", "2001:db8::10"]
+west = ["198.51.100.10"]
+
+[tls]"#
+        .to_owned();
+    for (from, to) in edits {
+        assert!(names.contains(from), "{from:?} is not there");
+        names = names.replacen(from, to, 1);
+    }
+    told(name, &[("[tls]", &names)], &[]);
+}
+
+#[test]
+fn a_name_needs_a_zone_and_an_address_for_each_site() {
+    told_of_names("names-good", &[]);
+    told_of_names(
+        "name-in-no-zone",
+        &[
+            ("names.\"bank.example.org\"]", "names.\"bank.example.com\"]"),
+            ("names.\"bank.example.org\"", "names.\"bank.example.com\""),
+        ],
+    );
+    told_of_names("name-without-a-site", &[("west = [\"198.51.100.10\"]", "west = []")]);
+    told_of_names("name-at-the-witness", &[("west =", "witness =")]);
+    told_of_names("name-kept-too-long", &[("ttl = \"30s\"", "ttl = \"5m\"")]);
+    told_of_names("name-that-is-none", &[("names.\"bank.example.org\"]", "names.bank]")]);
+    told_of_names("name-with-a-worthless-address", &[("\"192.0.2.10\"", "\"0.0.0.0\"")]);
+}
+
 /// The example with etcd as its coordinator, and these lines changed.
 fn told_of_etcd(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
     let mut etcd = r#"kind = "etcd"

@@ -12,6 +12,7 @@ mod lab;
 mod ledger;
 mod live;
 mod moving;
+mod names;
 mod pausing;
 mod reference;
 mod repairing;

@@ -61,6 +61,7 @@ pub fn status() -> Status {
             returning: None,
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
             pause: None,
+            names: Vec::new(),
             problems: vec![],
         }],
     }

@@ -2,6 +2,7 @@
 
 mod control;
 mod cut;
+mod dns;
 mod encrypted;
 mod epoch;
 mod http;

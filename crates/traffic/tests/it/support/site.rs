@@ -146,6 +146,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         stores: [(db_name(), Store { name: db_name(), kind: StoreKind::Postgres(postgres) })]
             .into(),
         gates: names.into_iter().zip(gates).collect(),
+        names: Default::default(),
     }
 }
 
@@ -156,6 +157,7 @@ fn estate(here: &str, tls: TlsFiles) -> Estate {
         sites: [(site_name("east"), site()), (site_name("west"), site())].into(),
         coordinator: CoordinatorPlace::Embedded { site: site_name("east") },
         tls,
+        dns: Default::default(),
         applications: Default::default(),
     }
 }

@@ -1,0 +1,74 @@
+//! Having the application's names in DNS lead to the active site. Nothing waits for it: gates lead
+//! there already.
+
+use crate::application::Application;
+use crate::names::{Turn, wanted};
+use crate::time::{tick, unix_micros};
+use mainstay_core::Posture;
+use mainstay_core::estate::DnsZone;
+use mainstay_traffic::dns::{Published, Wanted, look, publish};
+use std::sync::Arc;
+
+/// Every site looks at what the servers answer; the one that serves changes what differs.
+pub fn keep(application: &Arc<Application>, posture: Option<&Posture>) {
+    if application.spec.names.is_empty() || application.context.is_witness() {
+        return;
+    }
+    let serves = matches!(posture, Some(Posture::Serve { .. }));
+    let Some(turn) = application.single.names.try_take() else { return };
+    let Some((wanted, zone)) = due(application) else { return };
+    let work = application.clone();
+    tokio::spawn(async move {
+        let _turn = turn;
+        make(&work, &wanted, &zone, serves).await;
+    });
+}
+
+fn due(application: &Application) -> Option<(Wanted, DnsZone)> {
+    let now = tick();
+    let mut known = application.known();
+    let record = known.facts.record.as_ref()?.record.clone();
+    let zones = &application.context.estate.dns;
+    application.spec.names.iter().find_map(|(name, published)| {
+        let wanted = wanted(&application.spec.name, name, published, &record)?;
+        let due = known.names.entry(name.clone()).or_default().is_due(&wanted, now);
+        due.then(|| Some((wanted, zones.get(&published.zone)?.clone())))?
+    })
+}
+
+async fn make(application: &Application, wanted: &Wanted, zone: &DnsZone, serves: bool) {
+    let mut refused = None;
+    if serves {
+        let still = || application.may_write(wanted.note.epoch);
+        match publish(zone, wanted, still).await {
+            Ok(Published::AsItWas) => {}
+            Ok(Published::Changed) => enter(application, "dns-changed", wanted, None).await,
+            Err(why) => refused = Some(why),
+        }
+    }
+    let looks =
+        zone.servers.iter().map(async |server| (server.clone(), look(server, &wanted.name).await));
+    let answers = futures::future::join_all(looks).await;
+    let why = refused.as_ref().map(ToString::to_string);
+    let turn = application.learn(|known| {
+        let known = known.names.entry(wanted.name.clone()).or_default();
+        known.take(wanted, answers, refused, (tick(), unix_micros()))
+    });
+    match turn {
+        Some(Turn::AllRight(took)) => {
+            let took = format!("every server says so after {:.2} s", took.as_secs_f64());
+            enter(application, "dns-right", wanted, Some(took)).await;
+        }
+        Some(Turn::Wrong) => enter(application, "dns-wrong", wanted, why).await,
+        None => {}
+    }
+}
+
+async fn enter(application: &Application, kind: &'static str, of: &Wanted, detail: Option<String>) {
+    let body = serde_json::json!({
+        "name": of.name, "epoch": of.note.epoch, "site": of.note.site,
+        "addresses": of.addresses, "detail": detail,
+    });
+    // A failed entry is already told; the name is as it is.
+    let _told = application.enter(kind, body).await;
+}

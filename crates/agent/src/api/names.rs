@@ -1,0 +1,145 @@
+//! The application's names in DNS, for people.
+
+use super::agent::Agent;
+use crate::error::Refused;
+use crate::names::wanted;
+use crate::time::unix_micros;
+use mainstay_core::{ApplicationName, Epoch, SiteName};
+use mainstay_traffic::dns::{Answer, DnsError, look};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A name, and what its servers answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NameView {
+    pub name: String,
+    /// The site that it should lead to.
+    pub site: SiteName,
+    pub epoch: Epoch,
+    pub addresses: Vec<IpAddr>,
+    /// Every server answers so.
+    pub right: bool,
+    /// How long that took from when this site knew of the epoch.
+    pub moved_s: Option<f64>,
+    pub servers: Vec<ServerView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerView {
+    pub server: String,
+    pub right: bool,
+    pub answer: AnswerView,
+    /// Since when it answers so, as this site's agent saw it.
+    pub since_micros: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswerView {
+    pub addresses: Vec<IpAddr>,
+    pub ttl: Option<u32>,
+    /// What the note beside it says; resolvers may have none yet.
+    pub epoch: Option<Epoch>,
+    pub site: Option<SiteName>,
+    pub error: Option<String>,
+}
+
+impl AnswerView {
+    pub fn of(answer: &Result<Answer, DnsError>) -> Self {
+        match answer {
+            Ok(answer) => Self {
+                addresses: answer.addresses.iter().copied().collect(),
+                ttl: answer.ttl,
+                epoch: answer.note.as_ref().map(|note| note.epoch),
+                site: answer.note.as_ref().map(|note| note.site.clone()),
+                error: None,
+            },
+            Err(why) => Self { error: Some(why.to_string()), ..Self::default() },
+        }
+    }
+
+    pub fn words(answer: &Answer) -> String {
+        let addresses: Vec<String> = answer.addresses.iter().map(ToString::to_string).collect();
+        let addresses = if addresses.is_empty() { "nothing".into() } else { addresses.join(", ") };
+        match &answer.note {
+            Some(note) => format!("{addresses} for {} in epoch {}", note.site, note.epoch),
+            None => format!("{addresses}, without a note"),
+        }
+    }
+}
+
+/// `GET /v1/dns/trace`: asked of every server and resolver at this moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    pub application: ApplicationName,
+    pub name: NameView,
+    /// What resolvers answer; they may keep an older answer for its TTL.
+    pub resolvers: Vec<ServerView>,
+    pub now_micros: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TraceQuery {
+    pub name: String,
+}
+
+pub async fn trace(agent: &Agent, query: &TraceQuery) -> Result<Trace, Refused> {
+    let name = query.name.trim_end_matches('.').to_ascii_lowercase();
+    let mut applications = agent.applications.values();
+    let application = applications
+        .find(|application| application.spec.names.contains_key(&name))
+        .ok_or_else(|| unknown(agent, &name))?;
+    let published = &application.spec.names[&name];
+    let record = application.known().facts.record.as_ref().map(|seen| seen.record.clone());
+    let of = record.and_then(|it| wanted(&application.spec.name, &name, published, &it));
+    let of = of.ok_or_else(|| {
+        Refused::new(
+            "MS-AGENT-014",
+            "the coordinator has not told yet which site is active".to_owned(),
+            "try again, or look at `mainstay status`",
+        )
+    })?;
+    let Some(zone) = application.context.estate.dns.get(&published.zone) else {
+        return Err(unknown(agent, &name));
+    };
+    let known = application.known().names.get(&name).and_then(|known| known.view(&name));
+    let since = |server: &str, answer: &AnswerView| {
+        let seen = known.as_ref()?.servers.iter().find(|seen| seen.server == server)?;
+        seen.since_micros.filter(|_| seen.answer == *answer)
+    };
+    let mut servers = Vec::new();
+    for server in zone.servers.iter().chain(&zone.resolvers) {
+        let answer = look(server, &name).await;
+        let right = answer.as_ref().is_ok_and(|answer| {
+            answer.addresses == of.addresses && (zone.resolvers.contains(server) || answer.is(&of))
+        });
+        let answer = AnswerView::of(&answer);
+        let since_micros = since(server, &answer);
+        servers.push(ServerView { server: server.clone(), right, answer, since_micros });
+    }
+    let resolvers = servers.split_off(zone.servers.len());
+    let name = NameView {
+        name,
+        site: of.note.site.clone(),
+        epoch: of.note.epoch,
+        addresses: of.addresses.iter().copied().collect(),
+        right: servers.iter().all(|server| server.right),
+        moved_s: known.and_then(|known| known.moved_s),
+        servers,
+    };
+    let application = application.spec.name.clone();
+    Ok(Trace { application, name, resolvers, now_micros: unix_micros() })
+}
+
+fn unknown(agent: &Agent, name: &str) -> Refused {
+    let names: Vec<&str> = agent
+        .applications
+        .values()
+        .flat_map(|application| application.spec.names.keys().map(String::as_str))
+        .collect();
+    let advice = match names.is_empty() {
+        true => "no application of this file has a name: add [applications.<application>.names]"
+            .to_owned(),
+        false => format!("names of this file: {}", names.join(", ")),
+    };
+    Refused::new("MS-DNS-009", format!("{name:?} is not a published name"), advice)
+}

@@ -1,0 +1,168 @@
+//! What is known of the application's names in DNS: what each server answers, and since when.
+
+use crate::api::names::{AnswerView, NameView, ServerView};
+use mainstay_core::estate::PublishedName;
+use mainstay_core::{ApplicationName, Record, Tick};
+use mainstay_traffic::dns::{Answer, DnsError, Note, Wanted};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// While every server answers as wanted, they are looked at so often: for changes by others.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// While one does not: a server that comes back is told within this.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// Between a change and every server's answer lies at least a notification between them.
+const USUAL: Duration = Duration::from_secs(10);
+
+/// What a name should answer while this record stands.
+pub fn wanted(
+    application: &ApplicationName,
+    name: &str,
+    published: &PublishedName,
+    record: &Record,
+) -> Option<Wanted> {
+    let note =
+        Note { application: application.clone(), epoch: record.epoch, site: record.active.clone() };
+    let addresses = published.addresses.get(&record.active)?.iter().copied().collect();
+    Some(Wanted { name: name.to_owned(), ttl: published.ttl, addresses, note })
+}
+
+/// One name, as this site's agent sees it.
+#[derive(Debug, Default)]
+pub struct KnownName {
+    wanted: Option<Wanted>,
+    /// When that began to be wanted.
+    since: Tick,
+    looked: Option<Tick>,
+    /// Every server answered as wanted, for the first time since then.
+    moved: Option<Duration>,
+    all_right: bool,
+    /// Why the last change was not made.
+    refused: Option<DnsError>,
+    servers: BTreeMap<String, Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    answer: Result<Answer, DnsError>,
+    since_micros: i64,
+}
+
+/// What a look changed, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Every server answers as wanted, so long after that began to be wanted.
+    AllRight(Duration),
+    Wrong,
+}
+
+impl KnownName {
+    /// Takes in what is wanted now; whether it is time to look, and to change what differs.
+    pub fn is_due(&mut self, wanted: &Wanted, now: Tick) -> bool {
+        if self.wanted.as_ref() != Some(wanted) {
+            *self =
+                Self { since: now, servers: std::mem::take(&mut self.servers), ..Self::default() };
+            self.wanted = Some(wanted.clone());
+        }
+        let pause = if self.all_right { LOOK_AGAIN } else { TRY_AGAIN };
+        self.looked.is_none_or(|at| now.since(at) >= pause)
+    }
+
+    /// Takes in what the servers answered, and why the change before was refused.
+    pub fn take(
+        &mut self,
+        of: &Wanted,
+        answers: Vec<(String, Result<Answer, DnsError>)>,
+        refused: Option<DnsError>,
+        (now, micros): (Tick, i64),
+    ) -> Option<Turn> {
+        if self.wanted.as_ref() != Some(of) {
+            return None;
+        }
+        self.looked = Some(now);
+        self.refused = refused;
+        for (server, answer) in answers {
+            match self.servers.get(&server) {
+                Some(seen) if seen.answer == answer => {}
+                _ => drop(self.servers.insert(server, Seen { answer, since_micros: micros })),
+            }
+        }
+        let right = self.servers.values().all(|seen| is_right(&seen.answer, of));
+        let before = std::mem::replace(&mut self.all_right, right);
+        let took = now.since(self.since);
+        match (before, right) {
+            (false, true) => {
+                self.moved = self.moved.or(Some(took));
+                Some(Turn::AllRight(took))
+            }
+            (true, false) => Some(Turn::Wrong),
+            _ => None,
+        }
+    }
+
+    pub fn view(&self, name: &str) -> Option<NameView> {
+        let wanted = self.wanted.as_ref()?;
+        let servers = self.servers.iter().map(|(server, seen)| ServerView {
+            server: server.clone(),
+            right: is_right(&seen.answer, wanted),
+            answer: AnswerView::of(&seen.answer),
+            since_micros: Some(seen.since_micros),
+        });
+        Some(NameView {
+            name: name.to_owned(),
+            site: wanted.note.site.clone(),
+            epoch: wanted.note.epoch,
+            addresses: wanted.addresses.iter().copied().collect(),
+            right: self.all_right,
+            moved_s: self.moved.map(|moved| moved.as_secs_f64()),
+            servers: servers.collect(),
+        })
+    }
+
+    /// What keeps the name from answering as wanted, once that has lasted longer than it may.
+    pub fn problem(&self, name: &str, now: Tick) -> Option<(String, String)> {
+        let wanted = self.wanted.as_ref()?;
+        if self.all_right || self.looked.is_none() || now.since(self.since) < USUAL {
+            return None;
+        }
+        if let Some(refused) = &self.refused {
+            return Some((refused.to_string(), advice(refused, name)));
+        }
+        let (server, seen) =
+            self.servers.iter().find(|(_, seen)| !is_right(&seen.answer, wanted))?;
+        Some(match &seen.answer {
+            Err(why) => (why.to_string(), advice(why, name)),
+            Ok(answer) => {
+                let says = AnswerView::words(answer);
+                let site = &wanted.note.site;
+                let what = format!("{name} does not lead to {site} at {server}: it answers {says}");
+                (what, "it is tried again by itself; look at that server's own log".to_owned())
+            }
+        })
+    }
+}
+
+fn is_right(answer: &Result<Answer, DnsError>, wanted: &Wanted) -> bool {
+    answer.as_ref().is_ok_and(|answer| answer.is(wanted))
+}
+
+fn advice(why: &DnsError, name: &str) -> String {
+    match why {
+        DnsError::Stale { .. } => format!(
+            "nothing, if another site has taken over; if these sites were set up anew, delete the \
+             TXT record _mainstay.{name} by hand (MS-DNS-003)"
+        ),
+        DnsError::Foreign { .. } | DnsError::Unreadable { .. } => format!(
+            "if the name is to follow this application, delete the TXT record _mainstay.{name} by \
+             hand"
+        ),
+        DnsError::Refused { .. } | DnsError::Key { .. } => {
+            "compare the zone's key under [dns] with the server's own, and what it may change; \
+             clients reach the active site through every gate meanwhile"
+                .to_owned()
+        }
+        _ => "it is tried again by itself; clients reach the active site through every gate \
+              meanwhile"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,63 @@
+//! Values of DNS.
+
+use super::{Name, Read, Reader, Shape, Text, read_text};
+use mainstay_core::estate::TsigAlgorithm;
+use std::net::IpAddr;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// How a zone is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsProvider {
+    Rfc2136,
+}
+
+text!(IpAddr, DnsProvider, TsigAlgorithm);
+words!(DnsProvider, "\"rfc2136\"", "rfc2136" => Self::Rfc2136);
+words!(TsigAlgorithm, "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"",
+    "hmac-sha256" => Self::HmacSha256, "hmac-sha384" => Self::HmacSha384,
+    "hmac-sha512" => Self::HmacSha512);
+
+impl Text for IpAddr {
+    const WORDS: &'static str = "an IP address such as \"192.0.2.10\" or \"2001:db8::10\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let address: IpAddr = text.parse().map_err(|_| "is not an IP address".to_owned())?;
+        match address.is_unspecified() || address.is_multicast() {
+            true => Err("is not the address of a host".to_owned()),
+            false => Ok(address),
+        }
+    }
+}
+
+/// A host name or a zone, without a dot at its end; in small letters, since DNS does not tell them
+/// apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DnsName(pub String);
+
+impl DnsName {
+    /// Whether this name stands in that zone.
+    pub fn is_in(&self, zone: &Self) -> bool {
+        let inner = self.0.strip_suffix(&zone.0);
+        inner.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+impl Name for DnsName {
+    const PLACEHOLDER: &'static str = "\"<name>\"";
+    fn name(text: &str) -> Result<Self, String> {
+        let label = |label: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            let ends = label.starts_with('-') || label.ends_with('-');
+            (1..=63).contains(&label.len()) && label.chars().all(plain) && !ends
+        };
+        // The note beside it is ten letters longer; a name in DNS has 253 at most (RFC 1035).
+        let fits = text.len() <= 243 && text.contains('.') && text.split('.').all(label);
+        match fits {
+            true => Ok(Self(text.to_ascii_lowercase())),
+            false => Err(format!(
+                "{text:?} is not a name in DNS: write \"www.example.org\", in quotes, without a \
+                 dot at its end"
+            )),
+        }
+    }
+}

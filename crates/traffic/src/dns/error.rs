@@ -1,0 +1,34 @@
+//! What can go wrong with a published name.
+
+use mainstay_core::Epoch;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DnsError {
+    /// Whether a change was made is unknown.
+    #[error("MS-DNS-001: the DNS server {server} does not answer: {why}")]
+    Silent { server: String, why: String },
+    #[error("MS-DNS-002: the DNS server {server} refused {what}: {code}")]
+    Refused { server: String, what: String, code: String },
+    #[error(
+        "MS-DNS-003: {name} is published at {server} for epoch {published}, and this site's is \
+         {ours}: nothing was changed"
+    )]
+    Stale { name: String, server: String, published: Epoch, ours: Epoch },
+    /// Tried again it will be seen who.
+    #[error(
+        "MS-DNS-004: {name} was changed by somebody else at the same time; nothing was changed"
+    )]
+    Contended { name: String },
+    #[error("MS-DNS-005: {name} is published at {server} for the application {of}")]
+    Foreign { name: String, server: String, of: String },
+    #[error("MS-DNS-006: the TXT record {name} at {server} is not Mainstay's note: {text}")]
+    Unreadable { name: String, server: String, text: String },
+    #[error("MS-DNS-007: {name} is no name in DNS: {why}")]
+    Name { name: String, why: String },
+    #[error("MS-DNS-008: the key {key} cannot be used: {why}")]
+    Key { key: String, why: String },
+    #[error("{name} was not published: this site is not active any more")]
+    NotActive { name: String },
+    #[error("no server is named for the zone")]
+    NoServer,
+}

@@ -1,0 +1,153 @@
+//! An application's name in other people's DNS: it answers with the addresses of the active site.
+//! Gates lead everybody to the active site before DNS does, so this is clean-up; it must be right
+//! all the same.
+//!
+//! Beside each name stands a note (a TXT record) with the epoch that the answer is of. A change is
+//! one message that names the note which it replaces (RFC 2136, prerequisites), so that it is
+//! refused when anybody else was faster.
+//!
+//! Invariant: an answer is never replaced by one of an older epoch, and never by none.
+
+mod ask;
+mod error;
+mod note;
+mod rfc2136;
+
+pub use error::DnsError;
+pub use note::Note;
+
+use ask::ask;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use mainstay_core::estate::{DnsKind, DnsZone};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What a name should answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub name: String,
+    pub ttl: Duration,
+    pub addresses: BTreeSet<IpAddr>,
+    pub note: Note,
+}
+
+/// What one server answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub addresses: BTreeSet<IpAddr>,
+    /// Of the addresses, in seconds: a resolver counts it down.
+    pub ttl: Option<u32>,
+    /// None where there is none, and where a resolver was asked that has none.
+    pub note: Option<Note>,
+}
+
+impl Answer {
+    pub fn is(&self, wanted: &Wanted) -> bool {
+        self.addresses == wanted.addresses
+            && self.note.as_ref() == Some(&wanted.note)
+            && self.ttl.map(u64::from) == Some(wanted.ttl.as_secs())
+    }
+}
+
+/// What publishing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    Changed,
+    /// It answered so already.
+    AsItWas,
+}
+
+/// Has the zone's first server answer as wanted, unless a newer epoch is published there. Safe to
+/// do twice; when no answer comes, whether it was done is unknown and `look` tells.
+pub async fn publish(
+    zone: &DnsZone,
+    wanted: &Wanted,
+    still: impl Fn() -> bool,
+) -> Result<Published, DnsError> {
+    let server = zone.servers.first().ok_or(DnsError::NoServer)?;
+    let standing = look(server, &wanted.name).await?;
+    if standing.is(wanted) {
+        return Ok(Published::AsItWas);
+    }
+    if let Some(note) = &standing.note {
+        may_replace(server, note, wanted)?;
+    }
+    if !still() {
+        return Err(DnsError::NotActive { name: wanted.name.clone() });
+    }
+    match &zone.kind {
+        DnsKind::Rfc2136 { key } => {
+            let change = rfc2136::Change { zone: &zone.zone, wanted, over: standing.note.as_ref() };
+            rfc2136::send(server, key.as_ref(), &change).await?;
+        }
+    }
+    Ok(Published::Changed)
+}
+
+fn may_replace(server: &str, standing: &Note, wanted: &Wanted) -> Result<(), DnsError> {
+    let (name, server) = (wanted.name.clone(), server.to_owned());
+    if standing.application != wanted.note.application {
+        return Err(DnsError::Foreign { name, server, of: standing.application.to_string() });
+    }
+    let newer = standing.epoch > wanted.note.epoch;
+    let disputed = standing.epoch == wanted.note.epoch && standing.site != wanted.note.site;
+    if newer || disputed {
+        let (published, ours) = (standing.epoch, wanted.note.epoch);
+        return Err(DnsError::Stale { name, server, published, ours });
+    }
+    Ok(())
+}
+
+/// What this server answers now.
+pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
+    let mut answer = Answer::default();
+    for kind in [RecordType::A, RecordType::AAAA] {
+        for record in ask(server, &host(name)?, kind).await? {
+            let address = match record.data {
+                RData::A(a) => IpAddr::V4(a.0),
+                RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
+                _ => continue,
+            };
+            answer.ttl = Some(answer.ttl.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
+            answer.addresses.insert(address);
+        }
+    }
+    let notes = ask(server, &note_name(name)?, RecordType::TXT).await?;
+    answer.note = the_note(server, name, &notes)?;
+    Ok(answer)
+}
+
+/// There is one note or none; whatever else stands there is not ours to replace.
+fn the_note(server: &str, name: &str, records: &[Record]) -> Result<Option<Note>, DnsError> {
+    let texts: Vec<String> = records.iter().filter_map(text).collect();
+    let unreadable = || DnsError::Unreadable {
+        name: note::name(name),
+        server: server.to_owned(),
+        text: texts.join(" | "),
+    };
+    match texts.as_slice() {
+        [] => Ok(None),
+        [one] => Note::parse(one).map(Some).ok_or_else(unreadable),
+        _ => Err(unreadable()),
+    }
+}
+
+fn text(record: &Record) -> Option<String> {
+    match &record.data {
+        RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+        _ => None,
+    }
+}
+
+fn host(name: &str) -> Result<Name, DnsError> {
+    let parsed = Name::from_ascii(name);
+    let mut parsed =
+        parsed.map_err(|why| DnsError::Name { name: name.to_owned(), why: why.to_string() })?;
+    parsed.set_fqdn(true);
+    Ok(parsed)
+}
+
+fn note_name(name: &str) -> Result<Name, DnsError> {
+    host(&note::name(name))
+}
