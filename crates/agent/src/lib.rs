@@ -7,6 +7,7 @@ mod application;
 mod comparing;
 mod context;
 pub mod coordinator;
+pub mod disk;
 mod error;
 mod known;
 pub mod ledger;
@@ -22,7 +23,7 @@ mod runbook;
 mod salvage;
 pub mod serve;
 mod space;
-mod time;
+pub mod time;
 pub mod watchdog;
 
 pub use error::AgentError;
