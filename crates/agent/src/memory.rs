@@ -1,9 +1,9 @@
 //! What an agent must not forget over its own crash: `state.db`.
 
 use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
+use crate::disk::{Disk, File};
 use crate::error::AgentError;
 use mainstay_core::{ApplicationName, Epoch, Record, StoreName};
-use crate::disk::{Disk, File};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -48,8 +48,7 @@ impl Ledger {
         application: &str,
         body: &impl Serialize,
     ) -> Result<(), AgentError> {
-        let body =
-            serde_json::to_string(body).map_err(|why| failed(self.file.path(), why))?;
+        let body = serde_json::to_string(body).map_err(|why| failed(self.file.path(), why))?;
         let (ledger, application) = (self.clone(), application.to_owned());
         let appended = self.file.call(move |it| ledger.append_to(it, kind, application, body));
         appended.await.map_err(|why| failed(self.file.path(), why))

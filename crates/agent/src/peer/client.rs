@@ -44,8 +44,7 @@ pub type Exchange = Pin<Box<dyn Future<Output = Result<(StatusCode, Bytes), Stri
 
 impl Peer {
     pub fn new(site: SiteName, address: String, identity: &Identity) -> Self {
-        let line =
-            Line::new(address.clone(), site.to_string(), Some(identity.client.clone()));
+        let line = Line::new(address.clone(), site.to_string(), Some(identity.client.clone()));
         Self { site, address, way: Way::Line(line) }
     }
 
