@@ -12,7 +12,7 @@ pub enum Disk {
     Simulated(Arc<dyn SimulatedDisk>),
 }
 
-type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A disk in a test. What it keeps outlives the agents that use it.
 pub trait SimulatedDisk: Send + Sync {
