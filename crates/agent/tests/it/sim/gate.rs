@@ -94,11 +94,6 @@ pub fn restart(world: &mut World, site: usize) {
 }
 
 impl World {
-    /// The gate of that site leads to its own database.
-    pub fn serves(&self, site: usize) -> bool {
-        self.sites[site].up && self.gates[site].standing.serves(self.tick(site))
-    }
-
     /// Where a client at this site gets to; none where it is held or refused.
     pub fn leads_to(&self, site: usize) -> Option<usize> {
         if !self.sites[site].up {

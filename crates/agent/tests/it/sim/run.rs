@@ -35,8 +35,10 @@ const HEALING: u64 = 120_000;
 pub struct Outcome {
     pub trace: String,
     pub broken: Option<String>,
-    pub failovers: usize,
-    pub acknowledged: usize,
+    /// Of the active site.
+    pub moves: u64,
+    /// Acknowledged.
+    pub writes: u64,
 }
 
 struct Run {
@@ -299,8 +301,8 @@ impl Run {
         Outcome {
             trace: std::mem::take(&mut world.trace),
             broken: world.oracle.broken.take(),
-            failovers: world.oracle.agreed.len().saturating_sub(1),
-            acknowledged: world.oracle.acknowledged.len(),
+            moves: u64::try_from(world.oracle.agreed.len()).unwrap_or(0).saturating_sub(1),
+            writes: u64::try_from(world.oracle.acknowledged.len()).unwrap_or(0),
         }
     }
 }
@@ -330,7 +332,7 @@ async fn live(
         if !world.alive(ticket) {
             return;
         }
-        let door = Door { ticket, handle, router, people, agent: agent.clone() };
+        let door = Door { ticket, handle, router, people };
         world.sites[ticket.site].door = Some(door);
         if let Some(gate) = world.gates.get_mut(ticket.site) {
             gate.reconnect(Some(line));

@@ -10,7 +10,6 @@ use super::gate::Gate;
 use super::oracle::Oracle;
 use super::random::Random;
 use axum::Router;
-use mainstay_agent::api::agent::Agent;
 use mainstay_core::{SiteName, Tick};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -44,7 +43,6 @@ pub struct Door {
     pub handle: Handle,
     pub router: Router,
     pub people: Router,
-    pub agent: Agent,
 }
 
 pub struct Site {
