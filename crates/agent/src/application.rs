@@ -6,10 +6,10 @@ use crate::error::AgentError;
 use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
+use crate::stores::Link;
 use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
 use mainstay_core::{ApplicationName, Epoch, Record, SiteName, StoreName, Tick, estate};
-use mainstay_stores::postgres::link::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -33,7 +33,7 @@ pub struct Application {
 
 /// A link and the epoch that it was started in.
 pub struct RunningLink {
-    pub link: Link,
+    pub link: Box<dyn Link>,
     pub epoch: Epoch,
     pub from: SiteName,
 }

@@ -5,6 +5,8 @@ use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::once::Once;
 use crate::peer::Peer;
+use crate::probes::Probes;
+use crate::stores::Stores;
 use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
@@ -24,6 +26,8 @@ pub struct Context {
     pub peers: BTreeMap<SiteName, Arc<Peer>>,
     pub coordinator: Coordinator,
     pub gate: ControlServer,
+    pub stores: Arc<dyn Stores>,
+    pub probes: Probes,
     pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.
     pub comparing: Once,

@@ -7,6 +7,7 @@ mod application;
 mod comparing;
 mod context;
 pub mod coordinator;
+pub mod disk;
 mod error;
 mod known;
 pub mod ledger;
@@ -18,12 +19,14 @@ mod names;
 mod observe;
 mod once;
 pub mod peer;
+pub mod probes;
 mod rechecking;
 mod runbook;
 mod salvage;
 pub mod serve;
 mod space;
-mod time;
+pub mod stores;
+pub mod time;
 pub mod watchdog;
 
 pub use error::AgentError;
@@ -32,10 +35,13 @@ use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
 use crate::coordinator::{Coordinator, Embedded, Etcd, Remote};
+use crate::disk::Disk;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::peer::Peer;
 use crate::peer::tls::Identity;
+use crate::probes::Probes;
+use crate::stores::{Postgres, Stores};
 use mainstay_core::SiteName;
 use mainstay_core::estate::{CoordinatorPlace, Estate};
 use mainstay_traffic::control::{self, ControlServer};
@@ -57,56 +63,85 @@ pub struct AgentSpec {
     pub metrics: Option<SocketAddr>,
 }
 
+/// What an agent reaches beyond its own process: this machine and the network, or a simulation.
+pub struct Outside {
+    pub disk: Disk,
+    pub peers: BTreeMap<SiteName, Arc<Peer>>,
+    pub gate: ControlServer,
+    pub stores: Arc<dyn Stores>,
+    pub probes: Probes,
+}
+
 /// Runs one site's agent until shutdown.
 pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
     let identity = Arc::new(Identity::load(&spec.estate.tls)?);
-    let context = Arc::new(context(&spec, &identity)?);
-    let applications = applications(&context).await?;
-    let agent = Agent { context: context.clone(), applications: applications.clone() };
+    let outside = outside(&spec, &identity)?;
+    let agent = assemble(&spec, outside).await?;
     let tasks = TaskTracker::new();
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
-    observe::members::start(&context, &shutdown);
-    observe::views::start(&context, &applications, &shutdown);
-    for application in applications.values() {
-        if !context.is_witness() {
-            act::prepare::start(application);
-        }
-        observe::start(application, &shutdown);
-        tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));
-    }
-    tracing::info!(site = %context.here(), "the agent runs");
+    start(&agent, &tasks, &shutdown);
+    tracing::info!(site = %agent.context.here(), "the agent runs");
     shutdown.cancelled().await;
     tasks.close();
     tasks.wait().await;
     Ok(())
 }
 
-fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError> {
-    let estate = spec.estate.clone();
-    let here = estate.here.clone();
-    std::fs::create_dir_all(&spec.state)
-        .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+/// The agent with all that it remembers; nothing of it runs yet.
+pub async fn assemble(spec: &AgentSpec, outside: Outside) -> Result<Agent, AgentError> {
+    let context = Arc::new(context(spec, outside)?);
+    let applications = applications(&context).await?;
+    Ok(Agent { context, applications })
+}
+
+/// Observes, decides and acts from now on, until shutdown.
+pub fn start(agent: &Agent, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    let Agent { context, applications } = agent;
+    observe::members::start(context, shutdown);
+    observe::views::start(context, applications, shutdown);
+    for application in applications.values() {
+        if !context.is_witness() {
+            act::prepare::start(application);
+        }
+        observe::start(application, shutdown);
+        tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));
+    }
+}
+
+/// This machine and the network.
+fn outside(spec: &AgentSpec, identity: &Identity) -> Result<Outside, AgentError> {
+    let failed = |why: String| AgentError::State { path: spec.state.clone(), why };
+    std::fs::create_dir_all(&spec.state).map_err(|why| failed(why.to_string()))?;
     space::check(&spec.state)?;
-    let peers: BTreeMap<SiteName, Arc<Peer>> = estate
-        .sites
-        .iter()
-        .filter(|(name, _)| **name != here)
-        .map(|(name, site)| {
-            (name.clone(), Arc::new(Peer::new(name.clone(), site.agent.clone(), identity)))
-        })
-        .collect();
-    let coordinator = coordinator(spec, &peers)?;
-    let gate = ControlServer::bind(&control::socket(&spec.state))
-        .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+    let others = spec.estate.sites.iter().filter(|(name, _)| **name != spec.estate.here);
+    let peers = others.map(|(name, site)| {
+        (name.clone(), Arc::new(Peer::new(name.clone(), site.agent.clone(), identity)))
+    });
+    let gate = ControlServer::bind(&control::socket(&spec.state));
+    Ok(Outside {
+        disk: Disk::Real,
+        peers: peers.collect(),
+        gate: gate.map_err(|why| failed(why.to_string()))?,
+        stores: Arc::new(Postgres),
+        probes: Probes::Real,
+    })
+}
+
+fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
+    let estate = spec.estate.clone();
+    let Outside { disk, peers, gate, stores, probes } = outside;
+    let coordinator = coordinator(spec, &disk, &peers)?;
     Ok(Context {
         state: spec.state.clone(),
         tools: spec.tools.clone(),
         started: time::tick(),
-        memory: Memory::open(&spec.state.join("state.db"))?,
-        ledger: Ledger::open(&spec.state.join("ledger.db"), here)?,
+        memory: Memory::open_on(&disk, &spec.state.join("state.db"))?,
+        ledger: Ledger::open_on(&disk, &spec.state.join("ledger.db"), estate.here.clone())?,
         peers,
         coordinator,
         gate,
+        stores,
+        probes,
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
         estate,
@@ -115,12 +150,14 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
 
 fn coordinator(
     spec: &AgentSpec,
+    disk: &Disk,
     peers: &BTreeMap<SiteName, Arc<Peer>>,
 ) -> Result<Coordinator, AgentError> {
     match &spec.estate.coordinator {
         CoordinatorPlace::Etcd(etcd) => Ok(Coordinator::Etcd(Etcd::new(etcd)?)),
         CoordinatorPlace::Embedded { site } if *site == spec.estate.here => {
-            Ok(Coordinator::Here(Embedded::open(&spec.state.join("coordinator.db"))?))
+            let path = spec.state.join("coordinator.db");
+            Ok(Coordinator::Here(Embedded::open_on(disk, &path)?))
         }
         CoordinatorPlace::Embedded { site } => match peers.get(site) {
             Some(peer) => Ok(Coordinator::There(Remote::new(peer.clone()))),

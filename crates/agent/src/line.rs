@@ -41,10 +41,6 @@ impl Line {
         Self(Arc::new(Way { address, name, tls, kept: Mutex::default() }))
     }
 
-    pub fn address(&self) -> &str {
-        &self.0.address
-    }
-
     /// One request and its answer. An error says nothing about whether it was carried out.
     pub async fn exchange(
         &self,

@@ -18,6 +18,7 @@ pub async fn run(application: Arc<Application>, shutdown: CancellationToken) {
     let mut before = None;
     loop {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => break,
             _ = beat.tick() => {}
             () = application.changed() => {}

@@ -1,13 +1,13 @@
 //! What an agent must not forget over its own crash: `state.db`.
 
 use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
+use crate::disk::{Disk, File};
 use crate::error::AgentError;
 use mainstay_core::{ApplicationName, Epoch, Record, StoreName};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
 
 /// How many executions are kept: enough for medians, and bounded.
 const EXECUTIONS_KEPT: u32 = 200;
@@ -20,10 +20,7 @@ const SCHEMA: &str = "
 
 /// Each write is durable when it returns.
 #[derive(Clone)]
-pub struct Memory {
-    path: Arc<PathBuf>,
-    connection: Arc<Mutex<Connection>>,
-}
+pub struct Memory(File);
 
 /// The epochs that this site has seen and held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,8 +31,11 @@ pub struct Epochs {
 
 impl Memory {
     pub fn open(path: &Path) -> Result<Self, AgentError> {
-        let connection = open(path).map_err(|why| failed(path, why))?;
-        Ok(Self { path: Arc::new(path.to_owned()), connection: Arc::new(Mutex::new(connection)) })
+        Self::open_on(&Disk::Real, path)
+    }
+
+    pub fn open_on(disk: &Disk, path: &Path) -> Result<Self, AgentError> {
+        disk.open(path, SCHEMA).map(Self).map_err(|why| failed(path, why))
     }
 
     pub async fn epochs(&self, application: &ApplicationName) -> Result<Epochs, AgentError> {
@@ -194,7 +194,7 @@ impl Memory {
         sequence: i64,
         value: &impl Serialize,
     ) -> Result<(), AgentError> {
-        let body = serde_json::to_string(value).map_err(|why| failed(&self.path, why))?;
+        let body = serde_json::to_string(value).map_err(|why| failed(self.0.path(), why))?;
         let key = (application.to_string(), name.to_owned());
         self.call(move |connection| {
             connection
@@ -209,28 +209,16 @@ impl Memory {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, AgentError> {
-        let connection = self.connection.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            work(&connection.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        done.await.map_err(|why| failed(&self.path, why))?.map_err(|why| failed(&self.path, why))
+        self.0.call(work).await.map_err(|why| failed(self.0.path(), why))
     }
 
     fn parse<T: DeserializeOwned>(&self, body: &str) -> Result<T, AgentError> {
-        serde_json::from_str(body).map_err(|why| failed(&self.path, why))
+        serde_json::from_str(body).map_err(|why| failed(self.0.path(), why))
     }
 }
 
 fn failed(path: &Path, why: impl ToString) -> AgentError {
     AgentError::State { path: path.to_owned(), why: why.to_string() }
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(SCHEMA)?;
-    Ok(connection)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const CONNECTIONS: usize = 256;
 pub struct Caller(pub SiteName);
 
 /// The user of the other end of a connection to the Unix socket, as the kernel tells it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Person {
     uid: Option<u32>,
 }

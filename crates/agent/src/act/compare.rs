@@ -3,15 +3,13 @@
 use crate::application::Application;
 use crate::comparing::Job;
 use crate::error::Refused;
+use crate::stores::Standing;
 use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::StoreKind;
-use mainstay_core::position::Lsn;
 use mainstay_core::{LinkPhase, StoreName};
-use mainstay_stores::postgres::compare::{
-    self, Comparison, Difference, Held, Listener, Pace, Progress,
-};
-use mainstay_stores::postgres::link::{LinkSpec, Paused};
+use mainstay_stores::postgres::compare::{Comparison, Difference, Listener, Pace, Progress};
+use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::Hold;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +17,6 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How soon a comparison of its own gives way to something else.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// A link that stands still for a comparison.
-pub struct Standing {
-    pub paused: Paused,
-    /// How long it may take to reach a position.
-    pub patience: Duration,
-}
-
-impl Held for Standing {
-    async fn advance_to(&mut self, at: Lsn) -> Result<(), String> {
-        self.paused.advance_to(at, self.patience).await.map_err(|why| why.to_string())
-    }
-
-    fn still_stands(&self) -> bool {
-        self.paused.still_stands()
-    }
-}
 
 /// The link of a store at this site.
 pub struct Linked {
@@ -98,7 +79,7 @@ async fn compared(
         known.comparisons.entry(store.clone()).or_default().interruptions()
     };
     let held = hold(application, store).await?;
-    let compared = compare::run_at(pace, &spec.source, &spec.target, held, listener).await;
+    let compared = application.context.stores.compare(pace, spec, held, listener).await;
     let compared = compared.map_err(|why| why.to_string())?;
     let differences: u64 = compared.tables.iter().map(|table| table.differences).sum();
     let unlike = compared.tables.iter().filter(|table| table.unlike.is_some()).count();
@@ -191,6 +172,7 @@ pub fn keep(application: &Arc<Application>, state: State) {
         let _turn = turn;
         let mut telling = Telling { application: &work, store: &of };
         tokio::select! {
+            biased;
             made = gently(&work, &of, &mut telling) => made,
             () = until_unquiet(&work) => Err("this site had something else to do".to_owned()),
         }

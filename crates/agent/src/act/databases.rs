@@ -4,7 +4,7 @@ use crate::application::Application;
 use mainstay_core::decision::Databases;
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore, StoreKind};
 use mainstay_core::{Epoch, StoreName};
-use mainstay_stores::postgres::fence;
+use mainstay_stores::postgres::fence::{self, Fenced};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,9 +50,11 @@ async fn make(application: &Application, wanted: Databases) -> Result<(), String
 /// Opens every store of this site, while it may accept writes. The epoch is checked again by the
 /// database itself.
 pub async fn open(application: &Application, epoch: Epoch) -> Result<(), String> {
+    let stores = &application.context.stores;
     for (_, store, endpoint) in here(application) {
         let still = || application.may_write(epoch);
-        fence::open(endpoint, &store.roles, epoch, still).await.map_err(|why| why.to_string())?;
+        let opened = stores.open(endpoint, &store.roles, epoch, &still).await;
+        opened.map_err(|why| why.to_string())?;
     }
     application.learn(|known| {
         known.facts.open = Some(epoch);
@@ -68,11 +70,12 @@ pub async fn open(application: &Application, epoch: Epoch) -> Result<(), String>
 pub async fn fence_all(
     application: &Application,
     epoch: Epoch,
-) -> Result<Vec<(StoreName, fence::Fenced)>, String> {
+) -> Result<Vec<(StoreName, Fenced)>, String> {
     application.learn(|known| known.facts.open = None);
     let mut fenced = Vec::new();
     for (name, store, endpoint) in here(application) {
-        let done = fence::fence(endpoint, &store.roles, epoch).await.map_err(|w| w.to_string())?;
+        let done = application.context.stores.fence(endpoint, &store.roles, epoch, fence::DEADLINE);
+        let done = done.await.map_err(|why| why.to_string())?;
         fenced.push((name.clone(), done));
     }
     application.learn(|known| known.fenced = Some(epoch));

@@ -85,7 +85,7 @@ fn begin(
     active: &SiteName,
 ) -> Option<RunningLink> {
     let spec = spec(application, store, active, application.here(), epoch)?;
-    let link = link::start(spec);
+    let link = application.context.stores.start(spec);
     application.known().comparisons.entry(store.clone()).or_default().link_began(epoch);
     tokio::spawn(watch(application.clone(), store.clone(), active.clone(), link.watch()));
     Some(RunningLink { link, epoch, from: active.clone() })

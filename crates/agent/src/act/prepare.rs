@@ -5,8 +5,7 @@
 use super::databases::here;
 use crate::application::Application;
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
-use mainstay_core::{Finding, Severity, StoreName};
-use mainstay_stores::postgres::{check, setup};
+use mainstay_core::{Finding, StoreName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +31,9 @@ async fn until_prepared(
     postgres: &PostgresStore,
     endpoint: &PostgresEndpoint,
 ) {
+    let place = format!("applications.{}.stores.{store}", application.spec.name);
     loop {
-        let findings = prepare(application, store, postgres, endpoint).await;
+        let findings = application.context.stores.prepare(&place, postgres, endpoint).await;
         if findings.is_empty() {
             return;
         }
@@ -45,29 +45,4 @@ async fn until_prepared(
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// What stands in the way; nothing when the database is prepared.
-async fn prepare(
-    application: &Application,
-    store: &StoreName,
-    postgres: &PostgresStore,
-    endpoint: &PostgresEndpoint,
-) -> Vec<Finding> {
-    let place = format!("applications.{}.stores.{store}", application.spec.name);
-    let failed = |why: mainstay_stores::postgres::fault::Fault| {
-        vec![Finding::error(why.code(), place.clone(), why.to_string(), "it is tried again")]
-    };
-    match setup::is_prepared(endpoint).await {
-        Ok(true) => {}
-        Ok(false) => {
-            let mut findings = check::findings(&place, postgres).await;
-            findings.retain(|finding| finding.severity == Severity::Error);
-            if !findings.is_empty() {
-                return findings;
-            }
-        }
-        Err(why) => return failed(why),
-    }
-    setup::prepare(endpoint).await.err().map(failed).unwrap_or_default()
 }

@@ -1,8 +1,9 @@
 //! Comparing again, soon after, the rows that a link has changed. It gives way to everything else.
 
-use super::compare::{self, Standing};
+use super::compare;
 use crate::api::types::Recheck;
 use crate::application::Application;
+use crate::stores::Standing;
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::State;
 use mainstay_core::position::Lsn;
@@ -44,6 +45,7 @@ pub fn keep(application: &Arc<Application>, state: State) {
     tokio::spawn(async move {
         let _turn = turn;
         let made = tokio::select! {
+            biased;
             made = tokio::time::timeout(LONGEST, run(&work, &store)) => {
                 made.unwrap_or_else(|_| Err(format!("it took over {} s", LONGEST.as_secs())))
             }

@@ -12,8 +12,8 @@ use mainstay_core::decision::State;
 use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
+use mainstay_stores::postgres::put_right;
 use mainstay_stores::postgres::repair::{self, delta};
-use mainstay_stores::postgres::{put_right, slot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +108,8 @@ async fn fencing(
 ) -> Result<(), String> {
     databases::fence_all(application, returning.epoch).await?;
     // For people, as early as it can be known. The phases that need it look again.
-    if let Ok(Some(found)) = slot::find(&reverse.source, &reverse.slot()).await
+    if let Ok(Some(found)) =
+        application.context.stores.find_slot(&reverse.source, &reverse.slot()).await
         && !found.lost
     {
         returning.means = Some(ReturnMeans::Delta);
@@ -156,7 +157,8 @@ async fn putting_right(
     former: &LinkSpec,
     reverse: &LinkSpec,
 ) -> Result<(), String> {
-    slot::drop_slot(&former.source, &former.slot()).await.map_err(|why| why.to_string())?;
+    let dropped = application.context.stores.drop_slot(&former.source, &former.slot()).await;
+    dropped.map_err(|why| why.to_string())?;
     let kept = returning.salvage.as_ref().ok_or("no salvage was kept")?;
     let why = match &kept.inexact {
         Some(inexact) => inexact.why.clone(),
@@ -201,7 +203,7 @@ async fn by_comparison(
 ) -> Result<(), String> {
     let sides = salvage::repair_sides(reverse);
     let say = |fault: Fault| fault.to_string();
-    if !delta::has_tables(&sides).await.map_err(say)? {
+    if !application.context.stores.has_tables(&sides).await.map_err(say)? {
         delta::begin_anew(&sides, &reverse.slot()).await.map_err(say)?;
         returning.means = Some(ReturnMeans::FullCopy);
         returning.because = format!("this site has no tables: {why}");
@@ -259,7 +261,7 @@ async fn put_right_rows(
     };
     let progress = Progress::of(application, &reverse.store);
     let told = |rows, of| progress.tell(ReturnProgress::PutRight { rows, of });
-    put_right::run_told(&plan, file, &told).await
+    application.context.stores.put_right(&plan, file, &told).await
 }
 
 /// Streams until what was put right is passed, then proves both sides equal.

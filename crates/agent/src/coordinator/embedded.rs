@@ -1,22 +1,28 @@
 //! The coordinator in one agent's local store.
 
 use super::{CoordinatorError, Swap, Versioned, written};
+use crate::disk::{Disk, File};
 use crate::error::AgentError;
 use mainstay_core::{ApplicationName, Record};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS record (
+        application TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL)";
 
 #[derive(Clone)]
-pub struct Embedded {
-    connection: Arc<Mutex<Connection>>,
-}
+pub struct Embedded(File);
 
 impl Embedded {
     pub fn open(path: &Path) -> Result<Self, AgentError> {
-        let connection = open(path)
-            .map_err(|why| AgentError::State { path: path.to_owned(), why: why.to_string() })?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Self::open_on(&Disk::Real, path)
+    }
+
+    pub fn open_on(disk: &Disk, path: &Path) -> Result<Self, AgentError> {
+        disk.open(path, SCHEMA)
+            .map(Self)
+            .map_err(|why| AgentError::State { path: path.to_owned(), why: why.to_string() })
     }
 
     pub async fn read(&self, application: &ApplicationName) -> Result<Versioned, CoordinatorError> {
@@ -38,28 +44,12 @@ impl Embedded {
         &self,
         work: impl FnOnce(&Connection) -> T + Send + 'static,
     ) -> Result<T, CoordinatorError> {
-        let connection = self.connection.clone();
-        tokio::task::spawn_blocking(move || {
-            work(&connection.lock().unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
-        .map_err(silent)
+        self.0.call(move |connection| Ok(work(connection))).await.map_err(silent)
     }
 }
 
 fn silent(why: impl ToString) -> CoordinatorError {
     CoordinatorError::Silent(why.to_string())
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS record (
-             application TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL)",
-    )?;
-    Ok(connection)
 }
 
 fn current(connection: &Connection, application: &str) -> Result<Versioned, CoordinatorError> {

@@ -1,36 +1,44 @@
 //! Appending to the ledger. An entry is durable when `append` returns.
 
 use super::entry::{Entry, NO_PREVIOUS, hash};
+use crate::disk::{Disk, File};
 use crate::error::AgentError;
 use crate::time::unix_micros;
 use mainstay_core::SiteName;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS entry (
+        number INTEGER PRIMARY KEY, micros INTEGER NOT NULL, site TEXT NOT NULL,
+        kind TEXT NOT NULL, application TEXT NOT NULL, body TEXT NOT NULL,
+        previous TEXT NOT NULL, hash TEXT NOT NULL)";
 
 #[derive(Clone)]
 pub struct Ledger {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    path: PathBuf,
+    file: File,
     site: SiteName,
-    chain: Mutex<Chain>,
+    head: Arc<Mutex<Head>>,
 }
 
-struct Chain {
-    connection: Connection,
+/// The newest entry.
+#[derive(Clone)]
+struct Head {
     number: u64,
-    head: String,
+    hash: String,
 }
 
 impl Ledger {
     pub fn open(path: &Path, site: SiteName) -> Result<Self, AgentError> {
-        let chain = open_chain(path).map_err(|why| failed(path, why))?;
-        let inner = Inner { path: path.to_owned(), site, chain: Mutex::new(chain) };
-        Ok(Self { inner: Arc::new(inner) })
+        Self::open_on(&Disk::Real, path, site)
+    }
+
+    pub fn open_on(disk: &Disk, path: &Path, site: SiteName) -> Result<Self, AgentError> {
+        let file = disk.open(path, SCHEMA).map_err(|why| failed(path, why))?;
+        let head = file.now(newest).map_err(|why| failed(path, why))?;
+        Ok(Self { file, site, head: Arc::new(Mutex::new(head)) })
     }
 
     /// Appends one entry; it is on the disk when this returns.
@@ -40,40 +48,43 @@ impl Ledger {
         application: &str,
         body: &impl Serialize,
     ) -> Result<(), AgentError> {
-        let body = serde_json::to_string(body).map_err(|why| failed(&self.inner.path, why))?;
+        let body = serde_json::to_string(body).map_err(|why| failed(self.file.path(), why))?;
         let (ledger, application) = (self.clone(), application.to_owned());
-        tokio::task::spawn_blocking(move || ledger.append_now(kind, application, body))
-            .await
-            .map_err(|why| failed(&self.inner.path, why))?
+        let appended = self.file.call(move |it| ledger.append_to(it, kind, application, body));
+        appended.await.map_err(|why| failed(self.file.path(), why))
     }
 
     /// Number and hash of the newest entry.
     pub fn head(&self) -> (u64, String) {
-        let chain = self.inner.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        (chain.number, chain.head.clone())
+        let Head { number, hash } = self.newest().clone();
+        (number, hash)
     }
 
-    fn append_now(
+    fn newest(&self) -> MutexGuard<'_, Head> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append_to(
         &self,
+        connection: &Connection,
         kind: &'static str,
         application: String,
         body: String,
-    ) -> Result<(), AgentError> {
-        let mut chain = self.inner.chain.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> rusqlite::Result<()> {
+        let mut head = self.newest();
         let mut entry = Entry {
-            number: chain.number + 1,
+            number: head.number + 1,
             micros: unix_micros(),
-            site: self.inner.site.clone(),
+            site: self.site.clone(),
             kind: kind.to_owned(),
             application,
             body,
-            previous: chain.head.clone(),
+            previous: head.hash.clone(),
             hash: String::new(),
         };
         entry.hash = hash(&entry);
-        insert(&chain.connection, &entry).map_err(|why| failed(&self.inner.path, why))?;
-        chain.number = entry.number;
-        chain.head = entry.hash;
+        insert(connection, &entry)?;
+        *head = Head { number: entry.number, hash: entry.hash };
         Ok(())
     }
 }
@@ -82,23 +93,13 @@ fn failed(path: &Path, why: impl ToString) -> AgentError {
     AgentError::Ledger { path: path.to_owned(), why: why.to_string() }
 }
 
-fn open_chain(path: &Path) -> rusqlite::Result<Chain> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS entry (
-             number INTEGER PRIMARY KEY, micros INTEGER NOT NULL, site TEXT NOT NULL,
-             kind TEXT NOT NULL, application TEXT NOT NULL, body TEXT NOT NULL,
-             previous TEXT NOT NULL, hash TEXT NOT NULL)",
-    )?;
+fn newest(connection: &Connection) -> rusqlite::Result<Head> {
     let newest = connection
         .query_row("SELECT number, hash FROM entry ORDER BY number DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            Ok(Head { number: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? })
         })
         .optional()?;
-    let (number, head) = newest.unwrap_or((0, NO_PREVIOUS.to_owned()));
-    Ok(Chain { connection, number: number.cast_unsigned(), head })
+    Ok(newest.unwrap_or_else(|| Head { number: 0, hash: NO_PREVIOUS.to_owned() }))
 }
 
 fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {

@@ -3,11 +3,12 @@
 use super::repeat;
 use crate::act::databases;
 use crate::application::Application;
+use crate::stores::{Probe, Stores};
 use crate::time::{tick, unix_micros};
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::{Position, StoreName};
 use mainstay_stores::postgres::fault::Fault;
-use mainstay_stores::postgres::probe::{Look, Probe};
+use mainstay_stores::postgres::probe::Look;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sessions that worked at the last look.
-type Probes = Mutex<BTreeMap<StoreName, Probe>>;
+type Probes = Mutex<BTreeMap<StoreName, Box<dyn Probe>>>;
 
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
     let work = application.clone();
@@ -34,10 +35,11 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
 
 async fn look(application: &Application, probes: &Probes) {
     let mut probes = probes.lock().await;
+    let stores = application.context.stores.as_ref();
     let mut all_writable = true;
     for (store, _, endpoint) in databases::here(application) {
         let probe = probes.remove(store);
-        let looked = tokio::time::timeout(TIMEOUT, look_at(probe, endpoint)).await;
+        let looked = tokio::time::timeout(TIMEOUT, look_at(stores, probe, endpoint)).await;
         let trouble = match looked {
             Ok(Ok((probe, seen))) => {
                 probes.insert(store.clone(), probe);
@@ -56,12 +58,13 @@ async fn look(application: &Application, probes: &Probes) {
 }
 
 async fn look_at(
-    probe: Option<Probe>,
+    stores: &dyn Stores,
+    probe: Option<Box<dyn Probe>>,
     endpoint: &PostgresEndpoint,
-) -> Result<(Probe, Look), Fault> {
+) -> Result<(Box<dyn Probe>, Look), Fault> {
     let probe = match probe {
         Some(probe) => probe,
-        None => Probe::open(endpoint).await?,
+        None => stores.probe(endpoint).await?,
     };
     let seen = probe.look().await?;
     Ok((probe, seen))

@@ -19,10 +19,12 @@ where
 {
     loop {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = look() => {}
         }
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }

@@ -6,7 +6,7 @@ use crate::application::Application;
 use crate::time::tick;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{SiteName, Tick, Verdict};
-use mainstay_traffic::probe::{self, FailureKind, ProbeFailure};
+use mainstay_traffic::probe::{FailureKind, ProbeFailure};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +25,10 @@ async fn look(application: &Application, site: &SiteName) {
     let gathered = tick();
     let gate = application.spec.gates.get(site).and_then(|gate| gate.http.as_ref());
     let probed = match gate {
-        Some(http) => Some(
-            probe::http(&http.address, &http.health, application.rules.lease.look_timeout()).await,
-        ),
+        Some(http) => {
+            let timeout = application.rules.lease.look_timeout();
+            Some(application.context.probes.http(http, timeout).await)
+        }
         None => None,
     };
     let agent = agent_answers(application, site, gathered);

@@ -4,10 +4,12 @@ use super::tls::Identity;
 use crate::api::types::ApiError;
 use crate::line::Line;
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use mainstay_core::SiteName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,13 +24,32 @@ pub enum PeerError {
 /// Another site's agent. Its certificate names the site.
 pub struct Peer {
     site: SiteName,
-    line: Line,
+    address: String,
+    way: Way,
 }
+
+/// How its requests get there.
+enum Way {
+    Line(Line),
+    Simulated(Arc<dyn SimulatedLine>),
+}
+
+/// A network in a test.
+pub trait SimulatedLine: Send + Sync {
+    /// As [`Line::exchange`].
+    fn exchange(&self, method: Method, path: String, body: Bytes) -> Exchange;
+}
+
+pub type Exchange = Pin<Box<dyn Future<Output = Result<(StatusCode, Bytes), String>> + Send>>;
 
 impl Peer {
     pub fn new(site: SiteName, address: String, identity: &Identity) -> Self {
-        let line = Line::new(address, site.to_string(), Some(identity.client.clone()));
-        Self { site, line }
+        let line = Line::new(address.clone(), site.to_string(), Some(identity.client.clone()));
+        Self { site, address, way: Way::Line(line) }
+    }
+
+    pub fn simulated(site: SiteName, address: String, line: Arc<dyn SimulatedLine>) -> Self {
+        Self { site, address, way: Way::Simulated(line) }
     }
 
     pub fn site(&self) -> &SiteName {
@@ -69,8 +90,7 @@ impl Peer {
         body: Bytes,
         timeout: Duration,
     ) -> Result<A, PeerError> {
-        let exchange = self.line.exchange(method, path, None, body);
-        let (status, answer) = tokio::time::timeout(timeout, exchange)
+        let (status, answer) = tokio::time::timeout(timeout, self.exchange(method, path, body))
             .await
             .map_err(|_| self.no_answer(format!("nothing within {timeout:?}")))?
             .map_err(|why| self.no_answer(why))?;
@@ -83,10 +103,22 @@ impl Peer {
         }
     }
 
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), String> {
+        match &self.way {
+            Way::Line(line) => line.exchange(method, path, None, body).await,
+            Way::Simulated(line) => line.exchange(method, path.to_owned(), body).await,
+        }
+    }
+
     fn no_answer(&self, why: impl ToString) -> PeerError {
         PeerError::NoAnswer {
             site: self.site.clone(),
-            address: self.line.address().to_owned(),
+            address: self.address.clone(),
             why: why.to_string(),
         }
     }

@@ -4,4 +4,4 @@ pub mod client;
 pub mod messages;
 pub mod tls;
 
-pub use client::{Peer, PeerError};
+pub use client::{Exchange, Peer, PeerError, SimulatedLine};

@@ -28,8 +28,9 @@ pub fn failover(application: &Application, record: &Record) -> Execution {
 
 /// A planned move from the active site to this one.
 pub fn switchover(application: &Application, active: &SiteName, ends: Epoch) -> Execution {
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    let short = unique.get(..8).unwrap_or_default();
+    // The order of each switchover is entered before; no two entries have the same hash.
+    let (_, head) = application.context.ledger.head();
+    let short = head.get(..8).unwrap_or_default();
     let id = format!("{}-{}-switchover-{short}", application.spec.name, ends.next());
     let kind = ExecutionKind::Switchover;
     new(application, id, kind, ends.next(), Some(active.clone()), "a person")

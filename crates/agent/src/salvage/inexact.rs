@@ -3,7 +3,6 @@
 use super::{id, keep, path, send};
 use crate::api::types::{Inexact, Return, SalvageSummary};
 use crate::application::Application;
-use mainstay_stores::postgres::applied;
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::{self, Repaired, Sides, delta};
@@ -18,12 +17,13 @@ pub async fn take_rows(
     why: String,
 ) -> Result<SalvageSummary, String> {
     let id = id(application, returning);
-    let received = applied::read(&reverse.source, &former.name()).await.map_err(say)?;
+    let stores = &application.context.stores;
+    let received = stores.applied(&reverse.source, &former.name()).await.map_err(say)?;
     let path = path(application, &id);
     let draft = path.with_extension("draft");
     let mut record = repair::open_record(&draft).map_err(say)?;
     let sides = repair_sides(reverse);
-    let rows = if delta::has_tables(&sides).await.map_err(say)? {
+    let rows = if stores.has_tables(&sides).await.map_err(say)? {
         let found = delta::find(&sides, None, &path.with_extension("keys")).await.map_err(say)?;
         let rows = found.salvage(&mut record).await.map_err(say)?;
         found.forget_keys().map_err(say)?;

@@ -19,7 +19,6 @@ use crate::peer::messages::Done;
 use bytes::Bytes;
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
-use mainstay_stores::postgres::{applied, salvage};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -78,8 +77,9 @@ pub async fn take(
     {
         return Ok(kept);
     }
-    let received =
-        applied::read(&reverse.source, &former.name()).await.map_err(|w| w.to_string())?;
+    let stores = &application.context.stores;
+    let received = stores.applied(&reverse.source, &former.name()).await;
+    let received = received.map_err(|why| why.to_string())?;
     let received = received.ok_or_else(|| {
         NotTaken::NotWhole(format!("{} does not know how far it had applied", reverse.from))
     })?;
@@ -89,8 +89,8 @@ pub async fn take(
     let mut writer = BufWriter::new(file);
     let progress = Progress::of(application, &returning.store);
     let mut counted = progress.counts(&mut writer);
-    let summary =
-        salvage::take(&former.source, &former.slot(), received.position, &mut counted).await?;
+    let (slot, after) = (former.slot(), received.position);
+    let summary = stores.take_salvage(&former.source, &slot, after, &mut counted).await?;
     finish(writer, &draft, &path).map_err(|why| why.to_string())?;
     let kept = SalvageSummary {
         id,

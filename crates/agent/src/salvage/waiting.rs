@@ -6,7 +6,6 @@ use crate::api::types::SalvageStates;
 use crate::application::Application;
 use mainstay_core::Epoch;
 use mainstay_core::decision::State;
-use mainstay_stores::postgres::salvage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +49,8 @@ async fn count(application: &Application) -> Result<BTreeMap<String, SalvageStat
     for kept in kept.into_iter().filter(|kept| kept.inexact.is_none()) {
         let id = kept.id.clone();
         let place = place_of(application, kept)?;
-        let survey = salvage::survey(&place.book()).await.map_err(|why| why.to_string())?;
+        let survey = application.context.stores.survey(place.book()).await;
+        let survey = survey.map_err(|why| why.to_string())?;
         let states = SalvageStates {
             open: survey.open,
             replayed: survey.replayed,

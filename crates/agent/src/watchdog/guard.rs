@@ -1,12 +1,14 @@
 //! One application's databases, guarded.
 
 use super::line::{Fenced, Receipts, Told};
+use crate::stores::Stores;
 use crate::time::{tick, unix_micros};
 use mainstay_core::estate::{self, PostgresEndpoint, PostgresStore, StoreKind};
 use mainstay_core::lease::Lease;
 use mainstay_core::{SiteName, StoreName, Tick};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::fence::{self, FenceState};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -22,6 +24,7 @@ pub struct Guard {
     pub lease: Lease,
     pub told: watch::Receiver<Told>,
     pub receipts: Receipts,
+    pub stores: Arc<dyn Stores>,
     /// The newest right that was heard of.
     pub until: Tick,
 }
@@ -46,6 +49,7 @@ impl Guard {
                 if settled.is_some() { LOOK_AGAIN } else { TRY_AGAIN }
             };
             tokio::select! {
+                biased;
                 changed = self.told.changed() => match changed {
                     Ok(()) => heard = tick(),
                     Err(_) => return,
@@ -85,12 +89,12 @@ impl Guard {
         store: &PostgresStore,
         endpoint: &PostgresEndpoint,
     ) -> Result<(), Fault> {
-        let FenceState { epoch, open } = fence::state(endpoint).await?;
+        let FenceState { epoch, open } = self.stores.fence_state(endpoint).await?;
         if !open {
             return Ok(());
         }
         tracing::warn!(store = %name, %epoch, "the right to write has run out: fencing");
-        let done = fence::fence(endpoint, &store.roles, epoch).await?;
+        let done = self.stores.fence(endpoint, &store.roles, epoch, fence::DEADLINE).await?;
         tracing::warn!(
             store = %name, %epoch, sessions_cut = done.sessions_cut, position = %done.position,
             "fenced"

@@ -16,8 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::BufReader;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -133,7 +132,9 @@ async fn accept(listener: UnixListener, agent: Agent) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(converse(stream, agent.clone()));
+                let (reader, writer) = stream.into_split();
+                let agent = agent.clone();
+                tokio::spawn(async move { converse(reader, writer, &agent).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept the watchdog's connection");
@@ -143,17 +144,22 @@ async fn accept(listener: UnixListener, agent: Agent) {
     }
 }
 
-async fn converse(stream: UnixStream, agent: Agent) {
-    let (reader, writer) = stream.into_split();
+/// Tells one watchdog, and hears it, until the line ends.
+pub async fn converse(
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
+    agent: &Agent,
+) {
     let ended = tokio::select! {
-        ended = tell(writer, &agent) => ended,
-        ended = hear(reader, &agent) => ended,
+        biased;
+        ended = tell(writer, agent) => ended,
+        ended = hear(reader, agent) => ended,
     };
     agent.context.watchdog.last().heard = None;
     tracing::warn!(reason = ?ended.err(), "the watchdog's connection ended");
 }
 
-async fn tell(mut writer: OwnedWriteHalf, agent: &Agent) -> io::Result<()> {
+async fn tell(mut writer: impl AsyncWrite + Unpin, agent: &Agent) -> io::Result<()> {
     loop {
         let right = |application: &Arc<Application>| Right {
             application: application.spec.name.clone(),
@@ -166,7 +172,7 @@ async fn tell(mut writer: OwnedWriteHalf, agent: &Agent) -> io::Result<()> {
     }
 }
 
-async fn hear(reader: OwnedReadHalf, agent: &Agent) -> io::Result<()> {
+async fn hear(reader: impl AsyncRead + Unpin, agent: &Agent) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     while let Some(says) = tokio::time::timeout(SILENCE, line::read(&mut reader)).await?? {
         agent.context.watchdog.last().heard = Some(tick());
@@ -188,47 +194,57 @@ async fn enter(agent: &Agent, fenced: &Fenced) {
     }
 }
 
-/// The watchdog's end: keeps the line up. Never ends by itself.
-pub async fn listen_to_agent(socket: &Path, told: &watch::Sender<Told>, receipts: &Receipts) {
-    let mut said = false;
-    loop {
-        match UnixStream::connect(socket).await {
-            Ok(stream) => {
-                said = false;
-                let (reader, writer) = stream.into_split();
-                let ended = tokio::select! {
-                    ended = follow(reader, told, receipts) => ended,
-                    ended = report(writer, receipts) => ended,
-                };
-                tracing::warn!(reason = ?ended.err(), "the line to the agent ended");
+/// The watchdog's end.
+pub struct End {
+    pub(super) told: watch::Sender<Told>,
+    pub(super) receipts: Receipts,
+}
+
+impl End {
+    /// Keeps the line up. Never ends by itself.
+    pub async fn listen_to_agent(&self, socket: &Path) {
+        let mut said = false;
+        loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => {
+                    said = false;
+                    let (reader, writer) = stream.into_split();
+                    self.converse(reader, writer).await;
+                }
+                Err(error) if !said => {
+                    said = true;
+                    tracing::warn!(socket = %socket.display(), %error, "the agent does not listen; trying on");
+                }
+                Err(_) => {}
             }
-            Err(error) if !said => {
-                said = true;
-                tracing::warn!(socket = %socket.display(), %error, "the agent does not listen; trying on");
-            }
-            Err(_) => {}
+            tokio::time::sleep(BEAT).await;
         }
-        tokio::time::sleep(BEAT).await;
     }
-}
 
-async fn follow(
-    reader: OwnedReadHalf,
-    told: &watch::Sender<Told>,
-    receipts: &Receipts,
-) -> io::Result<()> {
-    let mut reader = BufReader::new(reader);
-    while let Some(heard) = line::read::<Told, _>(&mut reader).await? {
-        receipts.entered(heard.entered);
-        told.send_replace(heard);
+    /// Hears the agent, and tells it, until the line ends.
+    pub async fn converse(&self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
+        let ended = tokio::select! {
+            biased;
+            ended = self.follow(reader) => ended,
+            ended = self.report(writer) => ended,
+        };
+        tracing::warn!(reason = ?ended.err(), "the line to the agent ended");
     }
-    Ok(())
-}
 
-async fn report(mut writer: OwnedWriteHalf, receipts: &Receipts) -> io::Result<()> {
-    loop {
-        let says = receipts.oldest().map_or(Says::Alive, Says::Fenced);
-        tokio::time::timeout(WRITE_TIMEOUT, line::write(&mut writer, &says)).await??;
-        tokio::time::sleep(BEAT).await;
+    async fn follow(&self, reader: impl AsyncRead + Unpin) -> io::Result<()> {
+        let mut reader = BufReader::new(reader);
+        while let Some(heard) = line::read::<Told, _>(&mut reader).await? {
+            self.receipts.entered(heard.entered);
+            self.told.send_replace(heard);
+        }
+        Ok(())
+    }
+
+    async fn report(&self, mut writer: impl AsyncWrite + Unpin) -> io::Result<()> {
+        loop {
+            let says = self.receipts.oldest().map_or(Says::Alive, Says::Fenced);
+            tokio::time::timeout(WRITE_TIMEOUT, line::write(&mut writer, &says)).await??;
+            tokio::time::sleep(BEAT).await;
+        }
     }
 }

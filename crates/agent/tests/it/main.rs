@@ -10,3 +10,5 @@ mod certificates;
 mod etcd;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod sim;

@@ -69,6 +69,21 @@ impl ControlServer {
         Ok(Self { lines, _stop: stop.drop_guard() })
     }
 
+    /// With no socket: a test holds the gate's end of each line.
+    pub fn without_socket() -> Self {
+        Self { lines: Arc::default(), _stop: CancellationToken::new().drop_guard() }
+    }
+
+    /// The gate's end of a line without a socket: what it is told, and where it reports.
+    pub fn gates_end(
+        &self,
+        application: &ApplicationName,
+    ) -> (watch::Receiver<Option<Directive>>, watch::Sender<Option<Report>>) {
+        let mut lines = lock(&self.lines);
+        let line = lines.entry(application.clone()).or_default();
+        (line.directive.subscribe(), line.report.clone())
+    }
+
     /// Tells the gate, now or when it connects. Only the newest directive of an application is
     /// kept: the gate is told where to be, not how to get there.
     pub fn send(&self, directive: Directive) {

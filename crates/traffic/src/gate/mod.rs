@@ -7,7 +7,7 @@ mod http;
 mod keeper;
 mod listen;
 mod peer;
-mod posture;
+pub mod posture;
 mod shared;
 mod spec;
 mod tcp;

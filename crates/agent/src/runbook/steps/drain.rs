@@ -6,7 +6,6 @@ use crate::api::types::Execution;
 use crate::application::{Application, RunningLink};
 use crate::runbook::StepError;
 use mainstay_core::{Position, StoreName};
-use mainstay_stores::postgres::sequences;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +68,8 @@ pub async fn to_end(
             links::spec(application, store, from, application.here(), execution.epoch)
         });
         let spec = spec.ok_or_else(|| StepError::new(format!("{store} has no endpoint here")))?;
-        let moved = sequences::copy_exact(&spec.source, &spec.target).await;
+        let stores = &application.context.stores;
+        let moved = stores.copy_sequences(&spec.source, &spec.target).await;
         let moved = moved.map_err(StepError::new)?;
         words.push(format!("{store}: applied to its end, {end}; {moved} sequences copied"));
     }

@@ -8,7 +8,6 @@ use crate::runbook::StepError;
 use mainstay_core::estate::StoreKind;
 use mainstay_core::receipt::Confirmation;
 use mainstay_core::{Position, Receipt};
-use mainstay_stores::postgres::fence;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,8 @@ pub async fn make(
     for (store, kind) in application.spec.stores.iter().map(|(name, it)| (name, &it.kind)) {
         let StoreKind::Postgres(postgres) = kind;
         let Some(endpoint) = postgres.endpoints.get(&failed) else { continue };
-        let fencing = fence::fence_within(endpoint, &postgres.roles, execution.epoch, PATIENCE);
+        let stores = &application.context.stores;
+        let fencing = stores.fence(endpoint, &postgres.roles, execution.epoch, PATIENCE);
         match tokio::time::timeout(PATIENCE, fencing).await {
             Ok(Ok(done)) => {
                 words.push_str(&format!("; its {store} still answered and is fenced"));

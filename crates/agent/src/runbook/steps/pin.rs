@@ -7,7 +7,6 @@ use crate::application::Application;
 use crate::runbook::StepError;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::{SiteName, StoreName};
-use mainstay_stores::postgres::slot;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -23,12 +22,13 @@ pub async fn make(
         execution.facts.insert(BEGUN.to_owned(), json!(true));
         application.keep_execution(execution).await.map_err(StepError::new)?;
     }
+    let stores = &application.context.stores;
     let mut words = Vec::new();
     for Pin { store, other, slot, endpoint } in pins(application, execution) {
         if !begun {
-            slot::drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
+            stores.drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
         }
-        let at = slot::pin(&endpoint, &slot).await.map_err(StepError::new)?;
+        let at = stores.pin(&endpoint, &slot).await.map_err(StepError::new)?;
         words.push(format!("{store}: the link to {other} will begin at {at}"));
     }
     Ok(words.join("; "))
@@ -40,8 +40,9 @@ pub async fn undo(application: &Arc<Application>, execution: &Execution) -> Resu
     if !execution.facts.contains_key(BEGUN) {
         return Ok(());
     }
+    let stores = &application.context.stores;
     for Pin { slot, endpoint, .. } in pins(application, execution) {
-        slot::drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
+        stores.drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
     }
     Ok(())
 }

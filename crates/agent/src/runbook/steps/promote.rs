@@ -5,7 +5,7 @@ use crate::act::{databases, links};
 use crate::api::types::{Execution, ExecutionKind};
 use crate::application::Application;
 use crate::runbook::StepError;
-use mainstay_stores::postgres::sequences::{self, HEADROOM};
+use mainstay_stores::postgres::sequences::HEADROOM;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ pub async fn make(
             let Some(spec) = links::spec(application, store, former, here, execution.epoch) else {
                 continue;
             };
-            let bumped = sequences::bump(endpoint, &spec.name(), headroom).await;
+            let stores = &application.context.stores;
+            let bumped = stores.bump_sequences(endpoint, &spec.name(), headroom).await;
             let bumped = bumped.map_err(StepError::new)?;
             words.push(format!("{store}: {} sequences moved on by {headroom}", bumped.moved));
             words.extend(bumped.findings.iter().map(|finding| finding.what.clone()));

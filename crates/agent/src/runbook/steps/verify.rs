@@ -4,10 +4,9 @@ use crate::act::databases;
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
-use mainstay_stores::postgres::probe as database;
-use mainstay_traffic::probe;
+use crate::time::tick;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,7 +17,9 @@ pub async fn make(
     _execution: &Execution,
 ) -> Result<String, StepError> {
     for (store, _, endpoint) in databases::here(application) {
-        database::write(endpoint)
+        let stores = &application.context.stores;
+        stores
+            .write(endpoint)
             .await
             .map_err(|why| StepError::new(format!("{store} takes no write: {why}")))?;
     }
@@ -27,13 +28,13 @@ pub async fn make(
         return Ok("every database takes writes".to_owned());
     };
     // The application reconnects to its database in its own time.
-    let begun = Instant::now();
+    let begun = tick();
     loop {
-        match probe::http(&http.address, &http.health, TIMEOUT).await {
+        match application.context.probes.http(http, TIMEOUT).await {
             Ok(_) => {
                 return Ok("the application answers, and every database takes writes".to_owned());
             }
-            Err(why) if begun.elapsed() > PATIENCE => return Err(StepError::new(why)),
+            Err(why) if tick().since(begun) > PATIENCE => return Err(StepError::new(why)),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

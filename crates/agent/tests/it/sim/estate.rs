@@ -1,0 +1,90 @@
+//! The configuration of the simulated sites.
+
+use mainstay_core::estate::{
+    Application, CoordinatorPlace, Durability, Estate, FailoverMode, Gate, HttpGate, Objectives,
+    PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
+};
+use mainstay_core::{ApplicationName, SiteName, StoreName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub const NAMES: [&str; 3] = ["east", "west", "witness"];
+const LEASE: Duration = Duration::from_secs(6);
+const RPO: Duration = Duration::from_secs(3);
+pub const COOL_DOWN: Duration = Duration::from_secs(20);
+/// What a failover by itself may lose: the objective, and what a site may accept after its last
+/// right was seen, with clocks that differ.
+pub const LOSS_BOUND: Duration = Duration::from_millis(3_000 + 3_000 + 500);
+
+pub fn application() -> ApplicationName {
+    ApplicationName::new("bank").expect("a name")
+}
+
+fn name(site: usize) -> SiteName {
+    SiteName::new(NAMES[site]).expect("a name")
+}
+
+pub fn estate(here: usize) -> Estate {
+    let site = |site: usize| {
+        let agent = NAMES[site].to_owned();
+        (name(site), Site { witness: site == 2, agent })
+    };
+    let bank = Application {
+        name: application(),
+        home: name(0),
+        failover: FailoverMode::Automatic,
+        objectives: Objectives { rto: Duration::from_secs(60), rpo: RPO },
+        lease: LEASE,
+        cool_down: COOL_DOWN,
+        stores: BTreeMap::from([store()]),
+        gates: (0..2).map(|site| (name(site), gate(site))).collect(),
+    };
+    Estate {
+        here: name(here),
+        sites: (0..3).map(site).collect(),
+        coordinator: CoordinatorPlace::Embedded { site: name(2) },
+        tls: TlsFiles {
+            authority: PathBuf::new(),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        },
+        applications: BTreeMap::from([(application(), bank)]),
+    }
+}
+
+fn store() -> (StoreName, Store) {
+    let db = StoreName::new("db").expect("a name");
+    let endpoint = |site: usize| PostgresEndpoint {
+        host: NAMES[site].to_owned(),
+        port: 5432,
+        database: "bank".to_owned(),
+        user: "mainstay".to_owned(),
+        password: None,
+        tls: PostgresTls::Disable,
+    };
+    let kind = StoreKind::Postgres(PostgresStore {
+        roles: vec!["bank".to_owned()],
+        salvage: BTreeMap::new(),
+        durability: Durability::EachCommit,
+        compare_every: None,
+        endpoints: (0..2).map(|site| (name(site), endpoint(site))).collect(),
+    });
+    (db.clone(), Store { name: db, kind })
+}
+
+fn gate(site: usize) -> Gate {
+    let listen = "127.0.0.1:1".parse().expect("an address");
+    Gate {
+        http: Some(HttpGate {
+            listen,
+            address: NAMES[site].to_owned(),
+            upstreams: vec![NAMES[site].to_owned()],
+            health: "/health".to_owned(),
+        }),
+        stores: BTreeMap::new(),
+        peer_listen: listen,
+        peer: NAMES[site].to_owned(),
+        hold: Duration::from_secs(10),
+    }
+}
