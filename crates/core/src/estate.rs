@@ -1,5 +1,6 @@
 //! The resolved configuration: what the one file means, as one site sees it.
 
+use crate::people::{Force, People};
 use crate::{ApplicationName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ pub struct Estate {
     pub sites: BTreeMap<SiteName, Site>,
     pub coordinator: CoordinatorPlace,
     pub tls: TlsFiles,
+    /// None where the configuration names nobody: then whoever may open an agent's socket is its
+    /// owner.
+    pub people: Option<People>,
     pub applications: BTreeMap<ApplicationName, Application>,
 }
 
@@ -25,6 +29,8 @@ pub struct Site {
     pub witness: bool,
     /// Where this site's agent is reached by the others, over mutual TLS: `host:port`.
     pub agent: String,
+    /// Where this site's agent takes people's connections over the network.
+    pub people: Option<SocketAddr>,
 }
 
 /// Where agreement lives.
@@ -90,6 +96,9 @@ pub struct Application {
     /// The site that is active in epoch 1, and that failback leads to.
     pub home: SiteName,
     pub failover: FailoverMode,
+    pub force: Force,
+    /// How long a request for a second person's approval stands.
+    pub approvals_expire: Duration,
     pub objectives: Objectives,
     pub lease: Duration,
     /// How long after an automatic failover no second one starts.
