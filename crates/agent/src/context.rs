@@ -5,6 +5,7 @@ use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::once::Once;
 use crate::peer::Peer;
+use crate::people::register::Register;
 use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
@@ -27,6 +28,8 @@ pub struct Context {
     pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.
     pub comparing: Once,
+    /// Who may ask this agent for something.
+    pub register: Register,
 }
 
 impl Context {

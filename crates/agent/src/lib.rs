@@ -17,6 +17,7 @@ mod metrics;
 mod observe;
 mod once;
 pub mod peer;
+pub mod people;
 mod rechecking;
 mod runbook;
 mod salvage;
@@ -35,6 +36,8 @@ use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::peer::Peer;
 use crate::peer::tls::Identity;
+use crate::people::door;
+use crate::people::register::Register;
 use mainstay_core::SiteName;
 use mainstay_core::estate::{CoordinatorPlace, Estate};
 use mainstay_traffic::control::{self, ControlServer};
@@ -108,6 +111,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         gate,
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
+        register: Register::new(estate.people.clone()),
         estate,
     })
 }
@@ -173,8 +177,16 @@ async fn serve(
         api::peers::router(agent.clone()),
         shutdown.clone(),
     ));
-    let socket = serve::listen_unix(&spec.state.join("agent.sock"))?;
+    let people = estate.people.as_ref();
+    let group = people.and_then(|people| people.group.as_deref());
+    let socket = serve::listen_unix(&spec.state.join("agent.sock"), group)?;
     tasks.spawn(serve::people(socket, api::people::router(agent.clone()), shutdown.clone()));
+    if let (Some(address), Some(people)) = (own.people, people) {
+        let listener = serve::listen(&address.to_string()).await?;
+        let tls = door::server(&estate.tls, people)?;
+        let router = api::people::router(agent.clone());
+        tasks.spawn(serve::visitors(listener, tls, router, shutdown.clone()));
+    }
     if !agent.context.is_witness() {
         watchdog::line::serve(agent, &spec.state, shutdown)?;
     }

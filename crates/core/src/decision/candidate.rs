@@ -115,6 +115,11 @@ impl Hindrance {
         }
     }
 
+    /// Whether more would be lost than that.
+    pub fn exceeds(&self, accepted: Option<Duration>) -> bool {
+        matches!(self, Self::LagOverBound { lag, .. } if *lag > accepted.unwrap_or_default())
+    }
+
     /// Names what stands in the way, and not how much of it is left: the same as long as nothing
     /// else does.
     pub fn name(&self) -> String {

@@ -5,6 +5,7 @@ mod addresses;
 mod coordinator;
 mod failover;
 mod gates;
+mod people;
 mod sites;
 mod stores;
 
@@ -23,6 +24,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         gates::check(file, name, application, problems);
         failover::check(file, application, problems);
     }
+    people::check(file, problems);
     stores::shared_databases(file, problems);
     addresses::check(file, problems);
 }
