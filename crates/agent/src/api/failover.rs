@@ -59,9 +59,9 @@ pub async fn approved(
     id: &str,
     approver: &Asker,
 ) -> Result<Execution, Refused> {
-    let Some(standing) = standing(application) else {
-        return Err(refused("nothing can fail over to here now", "see `mainstay status`"));
-    };
+    let standing = standing(application).or_else(|| active_by_now(application));
+    let standing = standing
+        .ok_or_else(|| refused("the coordinator has not answered yet", "see `mainstay status`"))?;
     if let Some(firm) = standing.hindrances.iter().find(|it| is_firm(it)) {
         return Err(refused(firm.to_string(), advice(firm)));
     }
@@ -266,6 +266,12 @@ fn standing(application: &Application) -> Option<Standing> {
     };
     let epoch = seen.record.epoch.next();
     Some(Standing { epoch, hindrances, lease_runs: all.iter().any(waits) })
+}
+
+/// Then nothing stands in the way of it, and it is not for the epoch that was asked for.
+fn active_by_now(application: &Application) -> Option<Standing> {
+    let epoch = application.known().facts.record.as_ref()?.record.epoch.next();
+    Some(Standing { epoch, hindrances: Vec::new(), lease_runs: false })
 }
 
 /// What waiting for the lease to run out will not change.

@@ -13,6 +13,7 @@ mod ledger;
 mod live;
 mod moving;
 mod pausing;
+mod people;
 mod reference;
 mod repairing;
 mod running;
