@@ -7,6 +7,7 @@ use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
 use crate::stores::Link;
+use crate::people::requests::Requests;
 use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
 use mainstay_core::{ApplicationName, Epoch, Record, SiteName, StoreName, Tick, estate};
@@ -29,6 +30,8 @@ pub struct Application {
     /// Kept by a recheck while a link stands still for it: whoever else wants that waits so long.
     pub standing: tokio::sync::Mutex<()>,
     pub single: Singles,
+    /// What waits for another person's approval.
+    pub requests: Requests,
 }
 
 /// A link and the epoch that it was started in.
@@ -74,6 +77,7 @@ impl Application {
             links: tokio::sync::Mutex::default(),
             standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
+            requests: Requests::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::once::Once;
 use crate::peer::Peer;
 use crate::probes::Probes;
 use crate::stores::Stores;
+use crate::people::register::Register;
 use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
@@ -31,6 +32,8 @@ pub struct Context {
     pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.
     pub comparing: Once,
+    /// Who may ask this agent for something.
+    pub register: Register,
 }
 
 impl Context {

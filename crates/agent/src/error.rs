@@ -1,6 +1,7 @@
 //! Why an agent could not start, or refuses a request.
 
 use crate::api::types::ApiError;
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub enum AgentError {
     Space { path: PathBuf, free_mib: u64, needed_mib: u64 },
     #[error("MS-AGENT-005: the site {site} is not in the configuration's [sites]")]
     UnknownSite { site: String },
+    #[error("MS-PEOPLE-008: cannot let people in: {why}; see [people] in the configuration")]
+    People { why: String },
     #[error("MS-AGENT-009: {site} is a witness: it has no databases, and needs no watchdog")]
     NothingToWatch { site: String },
 }
@@ -43,19 +46,26 @@ pub enum AgentError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {what}; {advice}")]
 pub struct Refused {
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub what: String,
     pub advice: String,
 }
 
+impl From<ApiError> for Refused {
+    /// As another agent refused it.
+    fn from(ApiError { code, message, advice }: ApiError) -> Self {
+        Self { code: Cow::Owned(code), what: message, advice }
+    }
+}
+
 impl Refused {
     pub fn new(code: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { code, what: what.into(), advice: advice.into() }
+        Self { code: Cow::Borrowed(code), what: what.into(), advice: advice.into() }
     }
 
     pub fn to_api(&self) -> ApiError {
         ApiError {
-            code: self.code.to_owned(),
+            code: self.code.to_string(),
             message: self.what.clone(),
             advice: self.advice.clone(),
         }

@@ -66,6 +66,8 @@ pub struct Known {
     pub suspected_micros: Option<i64>,
     /// What was known when this site decided to take over.
     pub claim_facts: BTreeMap<String, serde_json::Value>,
+    /// Whose order is obeyed now.
+    pub ordered_by: Option<String>,
     pub last_renewal_seen_micros: Option<i64>,
     pub state: Option<State>,
     /// The newest posture that the gate was sent, and its epoch.
@@ -129,6 +131,7 @@ impl Known {
             findings: Vec::new(),
             suspected_micros: None,
             claim_facts: BTreeMap::new(),
+            ordered_by: None,
             last_renewal_seen_micros: None,
             state: None,
             directed: None,

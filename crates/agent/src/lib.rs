@@ -20,6 +20,7 @@ mod observe;
 mod once;
 pub mod peer;
 pub mod probes;
+pub mod people;
 mod rechecking;
 mod runbook;
 mod salvage;
@@ -42,6 +43,8 @@ use crate::peer::Peer;
 use crate::peer::tls::Identity;
 use crate::probes::Probes;
 use crate::stores::{Postgres, Stores};
+use crate::people::door;
+use crate::people::register::Register;
 use mainstay_core::SiteName;
 use mainstay_core::estate::{CoordinatorPlace, Estate};
 use mainstay_traffic::control::{self, ControlServer};
@@ -144,6 +147,7 @@ fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
         probes,
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
+        register: Register::new(estate.people.clone()),
         estate,
     })
 }
@@ -211,8 +215,16 @@ async fn serve(
         api::peers::router(agent.clone()),
         shutdown.clone(),
     ));
-    let socket = serve::listen_unix(&spec.state.join("agent.sock"))?;
+    let people = estate.people.as_ref();
+    let group = people.and_then(|people| people.group.as_deref());
+    let socket = serve::listen_unix(&spec.state.join("agent.sock"), group)?;
     tasks.spawn(serve::people(socket, api::people::router(agent.clone()), shutdown.clone()));
+    if let (Some(address), Some(people)) = (own.people, people) {
+        let listener = serve::listen(&address.to_string()).await?;
+        let tls = door::server(&estate.tls, people)?;
+        let router = api::people::router(agent.clone());
+        tasks.spawn(serve::visitors(listener, tls, router, shutdown.clone()));
+    }
     if !agent.context.is_witness() {
         watchdog::line::serve(agent, &spec.state, shutdown)?;
     }

@@ -1,13 +1,16 @@
-//! Serving a router over mutual TLS to the other agents, and over a Unix socket to the people of
-//! this machine.
+//! Serving a router over mutual TLS to the other agents, over a Unix socket to the people of this
+//! machine, and over TLS to people elsewhere.
 
 use crate::error::AgentError;
 use crate::peer::tls::{Identity, site_of};
+use crate::people::register::Credentials;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mainstay_core::SiteName;
-use nix::unistd::{Uid, User};
+use nix::unistd::{Group, chown};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// A peer has to say who it is, and what it wants, within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an agent, or somebody on this machine, may keep a connection without a request.
+const IDLE: Duration = Duration::from_secs(60);
 /// Connections served at once; more wait in the listener's queue.
 const CONNECTIONS: usize = 256;
 
@@ -27,28 +33,13 @@ const CONNECTIONS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Caller(pub SiteName);
 
-/// The user of the other end of a connection to the Unix socket, as the kernel tells it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Person {
-    uid: Option<u32>,
-}
-
-impl Person {
-    /// The user's name; the number of one without a name.
-    pub async fn name(self) -> String {
-        let Some(uid) = self.uid else { return "unknown".to_owned() };
-        // The name may come over the network.
-        let user = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid))).await;
-        user.ok().and_then(Result::ok).flatten().map_or_else(|| uid.to_string(), |user| user.name)
-    }
-}
-
 pub async fn listen(address: &str) -> Result<TcpListener, AgentError> {
     let listen = |why| AgentError::Listen { address: address.to_owned(), why };
     TcpListener::bind(address).await.map_err(listen)
 }
 
-pub fn listen_unix(path: &Path) -> Result<UnixListener, AgentError> {
+/// Only its owner can open it, or else the members of a group as well.
+pub fn listen_unix(path: &Path, group: Option<&str>) -> Result<UnixListener, AgentError> {
     let failed = |why| AgentError::Listen { address: path.display().to_string(), why };
     if let Err(why) = std::fs::remove_file(path)
         && why.kind() != std::io::ErrorKind::NotFound
@@ -56,10 +47,31 @@ pub fn listen_unix(path: &Path) -> Result<UnixListener, AgentError> {
         return Err(failed(why));
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let mode = match group {
+        Some(name) => {
+            give_to(path, name)?;
+            0o660
+        }
+        None => 0o600,
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     Ok(listener)
 }
 
+/// Its folder too has to be entered.
+fn give_to(path: &Path, group: &str) -> Result<(), AgentError> {
+    let people = |why: String| AgentError::People { why };
+    let found =
+        Group::from_name(group).map_err(|why| people(format!("the group {group}: {why}")))?;
+    let found = found.ok_or_else(|| people(format!("there is no Unix group {group} here")))?;
+    chown(path, None, Some(found.gid))
+        .map_err(|why| people(format!("{} to the group {group}: {why}", path.display())))
+}
+
+/// What the end of a connection showed, as the router is to know it.
+type Admit = dyn Fn(Option<&CertificateDer<'static>>) -> Result<Router, String> + Send + Sync;
+
+/// The other agents: each shows the certificate of a site.
 pub async fn peers(
     listener: TcpListener,
     identity: Arc<Identity>,
@@ -67,8 +79,35 @@ pub async fn peers(
     router: Router,
     shutdown: CancellationToken,
 ) {
+    let admit = move |certificate: Option<&CertificateDer<'static>>| {
+        let caller = certificate.and_then(|certificate| site_of(certificate, &known));
+        let caller = caller.ok_or("its certificate names no site of the configuration")?;
+        Ok(router.clone().layer(Extension(Caller(caller))))
+    };
+    over_tls(listener, identity.server.clone(), Arc::new(admit), IDLE, shutdown).await;
+}
+
+/// People who come over the network: a certificate is theirs, or there is none.
+pub async fn visitors(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let admit = move |certificate: Option<&CertificateDer<'static>>| {
+        Ok(router.clone().layer(Extension(Credentials::Network(certificate.cloned()))))
+    };
+    over_tls(listener, tls, Arc::new(admit), PATIENCE, shutdown).await;
+}
+
+async fn over_tls(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    admit: Arc<Admit>,
+    idle: Duration,
+    shutdown: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let known = Arc::new(known);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -76,14 +115,11 @@ pub async fn peers(
         };
         let Ok((tcp, from)) = accepted else { continue };
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (identity, known, router) = (identity.clone(), known.clone(), router.clone());
-        let shutdown = shutdown.clone();
+        let (tls, admit, shutdown) = (tls.clone(), admit.clone(), shutdown.clone());
         tokio::spawn(async move {
             let _place = place;
-            match tokio::time::timeout(PATIENCE, accept_tls(tcp, &identity, &known)).await {
-                Ok(Ok((stream, caller))) => {
-                    serve_one(stream, router.layer(Extension(caller)), shutdown).await;
-                }
+            match tokio::time::timeout(PATIENCE, accept_tls(tcp, tls, &*admit)).await {
+                Ok(Ok((stream, router))) => serve_one(stream, router, idle, shutdown).await,
                 Ok(Err(why)) => tracing::warn!(%from, why, "refused a connection"),
                 Err(_) => tracing::warn!(%from, "refused a connection that did not say who it is"),
             }
@@ -93,19 +129,16 @@ pub async fn peers(
 
 async fn accept_tls(
     tcp: TcpStream,
-    identity: &Identity,
-    known: &[SiteName],
-) -> Result<(tokio_rustls::server::TlsStream<TcpStream>, Caller), String> {
+    tls: Arc<ServerConfig>,
+    admit: &Admit,
+) -> Result<(TlsStream<TcpStream>, Router), String> {
     tcp.set_nodelay(true).map_err(|e| e.to_string())?;
-    let acceptor = TlsAcceptor::from(identity.server.clone());
-    let stream = acceptor.accept(tcp).await.map_err(|e| e.to_string())?;
-    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let caller = certificate
-        .and_then(|certificate| site_of(certificate, known))
-        .ok_or("its certificate names no site of the configuration")?;
-    Ok((stream, Caller(caller)))
+    let stream = TlsAcceptor::from(tls).accept(tcp).await.map_err(|e| e.to_string())?;
+    let router = admit(stream.get_ref().1.peer_certificates().and_then(<[_]>::first))?;
+    Ok((stream, router))
 }
 
+/// The people of this machine.
 pub async fn people(listener: UnixListener, router: Router, shutdown: CancellationToken) {
     loop {
         let accepted = tokio::select! {
@@ -113,20 +146,20 @@ pub async fn people(listener: UnixListener, router: Router, shutdown: Cancellati
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else { continue };
-        let person = Person { uid: stream.peer_cred().ok().map(|cred| cred.uid()) };
-        let router = router.clone().layer(Extension(person));
-        tokio::spawn(serve_one(stream, router, shutdown.clone()));
+        let user = Credentials::User(stream.peer_cred().ok().map(|cred| cred.uid()));
+        let router = router.clone().layer(Extension(user));
+        tokio::spawn(serve_one(stream, router, IDLE, shutdown.clone()));
     }
 }
 
-async fn serve_one<S>(stream: S, router: Router, shutdown: CancellationToken)
+async fn serve_one<S>(stream: S, router: Router, idle: Duration, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Some(Duration::from_secs(60)))
+        .header_read_timeout(Some(idle))
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = shutdown.cancelled() => {}

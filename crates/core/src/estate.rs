@@ -4,6 +4,7 @@ mod dns;
 
 pub use dns::{DnsKind, DnsZone, PublishedName, TsigAlgorithm, TsigKey};
 
+use crate::people::{Force, People};
 use crate::{ApplicationName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +23,9 @@ pub struct Estate {
     pub tls: TlsFiles,
     /// Zones that the applications' names stand in.
     pub dns: BTreeMap<String, DnsZone>,
+    /// None where the configuration names nobody: then whoever may open an agent's socket is its
+    /// owner.
+    pub people: Option<People>,
     pub applications: BTreeMap<ApplicationName, Application>,
 }
 
@@ -31,6 +35,8 @@ pub struct Site {
     pub witness: bool,
     /// Where this site's agent is reached by the others, over mutual TLS: `host:port`.
     pub agent: String,
+    /// Where this site's agent takes people's connections over the network.
+    pub people: Option<SocketAddr>,
 }
 
 /// Where agreement lives.
@@ -96,6 +102,9 @@ pub struct Application {
     /// The site that is active in epoch 1, and that failback leads to.
     pub home: SiteName,
     pub failover: FailoverMode,
+    pub force: Force,
+    /// How long a request for a second person's approval stands.
+    pub approvals_expire: Duration,
     pub objectives: Objectives,
     pub lease: Duration,
     /// How long after an automatic failover no second one starts.

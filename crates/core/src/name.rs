@@ -1,4 +1,4 @@
-//! Names that people give to sites, applications and stores.
+//! Names that people give to sites, applications, stores and people.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -79,6 +79,10 @@ name!(
 name!(
     /// Data that an application cannot lose.
     StoreName
+);
+name!(
+    /// Whoever may ask an agent for something.
+    PersonName
 );
 
 #[cfg(test)]

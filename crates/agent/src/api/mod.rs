@@ -1,8 +1,10 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
 pub mod agent;
+pub mod approval;
 pub mod comparison;
 pub mod coordinator;
+mod failover;
 pub mod links;
 mod moves;
 pub mod names;

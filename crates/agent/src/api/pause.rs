@@ -6,7 +6,7 @@ use super::moves::pick;
 use crate::act::pause;
 use crate::application::Application;
 use crate::error::Refused;
-use crate::serve::Person;
+use crate::people::Asker;
 use crate::time::unix_micros;
 use mainstay_core::{ApplicationName, Pause, SiteName};
 use serde::{Deserialize, Serialize};
@@ -63,12 +63,12 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 pub async fn begin(
     agent: &Agent,
-    person: Person,
+    asker: &Asker,
     request: &PauseRequest,
 ) -> Result<Paused, Refused> {
     let application = pick(agent, request.application.as_ref())?;
     let pause = Pause {
-        by: person.name().await,
+        by: asker.name.clone(),
         site: application.here().clone(),
         reason: reason(&request.reason)?,
         since_micros: unix_micros(),
@@ -82,11 +82,11 @@ pub async fn begin(
 
 pub async fn end(
     agent: &Agent,
-    person: Person,
+    asker: &Asker,
     request: &ResumeRequest,
 ) -> Result<Resumed, Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    enter(application, "resumed", json!({"by": person.name().await})).await?;
+    enter(application, "resumed", json!({"by": asker.name})).await?;
     let was = change(application, None, "not-resumed").await?;
     Ok(Resumed { application: application.spec.name.clone(), was: was.map(PauseView::from) })
 }

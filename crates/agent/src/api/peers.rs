@@ -2,6 +2,7 @@
 
 use crate::act::{databases, handover};
 use crate::api::agent::Agent;
+use crate::api::approval::{self, ApprovalRequest, Begun, Word};
 use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
@@ -17,6 +18,7 @@ use crate::peer::messages::{
     AgedEvidence, ApplicationView, Done, FenceAnswer, HoldAnswer, PromiseAnswer, PromiseRequest,
     StepRequest, View,
 };
+use crate::people::Asker;
 use crate::serve::Caller;
 use crate::time::tick;
 use axum::body::Bytes;
@@ -48,6 +50,9 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/fence", post(fence))
         .route("/v1/peer/resume", post(resume))
         .route("/v1/peer/move", post(begin_move))
+        .route("/v1/peer/requests", get(requests))
+        .route("/v1/peer/approve", post(approve))
+        .route("/v1/peer/withdraw", post(withdraw))
         .route("/v1/peer/compare", post(compare))
         .route("/v1/peer/repair", post(repair))
         .route("/v1/peer/repair/undo", post(undo))
@@ -242,9 +247,21 @@ fn refused(what: impl Into<String>, advice: &str) -> Refused {
 
 async fn begin_move(
     State(agent): State<Agent>,
-    Json((kind, request)): Json<(ExecutionKind, MoveRequest)>,
-) -> Reply<Execution> {
-    reply(async { moves::begin_here(&agent, kind, &request).await }).await
+    Json((kind, request, asker)): Json<(ExecutionKind, MoveRequest, Asker)>,
+) -> Reply<Begun> {
+    reply(moves::begin_here(&agent, kind, &request, &asker)).await
+}
+
+async fn requests(State(agent): State<Agent>) -> Reply<Vec<ApprovalRequest>> {
+    reply(approval::list_here(&agent)).await
+}
+
+async fn approve(State(agent): State<Agent>, Json(word): Json<Word>) -> Reply<Execution> {
+    reply(approval::approve_here(&agent, &word)).await
+}
+
+async fn withdraw(State(agent): State<Agent>, Json(word): Json<Word>) -> Reply<ApprovalRequest> {
+    reply(approval::withdraw_here(&agent, &word)).await
 }
 
 async fn compare(

@@ -1,48 +1,93 @@
-//! What the people of this machine may ask, over the Unix socket. Who may open the socket may do
-//! everything; it belongs to the user that runs the agent.
+//! What people may ask, over the Unix socket and over the network, and who of them: one table.
 
 use super::agent::Agent;
+use super::approval::{self, ApprovalRequest, Begun, RequestId};
 use super::moves::begin;
 use super::names::{Trace, TraceQuery};
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
+use super::salvage;
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
     MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, Status, UndoRequest,
 };
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
-use crate::serve::Person;
+use crate::ledger::Entry;
+use crate::people::Asker;
+use crate::people::guard::{identify, require};
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::handler::Handler;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Json, Router};
+use mainstay_core::people::Role;
+
+/// One way to ask, and the least role that may.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub least: Role,
+    handler: MethodRouter<Agent>,
+}
+
+/// Every route for people. There is no other way to add one, so none is without a role.
+pub fn routes() -> Vec<Route> {
+    use Role::{Admin, Approver, Operator, Viewer};
+    vec![
+        asks(Viewer, "/v1/status", status),
+        asks(Viewer, "/v1/plan", plan),
+        asks(Viewer, "/v1/executions", executions),
+        asks(Viewer, "/v1/executions/{id}", execution),
+        asks(Viewer, "/v1/requests", requests),
+        asks(Viewer, "/v1/compare", comparison),
+        asks(Viewer, "/v1/repairs", repairs),
+        asks(Viewer, "/v1/repairs/{id}", one_repair),
+        asks(Viewer, "/v1/salvage", salvage::list),
+        asks(Viewer, "/v1/ledger", ledger),
+        asks(Viewer, "/v1/dns/trace", trace),
+        asks(Viewer, "/v1/lag", lag),
+        asks(Viewer, "/metrics", metrics),
+        tells(Operator, "/v1/compare", compare),
+        tells(Operator, "/v1/repair", repair),
+        tells(Operator, "/v1/repair/undo", undo),
+        // These show rows of the application.
+        asks(Operator, "/v1/repairs/{id}/rows", repair_rows),
+        asks(Operator, "/v1/salvage/{id}", salvage::lines),
+        asks(Operator, "/v1/salvage/{id}/sides", salvage::sides),
+        asks(Operator, "/v1/salvage/{id}/sql", salvage::sql),
+        tells(Operator, "/v1/switchover", switchover),
+        // What it may outweigh depends on who asks; see `failover`.
+        tells(Operator, "/v1/failover", failover),
+        tells(Operator, "/v1/withdraw", withdraw),
+        tells(Operator, "/v1/pause", pause),
+        tells(Operator, "/v1/resume", resume),
+        tells(Approver, "/v1/approve", approve),
+        tells(Admin, "/v1/salvage/replay", salvage::replay),
+        tells(Admin, "/v1/salvage/reject", salvage::reject),
+        tells(Admin, "/v1/link/continue", go_on),
+        tells(Admin, "/v1/return/continue", go_on_inexact),
+    ]
+}
+
+fn asks<H: Handler<T, Agent>, T: 'static>(least: Role, path: &'static str, handler: H) -> Route {
+    Route { method: Method::GET, path, least, handler: get(handler) }
+}
+
+fn tells<H: Handler<T, Agent>, T: 'static>(least: Role, path: &'static str, handler: H) -> Route {
+    Route { method: Method::POST, path, least, handler: post(handler) }
+}
 
 pub fn router(agent: Agent) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/plan", get(plan))
-        .route("/v1/switchover", post(switchover))
-        .route("/v1/failover", post(failover))
-        .route("/v1/pause", post(pause))
-        .route("/v1/resume", post(resume))
-        .route("/v1/executions", get(executions))
-        .route("/v1/executions/{id}", get(execution))
-        .route("/v1/repair", post(repair))
-        .route("/v1/repair/undo", post(undo))
-        .route("/v1/repairs", get(repairs))
-        .route("/v1/repairs/{id}", get(one_repair))
-        .route("/v1/repairs/{id}/rows", get(repair_rows))
-        .route("/v1/compare", post(compare).get(comparison))
-        .route("/v1/link/continue", post(go_on))
-        .route("/v1/return/continue", post(go_on_inexact))
-        .route("/v1/dns/trace", get(trace))
-        .route("/v1/lag", get(lag))
-        .route("/metrics", get(metrics))
-        .merge(super::salvage::router())
-        .with_state(agent)
+    let mut router = Router::new();
+    for Route { path, least, handler, .. } in routes() {
+        let guard = from_fn_with_state((agent.clone(), least), require);
+        router = router.route(path, handler.layer(guard));
+    }
+    router.layer(from_fn_with_state(agent.clone(), identify)).with_state(agent)
 }
 
 /// Only the metrics, for a scraper over the network.
@@ -60,36 +105,54 @@ async fn plan(State(agent): State<Agent>, Query(query): Query<PlanQuery>) -> Rep
 
 async fn switchover(
     State(agent): State<Agent>,
-    Extension(person): Extension<Person>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<MoveRequest>,
-) -> Reply<Execution> {
-    let request = MoveRequest { by: Some(person.name().await), ..request };
-    reply(begin(&agent, ExecutionKind::Switchover, &request)).await
+) -> Reply<Begun> {
+    reply(begin(&agent, ExecutionKind::Switchover, &request, &asker)).await
 }
 
 async fn failover(
     State(agent): State<Agent>,
-    Extension(person): Extension<Person>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<MoveRequest>,
+) -> Reply<Begun> {
+    reply(begin(&agent, ExecutionKind::Failover, &request, &asker)).await
+}
+
+async fn requests(State(agent): State<Agent>) -> Reply<Vec<ApprovalRequest>> {
+    reply(approval::list(&agent)).await
+}
+
+async fn approve(
+    State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
+    Json(RequestId { id }): Json<RequestId>,
 ) -> Reply<Execution> {
-    let request = MoveRequest { by: Some(person.name().await), ..request };
-    reply(begin(&agent, ExecutionKind::Failover, &request)).await
+    reply(approval::approve(&agent, &id, asker)).await
+}
+
+async fn withdraw(
+    State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
+    Json(RequestId { id }): Json<RequestId>,
+) -> Reply<ApprovalRequest> {
+    reply(approval::withdraw(&agent, &id, asker)).await
 }
 
 async fn pause(
     State(agent): State<Agent>,
-    Extension(person): Extension<Person>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<PauseRequest>,
 ) -> Reply<Paused> {
-    reply(super::pause::begin(&agent, person, &request)).await
+    reply(super::pause::begin(&agent, &asker, &request)).await
 }
 
 async fn resume(
     State(agent): State<Agent>,
-    Extension(person): Extension<Person>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<ResumeRequest>,
 ) -> Reply<Resumed> {
-    reply(super::pause::end(&agent, person, &request)).await
+    reply(super::pause::end(&agent, &asker, &request)).await
 }
 
 async fn executions(State(agent): State<Agent>) -> Reply<Vec<Execution>> {
@@ -184,6 +247,31 @@ async fn go_on(
     Json(request): Json<ContinueRequest>,
 ) -> Reply<Continued> {
     reply(super::links::at_receiver(&agent, &request)).await
+}
+
+/// `GET /v1/ledger`: the newest entries, of one kind or of all.
+#[derive(serde::Deserialize)]
+struct Newest {
+    kind: Option<String>,
+    last: usize,
+}
+
+/// More is read from the file itself, where it is.
+const MOST_ENTRIES: usize = 10_000;
+
+async fn ledger(State(agent): State<Agent>, Query(newest): Query<Newest>) -> Reply<Vec<Entry>> {
+    reply(async {
+        let path = agent.context.state.join("ledger.db");
+        let Newest { kind, last } = newest;
+        let read = tokio::task::spawn_blocking(move || {
+            crate::ledger::entries(&path, kind.as_deref(), last.min(MOST_ENTRIES))
+        });
+        let failed =
+            |why: String| Refused::new("MS-AGENT-006", why, "look at the disk of the state folder");
+        let entries = read.await.map_err(|why| failed(why.to_string()))?;
+        entries.map_err(|why| failed(why.to_string()))
+    })
+    .await
 }
 
 pub fn unreadable(why: AgentError) -> Refused {

@@ -45,7 +45,7 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
     let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
     let returning = known.shown_return(tick());
     drop(known);
-    Ok(Plan {
+    let mut plan = Plan {
         application: application.spec.name.clone(),
         kind,
         epoch: record.as_ref().map(|it| it.epoch.next()).unwrap_or_default(),
@@ -56,7 +56,41 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
         last_took_s: last.and_then(took),
         returning,
         refusals: refusals(application, kind),
-    })
+        hash: None,
+    };
+    plan.hash = (kind == ExecutionKind::Failover).then(|| hash(application, &plan));
+    Ok(plan)
+}
+
+/// The same as long as the same would be done, outweighed and lost: within the bound, that is, and
+/// beyond it to the second.
+fn hash(application: &Application, plan: &Plan) -> String {
+    let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+    let rpo = application.spec.objectives.rpo.as_secs_f64();
+    let loss = match plan.loss_bound_s {
+        None => "unknown".to_owned(),
+        Some(loss) if loss <= rpo => "within the bound".to_owned(),
+        Some(loss) => format!("{} s", loss.ceil()),
+    };
+    let Plan { application: name, kind, epoch, from, to, .. } = plan;
+    let whole =
+        serde_json::json!([name, kind, epoch, from, to, steps, loss, lasting_names(application)]);
+    let hash = blake3::hash(whole.to_string().as_bytes()).to_hex();
+    hash.as_str().chars().take(16).collect()
+}
+
+fn lasting_names(application: &Application) -> Vec<String> {
+    let now = tick();
+    let mut known = application.known();
+    known.refresh(&application.rules, now);
+    let Some(seen) = &known.facts.record else { return Vec::new() };
+    let mut names: Vec<String> = known
+        .lasting_hindrances(&application.rules, seen, now)
+        .iter()
+        .map(Hindrance::name)
+        .collect();
+    names.sort();
+    names
 }
 
 fn planned(step: crate::runbook::Step, last: Option<&Execution>) -> PlannedStep {

@@ -21,7 +21,7 @@ impl<T: Serialize> IntoResponse for Reply<T> {
         match self.0 {
             Ok(answer) => Json(answer).into_response(),
             Err(refused) => {
-                tracing::info!(code = refused.code, what = refused.what, "refused");
+                tracing::info!(code = %refused.code, what = refused.what, "refused");
                 (StatusCode::CONFLICT, Json(refused.to_api())).into_response()
             }
         }

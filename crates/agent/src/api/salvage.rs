@@ -8,27 +8,16 @@ use crate::application::Application;
 use crate::error::Refused;
 use crate::salvage::{self, Pieces};
 use crate::time::tick;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use mainstay_stores::postgres::salvage::Wish;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub fn router() -> Router<Agent> {
-    Router::new()
-        .route("/v1/salvage", get(list))
-        .route("/v1/salvage/replay", post(replay))
-        .route("/v1/salvage/reject", post(reject))
-        .route("/v1/salvage/{id}", get(lines))
-        .route("/v1/salvage/{id}/sides", get(sides))
-        .route("/v1/salvage/{id}/sql", get(sql))
-}
-
-async fn list(State(agent): State<Agent>) -> Reply<Vec<SalvageSummary>> {
+pub async fn list(State(agent): State<Agent>) -> Reply<Vec<SalvageSummary>> {
     reply(async {
         let mut all = Vec::new();
         for application in agent.applications.values() {
@@ -62,7 +51,7 @@ async fn find(agent: &Agent, id: &str) -> Result<Arc<Application>, Refused> {
 }
 
 /// The salvage as it was taken.
-async fn lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
+pub async fn lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
     match find(&agent, &id).await {
         Ok(application) => file(salvage::open(&application, &id)),
         Err(refused) => (StatusCode::NOT_FOUND, Json(refused.to_api())).into_response(),
@@ -70,13 +59,13 @@ async fn lines(State(agent): State<Agent>, Path(id): Path<String>) -> Response {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+pub struct Asked {
     limit: Option<u64>,
     #[serde(default)]
     open: bool,
 }
 
-async fn sides(
+pub async fn sides(
     State(agent): State<Agent>,
     Path(id): Path<String>,
     Query(Asked { limit, open }): Query<Asked>,
@@ -86,7 +75,7 @@ async fn sides(
     streamed(pieces.await, "application/jsonl")
 }
 
-async fn sql(
+pub async fn sql(
     State(agent): State<Agent>,
     Path(id): Path<String>,
     Query(Asked { open, .. }): Query<Asked>,
@@ -107,7 +96,7 @@ fn streamed(pieces: Result<Pieces, Refused>, kind: &'static str) -> Response {
     }
 }
 
-async fn replay(
+pub async fn replay(
     State(agent): State<Agent>,
     Json(request): Json<ReplayRequest>,
 ) -> Reply<ReplaySummary> {
@@ -118,7 +107,7 @@ async fn replay(
     .await
 }
 
-async fn reject(
+pub async fn reject(
     State(agent): State<Agent>,
     Json(request): Json<DecisionRequest>,
 ) -> Reply<RejectSummary> {

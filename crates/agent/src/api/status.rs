@@ -1,5 +1,6 @@
 //! What is active, what is behind, what is wrong, and what to type next.
 
+use super::approval::ApprovalRequest;
 use super::pause::PauseView;
 use super::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
@@ -146,6 +147,7 @@ fn problems(
     // First: without it nobody can say more of the lease than that.
     coordinator_problem(application, known, coordinator, &mut found);
     decision_problem(application, known, decision, now, &mut found);
+    waiting_for_approval(application, now, &mut found);
     trouble(known, &mut found);
     watchdog_problem(application, now, &mut found);
     link_problems(application, known, now, &mut found);
@@ -283,6 +285,14 @@ fn lost_too(active: &str, hindrances: &[Hindrance]) -> String {
         false => format!(
             "bring {active} back; or look at `mainstay plan failover`, and type `mainstay failover`"
         ),
+    }
+}
+
+fn waiting_for_approval(application: &Application, now: Tick, found: &mut Vec<Problem>) {
+    let all = application.requests.list(now);
+    for ApprovalRequest { id, by, left_s, .. } in all.iter().filter(|it| it.left_s > 0.0) {
+        let what = format!("{by} asks for a failover, for another {left_s:.0} s");
+        push(found, what, format!("somebody else: mainstay approve {id}"));
     }
 }
 

@@ -360,6 +360,9 @@ pub struct Plan {
     pub returning: Option<Return>,
     /// What stands in the way.
     pub refusals: Vec<Problem>,
+    /// Of a failover: another one when something else would be done, outweighed or lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -378,9 +381,9 @@ pub struct MoveRequest {
     /// Failover only: go on although up to so many seconds of work would be lost.
     pub accept_loss_s: Option<f64>,
     pub reason: String,
-    /// The user who asks; set by the agent that was asked.
+    /// Failover only: the hash of the plan by which the person decided; refused when it has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub plan: Option<String>,
 }
 
 /// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of

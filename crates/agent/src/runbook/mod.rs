@@ -14,11 +14,14 @@ use std::collections::BTreeMap;
 
 /// The execution of the failover that made this record.
 pub fn failover(application: &Application, record: &Record) -> Execution {
-    let facts = application.known().claim_facts.clone();
+    let (facts, ordered_by) = {
+        let known = application.known();
+        (known.claim_facts.clone(), known.ordered_by.clone())
+    };
     let id = format!("{}-{}-failover", application.spec.name, record.epoch);
     let kind = ExecutionKind::Failover;
     let by = match record.cause {
-        mainstay_core::record::Cause::Ordered => "a person",
+        mainstay_core::record::Cause::Ordered => ordered_by.as_deref().unwrap_or("a person"),
         _ => "the agents",
     };
     let mut execution = new(application, id, kind, record.epoch, record.former.clone(), by);
@@ -27,13 +30,18 @@ pub fn failover(application: &Application, record: &Record) -> Execution {
 }
 
 /// A planned move from the active site to this one.
-pub fn switchover(application: &Application, active: &SiteName, ends: Epoch) -> Execution {
+pub fn switchover(
+    application: &Application,
+    active: &SiteName,
+    ends: Epoch,
+    requested_by: &str,
+) -> Execution {
     // The order of each switchover is entered before; no two entries have the same hash.
     let (_, head) = application.context.ledger.head();
     let short = head.get(..8).unwrap_or_default();
     let id = format!("{}-{}-switchover-{short}", application.spec.name, ends.next());
     let kind = ExecutionKind::Switchover;
-    new(application, id, kind, ends.next(), Some(active.clone()), "a person")
+    new(application, id, kind, ends.next(), Some(active.clone()), requested_by)
 }
 
 fn new(

@@ -120,7 +120,7 @@ pub fn socket(state: &Path) -> PathBuf {
 
 /// The agent's end: tells every watchdog that connects, and enters what it says in the ledger.
 pub fn serve(agent: &Agent, state: &Path, shutdown: &CancellationToken) -> Result<(), AgentError> {
-    let listener = listen_unix(&socket(state))?;
+    let listener = listen_unix(&socket(state), None)?;
     let (agent, shutdown) = (agent.clone(), shutdown.clone());
     tokio::spawn(async move {
         shutdown.run_until_cancelled(accept(listener, agent)).await;

@@ -1,6 +1,8 @@
 //! A site that could be promoted while another one is active.
 
-use super::{Action, Databases, Decision, Facts, Rules, SeenRecord, State, WayBack};
+use super::{
+    Action, Databases, Decision, Facts, Order, Outweighs, Rules, SeenRecord, State, WayBack,
+};
 use crate::estate::FailoverMode;
 use crate::verdict::Verdict;
 use crate::{Pause, Posture, SiteName, StoreName, Tick};
@@ -103,6 +105,52 @@ impl Hindrance {
         )
     }
 
+    /// Whether a failover in spite of it is forced: it would have kept the agents themselves from
+    /// one also with `failover = "automatic"`.
+    pub fn needs_force(&self) -> bool {
+        match self {
+            Self::NotAutomatic => false,
+            Self::LagOverBound { .. } => true,
+            other => other.yields_to_order(),
+        }
+    }
+
+    /// Whether more would be lost than that.
+    pub fn exceeds(&self, accepted: Option<Duration>) -> bool {
+        matches!(self, Self::LagOverBound { lag, .. } if *lag > accepted.unwrap_or_default())
+    }
+
+    /// Names what stands in the way, and not how much of it is left: the same as long as nothing
+    /// else does.
+    pub fn name(&self) -> String {
+        match self {
+            Self::LeaseRunning { .. } => "lease-running".to_owned(),
+            Self::CoordinatorSilent => "coordinator-silent".to_owned(),
+            Self::Healthy { vantage } => format!("healthy:{vantage}"),
+            Self::NoEvidence { vantage } => format!("no-evidence:{vantage}"),
+            Self::StillWriting { store } => format!("still-writing:{store}"),
+            Self::LinkUnsound { store } => format!("link-unsound:{store}"),
+            Self::LagOverBound { store, .. } => format!("lag-over-bound:{store}"),
+            Self::LagUnknown { store } => format!("lag-unknown:{store}"),
+            Self::Returning => "returning".to_owned(),
+            Self::NotProved => "not-proved".to_owned(),
+            Self::CoolDown { .. } => "cool-down".to_owned(),
+            Self::Paused(pause) => format!("paused:{}:{}", pause.by, pause.since_micros),
+            Self::NotAutomatic => "not-automatic".to_owned(),
+            Self::LedgerBroken => "ledger-broken".to_owned(),
+        }
+    }
+
+    fn yields_to(&self, order: &Order) -> bool {
+        self.yields_to_order()
+            && match &order.outweighs {
+                Outweighs::All => true,
+                Outweighs::These(these) => {
+                    *self == Self::NotAutomatic || these.iter().any(|it| it.name() == self.name())
+                }
+            }
+    }
+
     fn passes_with_time(&self) -> bool {
         matches!(self, Self::LeaseRunning { .. })
     }
@@ -163,8 +211,8 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
     evidence(rules, facts, seen, now, &mut found);
     links(rules, facts, seen, now, &mut found);
     people(rules, facts, now, &mut found);
-    if facts.order.is_some() {
-        found.retain(|hindrance| !hindrance.yields_to_order());
+    if let Some(order) = &facts.order {
+        found.retain(|hindrance| !hindrance.yields_to(order));
     }
     found
 }

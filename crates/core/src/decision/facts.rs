@@ -1,5 +1,6 @@
 //! What an agent knows, each fact with when it learned it on its own clock.
 
+use super::Hindrance;
 use crate::estate::FailoverMode;
 use crate::lease::Lease;
 use crate::pause::SeenPause;
@@ -76,6 +77,16 @@ pub struct LinkFacts {
 pub struct Order {
     /// The largest loss that the person accepts.
     pub accept_loss: Option<Duration>,
+    pub outweighs: Outweighs,
+}
+
+/// What an order outweighs, of all that yields to one. That a person's word was missing is
+/// outweighed by every order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outweighs {
+    All,
+    /// Exactly these; with none of them nothing is forced.
+    These(Vec<Hindrance>),
 }
 
 /// What a site that was active before still lacks on its way back, the least first.

@@ -12,7 +12,9 @@ mod state;
 
 pub use active::writes_until;
 pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
-pub use facts::{Facts, Hold, LinkFacts, Order, Promise, Renewal, Rules, SeenRecord, WayBack};
+pub use facts::{
+    Facts, Hold, LinkFacts, Order, Outweighs, Promise, Renewal, Rules, SeenRecord, WayBack,
+};
 pub use state::{Described, State};
 
 use crate::{Epoch, Posture, Record, SiteName, Tick};

@@ -1,7 +1,10 @@
 //! Each condition of an automatic failover, alone, keeps a site from claiming: the others all hold.
 
 use crate::world::name;
-use mainstay_core::decision::{Action, Facts, LinkFacts, Rules, SeenRecord, WayBack, decide};
+use mainstay_core::decision::{
+    Action, Facts, Hindrance, LinkFacts, Order, Outweighs, Rules, SeenRecord, WayBack, decide,
+    hindrances,
+};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
 use mainstay_core::position::Lsn;
@@ -164,4 +167,63 @@ fn what_does_not_stand_in_the_way_does_not() {
     seen(&mut planned).record.cause = Cause::Switchover;
     planned.epoch_seen = ago(12);
     assert!(claims(&planned, &rules()), "the cool-down is for failovers");
+}
+
+fn ordered(facts: &Facts, outweighs: Outweighs, accept_loss: Option<Duration>) -> Facts {
+    Facts { order: Some(Order { accept_loss, outweighs }), ..facts.clone() }
+}
+
+/// What an operator may do alone: say the word that the configuration waits for, and no more.
+#[test]
+fn an_order_that_forces_nothing_begins_only_what_the_agents_themselves_would_have_begun() {
+    for mode in [FailoverMode::Automatic, FailoverMode::Approve, FailoverMode::Manual] {
+        let rules = Rules { mode, ..rules() };
+        let plain = |facts: &Facts| ordered(facts, Outweighs::These(Vec::new()), None);
+        assert!(claims(&plain(&free()), &rules), "{mode:?}");
+        for (condition, change) in CONDITIONS {
+            let mut facts = free();
+            change(&mut facts);
+            assert!(!claims(&plain(&facts), &rules), "{mode:?}: {condition}");
+        }
+    }
+}
+
+#[test]
+fn an_approved_order_outweighs_exactly_what_was_approved() {
+    let hour = Some(Duration::from_secs(3600));
+    let standing = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = free();
+        change(&mut facts);
+        let seen = facts.record.clone().expect("a record");
+        (hindrances(&rules(), &facts, &seen, NOW), facts)
+    };
+    let yields = [
+        "this site reaches",
+        "the witness reaches",
+        "another vantage reaches",
+        "this site has not looked",
+        "the witness has not looked",
+        "the witness looked long ago",
+        "changes arrive",
+        "the lag is over the bound",
+        "the lag grew after",
+        "it is not proved equal",
+        "the last failover is recent",
+    ];
+    let mut forced = 0;
+    for (condition, change) in CONDITIONS {
+        let (found, facts) = standing(change);
+        let all = Outweighs::These(found.clone());
+        let yields = yields.iter().any(|begin| condition.starts_with(begin));
+        assert_eq!(claims(&ordered(&facts, all, hour), &rules()), yields, "{condition}");
+        forced += usize::from(yields);
+        for (other, other_change) in CONDITIONS {
+            let (named, _) = standing(other_change);
+            let names: Vec<String> = named.iter().map(Hindrance::name).collect();
+            let covered = found.iter().all(|it| names.contains(&it.name()));
+            let order = ordered(&facts, Outweighs::These(named), None);
+            assert!(covered || !claims(&order, &rules()), "{condition} by the approval of {other}");
+        }
+    }
+    assert!(forced == 11, "{forced}");
 }

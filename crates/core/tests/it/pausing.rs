@@ -2,7 +2,7 @@
 
 use crate::simulation::{disturb, run_for, seeds};
 use crate::world::{World, name};
-use mainstay_core::decision::{Hindrance, Order};
+use mainstay_core::decision::{Hindrance, Order, Outweighs};
 use std::time::Duration;
 
 /// East serves, and a person pauses for so long.
@@ -68,7 +68,7 @@ fn it_is_what_stands_in_the_way_and_a_persons_order_outweighs_it() {
     };
     assert_eq!((pause.by.as_str(), &pause.site), ("alice", &name(1)));
 
-    world.sites[1].facts.order = Some(Order { accept_loss: None });
+    world.sites[1].facts.order = Some(Order { accept_loss: None, outweighs: Outweighs::All });
     run_for(&mut world, 2_000, |_| {});
     assert_eq!(world.history.len(), 2, "a person's word is obeyed");
     assert!(world.record.as_ref().is_some_and(|it| it.pause.is_some()), "it outlives the move");

@@ -3,8 +3,8 @@
 use crate::simulation::{run_for, seeds};
 use crate::world::{World, name};
 use mainstay_core::decision::{
-    Action, Facts, Hindrance, LinkFacts, Order, Rules, SeenRecord, State, WayBack, decide,
-    hindrances,
+    Action, Facts, Hindrance, LinkFacts, Order, Outweighs, Rules, SeenRecord, State, WayBack,
+    decide, hindrances,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
@@ -70,7 +70,7 @@ fn a_site_that_is_back_takes_over_by_itself_and_one_on_its_way_back_does_not() {
 fn a_persons_order_outweighs_only_the_missing_proof() {
     for mode in [FailoverMode::Automatic, FailoverMode::Approve, FailoverMode::Manual] {
         for accept_loss in [None, Some(Duration::from_secs(3600))] {
-            let order = || Some(Order { accept_loss });
+            let order = || Some(Order { accept_loss, outweighs: Outweighs::All });
             assert!(claims(mode, Some(WayBack::NotProved), order()), "{mode:?}");
             assert!(!claims(mode, Some(WayBack::Apart), order()), "{mode:?}");
         }
@@ -85,7 +85,10 @@ fn the_loss_that_a_person_accepts_is_asked_for_in_the_middle_of_a_return_as_ever
     }
     let rules = rules(FailoverMode::Automatic);
     let with = |accept_loss| {
-        let facts = Facts { order: Some(Order { accept_loss }), ..facts.clone() };
+        let facts = Facts {
+            order: Some(Order { accept_loss, outweighs: Outweighs::All }),
+            ..facts.clone()
+        };
         let seen = facts.record.clone().unwrap();
         hindrances(&rules, &facts, &seen, NOW)
     };

@@ -62,6 +62,8 @@ directory = "{}"
 [applications.bank]
 home = "{HOME}"
 failover = "automatic"
+# Whoever plays with it is alone.
+force = "one"
 lease = "{LEASE_SECONDS}s"
 cool-down = "{cool_down}s"
 

@@ -22,7 +22,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let request = CompareRequest { application: args.application, store: args.store };
     // The link that is held for it runs at the standby.
-    let client = context.client_of(Side::Standby).await;
+    let client = context.client_of(Side::Standby).await?;
     let begun: ComparisonView = client.post("/v1/compare", &request).await?;
     let Some(comparison) = comparing::follow(begun, &client, context).await? else {
         return Ok(ExitCode::FAILURE);

@@ -1,7 +1,8 @@
 //! What the global options mean: where the agent's socket is, which file is the configuration.
 
-use super::Global;
-use crate::client::Client;
+use super::failure::code;
+use super::{Failure, Global};
+use crate::client::{Client, Network, Typed, Way};
 use crate::config::{self, Checked, Look};
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,32 @@ impl Context {
         }
     }
 
-    pub async fn client(&self) -> Client {
+    pub async fn client(&self) -> Result<Client, Failure> {
         self.client_of(Side::Active).await
     }
 
-    pub async fn client_of(&self, side: Side) -> Client {
-        Client::new(self.folder(side).await.join("agent.sock"))
+    /// The agent elsewhere that was named, or the one of a folder here.
+    pub async fn client_of(&self, side: Side) -> Result<Client, Failure> {
+        let way = match &self.global.agent {
+            Some(agent) => Way::Network(self.network(agent)?),
+            None => Way::Socket(self.folder(side).await.join("agent.sock")),
+        };
+        Ok(Client::new(way))
+    }
+
+    fn network(&self, agent: &str) -> Result<Network, Failure> {
+        let Global { site, authority, certificate, key, token_file, .. } = &self.global;
+        let typed = Typed {
+            agent,
+            site: site.as_ref().map(mainstay_core::SiteName::as_str),
+            authority: authority.as_deref(),
+            certificate: certificate.as_deref(),
+            key: key.as_deref(),
+            token_file: token_file.as_deref(),
+        };
+        let advice = "mainstay --agent https://HOST:PORT --authority FILE, and --certificate FILE \
+                      --key FILE or --token-file FILE";
+        Network::new(&typed).map_err(|why| Failure::new(code::NO_WAY, why, advice))
     }
 
     /// The configuration that was named, or the first of the usual ones that is there.

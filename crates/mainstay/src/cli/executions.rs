@@ -16,7 +16,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    let client = context.client().await;
+    let client = context.client().await?;
     let all: Vec<Execution> = client.get("/v1/executions").await?;
     let chosen = match &args.id {
         Some(id) => Some(find(&all, id)?),

@@ -1,6 +1,6 @@
 //! Why a command failed: what happened, and what to do next, under a documented code.
 
-use crate::client::ClientError;
+use crate::client::{ClientError, Way};
 use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,7 @@ pub mod code {
     pub const NOT_FOUND: &str = "MS-CLI-003";
     pub const WORTHLESS_VALUE: &str = "MS-CLI-004";
     pub const TOOLS_MISSING: &str = "MS-CLI-005";
+    pub const NO_WAY: &str = "MS-CLI-006";
 }
 
 impl Failure {
@@ -43,13 +44,13 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Silent { socket, why } => silent(&socket, &why),
-            ClientError::Strange { socket, why } => Self::new(
+            ClientError::Silent { way, why } => match &*way {
+                Way::Socket(socket) => silent(socket, &why),
+                Way::Network(_) => silent_elsewhere(&way, &why),
+            },
+            ClientError::Strange { way, why } => Self::new(
                 code::STRANGE_ANSWER,
-                format!(
-                    "the agent at {} gave an answer that was not understood: {why}",
-                    socket.display()
-                ),
+                format!("the agent at {way} gave an answer that was not understood: {why}"),
                 "compare `mainstay --version` with the `version` in `mainstay status --output json`: \
                  restart the agent after an update",
             ),
@@ -69,6 +70,16 @@ fn silent(socket: &Path, why: &str) -> Failure {
             "start it: mainstay agent --config FILE --site SITE --state {folder}; or name the \
              folder of a running one with --state, or start the lab: mainstay lab up"
         ),
+    )
+}
+
+fn silent_elsewhere(way: &Way, why: &str) -> Failure {
+    Failure::new(
+        code::AGENT_SILENT,
+        format!("no agent answers at {way}: {why}"),
+        "its site needs `people = ...` in the configuration; its certificate has to be of \
+         --authority and name the host, or the site that --site names; when it refuses yours, its \
+         log says why",
     )
 }
 

@@ -2,7 +2,7 @@
 
 use super::context::Side;
 use super::{Context, Failure, output};
-use crate::client::Client;
+use crate::client::{Client, Way};
 use mainstay_agent::api::types::Status;
 use mainstay_lab::LabArgs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub async fn folder(side: Side) -> Option<PathBuf> {
 
 /// Lower is better.
 async fn rank(state: &Path, side: Side) -> u8 {
-    let client = Client::new(state.join("agent.sock"));
+    let client = Client::new(Way::Socket(state.join("agent.sock")));
     let asked = client.get::<Status>("/v1/status");
     let Ok(Ok(status)) = tokio::time::timeout(PATIENCE, asked).await else { return 3 };
     let is_active = status.applications.iter().any(|it| it.active.as_ref() == Some(&status.here));

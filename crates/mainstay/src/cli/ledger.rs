@@ -1,10 +1,10 @@
 //! `mainstay ledger`: the hash-chained record of every observation, decision and step. It is read
-//! from its file, so that it can be verified where no agent runs.
+//! from its file, so that it can be verified where no agent runs; an agent elsewhere shows it too.
 
 use super::context::Side;
 use super::output::{DIM, GOOD, styled};
 use super::text::moment;
-use super::{Context, Failure};
+use super::{Context, Failure, failure};
 use mainstay_agent::ledger::{self, Entry};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -38,9 +38,14 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
     match command {
         Command::Verify(place) => verify(place.path(context).await, context)?,
         Command::Show { place, last, kind } => {
-            let path = place.path(context).await;
-            let entries = ledger::entries(&path, kind.as_deref(), last);
-            let entries = entries.map_err(|error| Failure::told(&error))?;
+            let entries = match (&place.ledger, &context.global.agent) {
+                (None, Some(_)) => told(context, kind.as_deref(), last).await?,
+                _ => {
+                    let path = place.path(context).await;
+                    let entries = ledger::entries(&path, kind.as_deref(), last);
+                    entries.map_err(|error| Failure::told(&error))?
+                }
+            };
             context.show(&entries, |entries| entries.iter().map(line).collect())?;
         }
     }
@@ -54,6 +59,13 @@ impl Place {
             None => context.folder(Side::Active).await.join("ledger.db"),
         }
     }
+}
+
+/// From an agent elsewhere, whose file is not at hand.
+async fn told(context: &Context, kind: Option<&str>, last: usize) -> Result<Vec<Entry>, Failure> {
+    let kind = kind.map(|kind| failure::id(kind.to_owned())).transpose()?;
+    let kind = kind.map_or_else(String::new, |kind| format!("&kind={kind}"));
+    Ok(context.client().await?.get(&format!("/v1/ledger?last={last}{kind}")).await?)
 }
 
 fn verify(path: PathBuf, context: &Context) -> Result<(), Failure> {

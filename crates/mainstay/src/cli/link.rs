@@ -36,7 +36,7 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
         leave_out: args.leave_out.map(|at| at.to_string()),
         reason: failure::plain(args.reason.unwrap_or_default())?,
     };
-    let client = context.client_of(Side::Standby).await;
+    let client = context.client_of(Side::Standby).await?;
     let continued: Continued = client.post("/v1/link/continue", &request).await?;
     context.show(&continued, |Continued { application, store, site, left_out }| {
         let without = match left_out {

@@ -1,10 +1,12 @@
 //! The command line: what was typed. One file a command, each with its rendering.
 
 mod agent;
+mod approvals;
 mod check;
 mod compare;
 mod comparing;
 mod config;
+mod consent;
 mod context;
 mod dns;
 mod executions;
@@ -71,6 +73,26 @@ pub struct Global {
     #[arg(id = "global-site", long = "site", global = true)]
     #[arg(env = "MAINSTAY_SITE", value_name = "SITE")]
     pub site: Option<SiteName>,
+    /// Ask the agent of another machine, such as https://east.example.org:7480
+    #[arg(id = "global-agent", long = "agent", global = true)]
+    #[arg(env = "MAINSTAY_AGENT", value_name = "URL", conflicts_with = "global-state")]
+    pub agent: Option<String>,
+    /// With --agent: the certificates that signed the sites' own (their ca.pem)
+    #[arg(id = "global-authority", long = "authority", global = true)]
+    #[arg(env = "MAINSTAY_AUTHORITY", value_name = "FILE")]
+    pub authority: Option<PathBuf>,
+    /// With --agent: your certificate
+    #[arg(id = "global-certificate", long = "certificate", global = true)]
+    #[arg(env = "MAINSTAY_CERTIFICATE", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// With --agent: the key of your certificate
+    #[arg(id = "global-key", long = "key", global = true)]
+    #[arg(env = "MAINSTAY_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// With --agent: the file with your token, instead of a certificate
+    #[arg(id = "global-token-file", long = "token-file", global = true)]
+    #[arg(env = "MAINSTAY_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +111,12 @@ pub enum Command {
     Switchover(moves::Switchover),
     /// Move an application away from a site that is lost
     Failover(moves::Failover),
+    /// What waits for another person's approval
+    Requests,
+    /// Approve what somebody else asked for
+    Approve(approvals::Approve),
+    /// Take back what you asked for, or reject what somebody else did
+    Withdraw(approvals::Withdraw),
     /// Let no failover begin by itself for a while, at any site
     Pause(pause::Pause),
     /// End a pause: failovers begin by themselves again

@@ -1,8 +1,11 @@
 //! `mainstay switchover` and `mainstay failover`: start one, and watch it.
 
-use super::{Context, Failure, failure, follow};
+use super::output::remark;
+use super::{Context, Failure, approvals, consent, failure, follow, plan};
+use crate::client::{Client, ClientError};
 use crate::config::duration;
-use mainstay_agent::api::types::{Execution, MoveRequest};
+use mainstay_agent::api::approval::Begun;
+use mainstay_agent::api::types::{Execution, MoveRequest, Plan};
 use mainstay_core::{ApplicationName, SiteName};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +23,12 @@ pub struct Failover {
     /// Go on although up to so much acknowledged work would be lost, such as 30s
     #[arg(long, value_name = "DURATION", value_parser = span)]
     accept_loss: Option<Duration>,
+    /// Only if the plan is still this one, as `mainstay plan failover` names it
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
+    /// Do not show the plan on a terminal and ask
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,33 +51,71 @@ pub fn span(text: &str) -> Result<Duration, String> {
 }
 
 pub async fn switchover(args: Switchover, context: &Context) -> Result<ExitCode, Failure> {
-    start("/v1/switchover", args.what, None, context).await
+    let client = context.client().await?;
+    let request = args.what.request()?;
+    // It answers when it begins.
+    let execution: Execution = client.post("/v1/switchover", &request).await?;
+    watch(execution, args.what.no_wait, &client, context).await
 }
 
 pub async fn failover(args: Failover, context: &Context) -> Result<ExitCode, Failure> {
-    start("/v1/failover", args.what, args.accept_loss, context).await
+    let client = context.client().await?;
+    let mut request = MoveRequest {
+        accept_loss_s: args.accept_loss.map(|loss| loss.as_secs_f64()),
+        plan: args.plan,
+        ..args.what.request()?
+    };
+    let asks = !args.yes && request.plan.is_none() && consent::is_possible(context);
+    loop {
+        if asks {
+            let plan: Plan =
+                client.get(&plan::path("failover", request.application.as_ref())).await?;
+            if !consent::given(&plan::text(&plan), "fail over like this?")? {
+                remark("nothing was done");
+                return Ok(ExitCode::FAILURE);
+            }
+            request.plan = plan.hash;
+        }
+        // A failover answers when it begins, and that may be a lease away.
+        match client.post("/v1/failover", &request).await {
+            Ok(Begun::Begun(execution)) => {
+                return watch(execution, args.what.no_wait, &client, context).await;
+            }
+            Ok(Begun::Asked { request }) => {
+                context.show(&request, approvals::asked)?;
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(ClientError::Refused(refusal)) if asks && refusal.code == PLAN_CHANGED => {
+                remark(&refusal.message);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
-async fn start(
-    path: &str,
-    what: What,
-    accept_loss: Option<Duration>,
+/// The agent's code for a plan that is not any more what was shown.
+const PLAN_CHANGED: &str = "MS-PEOPLE-007";
+
+impl What {
+    fn request(&self) -> Result<MoveRequest, Failure> {
+        Ok(MoveRequest {
+            application: self.application.clone(),
+            to: self.to.clone(),
+            reason: failure::plain(self.reason.clone())?,
+            ..MoveRequest::default()
+        })
+    }
+}
+
+pub async fn watch(
+    execution: Execution,
+    no_wait: bool,
+    client: &Client,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
-    let client = context.client().await;
-    let no_wait = what.no_wait;
-    let request = MoveRequest {
-        application: what.application,
-        to: what.to,
-        accept_loss_s: accept_loss.map(|loss| loss.as_secs_f64()),
-        reason: failure::plain(what.reason)?,
-        by: None,
-    };
-    // A failover answers when it begins, and that may be a lease away.
-    let execution: Execution = client.post(path, &request).await?;
     if no_wait {
         context.show(&execution, follow::whole)?;
         return Ok(ExitCode::SUCCESS);
     }
-    follow::follow(execution, &client, context).await
+    follow::follow(execution, client, context).await
 }

@@ -29,6 +29,12 @@ pub fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// The same without an end of the line: for a question.
+pub fn say_aside(text: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// The line of standard error, a terminal, that the next one replaces.
 pub fn follow_line(text: &str) {
     // Without wrapping (DECAWM) a long line stays one line.

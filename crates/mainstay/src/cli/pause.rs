@@ -31,7 +31,7 @@ pub async fn pause(args: Pause, context: &Context) -> Result<ExitCode, Failure> 
         reason: failure::plain(args.reason)?,
         for_s: args.length.as_secs(),
     };
-    let paused: Paused = context.client().await.post("/v1/pause", &request).await?;
+    let paused: Paused = context.client().await?.post("/v1/pause", &request).await?;
     context.show(&paused, |Paused { application, pause }| {
         format!(
             "{application}: no failover begins by itself for {}, at any site; a person's own \
@@ -44,7 +44,7 @@ pub async fn pause(args: Pause, context: &Context) -> Result<ExitCode, Failure> 
 
 pub async fn resume(args: Resume, context: &Context) -> Result<ExitCode, Failure> {
     let request = ResumeRequest { application: args.application };
-    let resumed: Resumed = context.client().await.post("/v1/resume", &request).await?;
+    let resumed: Resumed = context.client().await?.post("/v1/resume", &request).await?;
     context.show(&resumed, |Resumed { application, was }| match was {
         Some(was) => format!("{application}: what begins by itself does again; {}\n", told(was)),
         None => format!("{application} was not paused\n"),

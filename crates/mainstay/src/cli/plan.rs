@@ -31,16 +31,19 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         Kind::Failover => "failover",
         Kind::Switchover => "switchover",
     };
-    let application =
-        args.application.map_or_else(String::new, |name| format!("&application={name}"));
     // The site that would take over knows what stands in its way.
-    let client = context.client_of(Side::Standby).await;
-    let plan: Plan = client.get(&format!("/v1/plan?kind={kind}{application}")).await?;
+    let client = context.client_of(Side::Standby).await?;
+    let plan: Plan = client.get(&path(kind, args.application.as_ref())).await?;
     context.show(&plan, text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(plan: &Plan) -> String {
+pub fn path(kind: &str, application: Option<&ApplicationName>) -> String {
+    let application = application.map_or_else(String::new, |name| format!("&application={name}"));
+    format!("/v1/plan?kind={kind}{application}")
+}
+
+pub fn text(plan: &Plan) -> String {
     let from = plan.from.as_ref().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
     let title = format!("{} {} {from} -> {}", kind(plan.kind), plan.application, plan.to);
     let mut out = format!("{}, epoch {}\n\n{}\n", styled(STRONG, title), plan.epoch, steps(plan));
@@ -48,6 +51,9 @@ fn text(plan: &Plan) -> String {
     out += &format!("last took    {}\n", seconds_or(plan.last_took_s, "never done yet"));
     if let Some(means) = plan.returning.as_ref().and_then(super::way_back::means) {
         out += &format!("came back    {means}\n");
+    }
+    if let Some(hash) = &plan.hash {
+        out += &format!("this plan    {hash}\n");
     }
     out + &way(plan)
 }

@@ -63,7 +63,7 @@ struct Repair {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    let client = context.client_of(Side::Standby).await;
+    let client = context.client_of(Side::Standby).await?;
     match args.command {
         None => repair(args.repair, &client, context).await,
         Some(Command::List) => {

@@ -28,7 +28,7 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
     let Command::Continue(args) = command;
     let (application, store) = link::names(args.store.as_deref())?;
     let reason = failure::plain(args.reason)?;
-    let client = context.client_of(Side::Standby).await;
+    let client = context.client_of(Side::Standby).await?;
     let request = ReturnRequest { application, store, reason };
     let returning: Return = client.post("/v1/return/continue", &request).await?;
     context.show(&returning, |returning| {

@@ -1,8 +1,8 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, agent, check, compare, config, dns, executions, gate, help_all,
-    lab, ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
+    Cli, Command, Context, Failure, agent, approvals, check, compare, config, dns, executions, gate,
+    help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
 };
 use std::process::ExitCode;
 
@@ -23,6 +23,9 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Plan(args) => plan::run(args, context).await,
         Command::Switchover(args) => moves::switchover(args, context).await,
         Command::Failover(args) => moves::failover(args, context).await,
+        Command::Requests => approvals::list(context).await,
+        Command::Approve(args) => approvals::approve(args, context).await,
+        Command::Withdraw(args) => approvals::withdraw(args, context).await,
         Command::Pause(args) => pause::pause(args, context).await,
         Command::Resume(args) => pause::resume(args, context).await,
         Command::Executions(args) => executions::run(args, context).await,

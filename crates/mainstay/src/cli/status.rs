@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    let client = context.client().await;
+    let client = context.client().await?;
     let mut status: Status = client.get("/v1/status").await?;
     if let Some(wanted) = &args.application {
         status.applications.retain(|application| application.name == *wanted);

@@ -5,6 +5,7 @@ pub mod duration;
 mod load;
 mod mask;
 mod nearest;
+mod people;
 pub mod problem;
 mod reader;
 pub mod reference;

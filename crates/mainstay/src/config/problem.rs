@@ -28,6 +28,9 @@ pub mod code {
     pub const UNKNOWN_STORE: &str = "MS-CFG-021";
     pub const WEAK_COORDINATOR: &str = "MS-CFG-022";
     pub const UNKNOWN_ZONE: &str = "MS-CFG-030";
+    pub const NO_SECOND_PERSON: &str = "MS-CFG-023";
+    pub const ONE_PERSON_TWICE: &str = "MS-CFG-024";
+    pub const WEAK_TOKEN: &str = "MS-CFG-025";
 }
 
 /// One thing that is wrong with the file.

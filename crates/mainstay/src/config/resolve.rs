@@ -7,6 +7,7 @@ mod dns;
 pub use dns::zone_of;
 
 use super::load::Look;
+use super::people::People as TypedPeople;
 use super::problem::{Problem, code};
 use super::reader::At;
 use super::secrets::Vault;
@@ -16,7 +17,8 @@ use mainstay_core::estate::{
     Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, Gate, HttpGate,
     Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
 };
-use mainstay_core::{ApplicationName, Secret, SiteName, StoreName};
+use mainstay_core::people::{People, Person};
+use mainstay_core::{ApplicationName, PersonName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -52,12 +54,22 @@ pub fn resolve(
     let zones = resolver.zones(file);
     let coordinator = resolver.coordinator(&file.coordinator.as_ref()?.value);
     let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
+    // Without `here` the file is checked for every site: then tokens matter if any takes people.
+    let takes = |name: &SiteName| here.is_none_or(|here| here == name);
+    let doors =
+        sites.value.iter().filter(|(name, site)| takes(name) && site.value.people.is_some());
+    let door = doors.count() > 0;
+    let people = match &file.people {
+        Some(people) => Some(resolver.people(&people.value, door)?),
+        None => None,
+    };
     Some(Estate {
         here: eyes.clone(),
         sites: sites.value.iter().map(site).collect::<Option<_>>()?,
         coordinator: coordinator?,
         tls: tls?,
         dns: zones?,
+        people,
         applications: applications?,
     })
 }
@@ -83,7 +95,8 @@ fn flagged_witness(site: &typed::Site) -> bool {
 
 fn site((name, at): (&SiteName, &At<typed::Site>)) -> Option<(SiteName, Site)> {
     let witness = at.value.witness.as_ref()?.value;
-    Some((name.clone(), Site { witness, agent: address(&at.value.agent)? }))
+    let people = value(&at.value.people);
+    Some((name.clone(), Site { witness, agent: address(&at.value.agent)?, people }))
 }
 
 fn address(at: &Option<At<Address>>) -> Option<String> {
@@ -120,6 +133,8 @@ impl Resolver<'_> {
             name: name.clone(),
             home: value(&typed.home)?,
             failover: value(&typed.failover)?,
+            force: value(&typed.force)?,
+            approvals_expire: value(&typed.approvals_expire)?,
             objectives: Objectives { rto: value(&objectives.rto)?, rpo: value(&objectives.rpo)? },
             lease: value(&typed.lease)?,
             cool_down: value(&typed.cool_down)?,
@@ -190,6 +205,31 @@ impl Resolver<'_> {
         })
     }
 
+    /// Tokens are read only where they are shown: at a site that takes people's connections.
+    fn people(&mut self, typed: &TypedPeople, door: bool) -> Option<People> {
+        let authority = typed.authority.as_ref().map(|written| {
+            let path = self.vault.path(&written.value);
+            if door {
+                self.must_exist(written, &[&path]);
+            }
+            path
+        });
+        let tokens = door && self.vault.look == Look::Everywhere;
+        let person = |resolver: &mut Self, (name, at): (&PersonName, &At<typed::Person>)| {
+            let written = at.value.token.as_ref().filter(|_| tokens);
+            let token = resolver.secret(written)?;
+            if let (Some(written), Some(token)) = (written, &token) {
+                resolver.problems.extend(weak(token).map(|problem| written.blame(problem)));
+            }
+            let user = value(&at.value.user).unwrap_or_else(|| name.to_string());
+            Some((name.clone(), Person { role: value(&at.value.role)?, user, token }))
+        };
+        let read: Vec<_> = typed.by_name.iter().map(|one| person(self, one)).collect();
+        let by_name: BTreeMap<_, _> = read.into_iter().collect::<Option<_>>()?;
+        self.problems.extend(shared_token(&by_name));
+        Some(People { authority, group: value(&typed.group), by_name })
+    }
+
     fn secret(&mut self, reference: Option<&At<SecretReference>>) -> Option<Option<Secret>> {
         match reference.map(|reference| self.vault.read(reference)) {
             None => Some(None),
@@ -246,6 +286,34 @@ impl Resolver<'_> {
         let problem = Problem::error(code::TLS_FILE_MISSING, what, advice);
         self.problems.push(written.blame(problem.label("cannot be read")));
     }
+}
+
+/// Whoever can try them without end must not come to its end.
+const SHORTEST_TOKEN: usize = 32;
+
+fn weak(token: &Secret) -> Option<Problem> {
+    let length = token.expose().chars().count();
+    let plain = token.expose().chars().all(|c| c.is_ascii_graphic());
+    let why = match (length < SHORTEST_TOKEN, plain) {
+        (false, true) => return None,
+        (true, _) => format!("has {length} characters, fewer than {SHORTEST_TOKEN}"),
+        (false, false) => "holds spaces, control characters or letters beyond ASCII".to_owned(),
+    };
+    let advice = "make one: openssl rand -hex 32";
+    Some(Problem::error(code::WEAK_TOKEN, format!("the token {why}"), advice).label("too weak"))
+}
+
+fn shared_token(people: &BTreeMap<PersonName, Person>) -> Option<Problem> {
+    let tokens: Vec<_> =
+        people.iter().filter_map(|(n, it)| Some((n, it.token.as_ref()?))).collect();
+    let twice = tokens.iter().enumerate().find_map(|(index, (name, token))| {
+        let other = tokens[..index].iter().find(|(_, other)| other == token);
+        other.map(|(other, _)| (other, name))
+    });
+    let (one, other) = twice?;
+    let what = format!("{one} and {other} have the same token: nobody could tell them apart");
+    let advice = "give each a token of their own: openssl rand -hex 32";
+    Some(Problem::error(code::ONE_PERSON_TWICE, what, advice).place("people"))
 }
 
 fn gate(typed: &typed::Gate) -> Option<Gate> {

@@ -3,12 +3,14 @@
 
 pub mod dns;
 
+use super::people::People;
 use super::reader::{At, table};
 use super::values::{
     Address, CoordinatorKind, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference,
     TableName, TlsMode, UrlPath,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
+use mainstay_core::people::{Force, Role};
 use mainstay_core::{ApplicationName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,6 +30,9 @@ table! {
         tls: Tls = Required;
         /// Zones of DNS in which names of the applications stand.
         dns: Named<DnsName, dns::Zone> = Optional;
+        /// Who may do what. Without it whoever may open an agent's Unix socket may do everything:
+        /// the user that runs the agent, and root.
+        people: People = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
     }
@@ -41,6 +46,9 @@ table! {
         agent: Address = Required;
         /// Whether this site is a witness.
         witness: bool = Default("false");
+        /// Where its agent takes people's connections over the network, with TLS 1.3: each person
+        /// shows a certificate or a token. Without it only the Unix socket is there.
+        people: SocketAddr = Optional;
     }
 }
 
@@ -90,6 +98,12 @@ table! {
         /// `automatic`: the agents act by themselves when every condition holds. `approve`: they
         /// prepare and wait for a person. `manual`: nothing starts by itself.
         failover: FailoverMode = Default("\"approve\"");
+        /// How many people it takes to force a failover, which is to outweigh what would have kept
+        /// the agents themselves from one. `two`: one asks for it, and an approver who is somebody
+        /// else approves. `one`: an approver does it alone.
+        force: Force = Default("\"two\"");
+        /// How long a request for approval stands, from 1m to 1h.
+        approvals_expire: Duration = Default("\"10m\"");
         /// How long the active site's right to accept writes lasts without renewal, from 3s to 5m.
         /// Shorter fails over sooner and forgives shorter pauses.
         lease: Duration = Default("\"10s\"");
@@ -189,5 +203,21 @@ table! {
         upstreams: Vec<At<Address>> = Required;
         /// A path that answers 2xx when the application works.
         health: UrlPath = Default("\"/health\"");
+    }
+}
+
+table! {
+    /// One person, who is known on the Unix socket by the login, and over the network by a
+    /// certificate that names the person, or by the token. The user that runs the agent, and root,
+    /// are admins on the socket: the agent's state is theirs anyway.
+    Person {
+        /// `viewer`: looks. `operator`: compares, repairs, pauses, switches over, and fails over
+        /// where nothing is forced. `approver`: also gives the word that `failover = "approve"`
+        /// waits for, and approves what others ask for. `admin`: everything.
+        role: Role = Required;
+        /// The Unix login; the person's name when left out.
+        user: String = Optional;
+        /// What the person shows over the network without a certificate: at least 32 characters.
+        token: SecretReference = Optional;
     }
 }

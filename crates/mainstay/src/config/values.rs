@@ -4,7 +4,8 @@ use super::mask;
 use super::problem::{Problem, code};
 use super::reader::{At, Read, Reader, Shape};
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
-use mainstay_core::{ApplicationName, SiteName, StoreName};
+use mainstay_core::people::{Force, Role};
+use mainstay_core::{ApplicationName, PersonName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,6 +54,7 @@ macro_rules! text {
 }
 text!(String, Duration, SiteName, Address, SocketAddr, UrlPath, EtcdUrl, KeyPrefix);
 text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
+text!(Role, Force);
 
 impl Text for String {
     const WORDS: &'static str = "a string";
@@ -288,6 +290,10 @@ words!(Durability, "\"each-commit\" or \"together\"",
     "each-commit" => Self::EachCommit, "together" => Self::Together);
 words!(SalvageRule, "\"replay-inserts\", \"keep\" or \"ask\"",
     "replay-inserts" => Self::ReplayInserts, "keep" => Self::Keep, "ask" => Self::Ask);
+words!(Role, "\"viewer\", \"operator\", \"approver\" or \"admin\"",
+    "viewer" => Self::Viewer, "operator" => Self::Operator, "approver" => Self::Approver,
+    "admin" => Self::Admin);
+words!(Force, "\"one\" or \"two\"", "one" => Self::One, "two" => Self::Two);
 
 impl Read for bool {
     fn shape() -> Shape {
@@ -343,6 +349,7 @@ macro_rules! names {
     )+};
 }
 names!(SiteName => "<site>", ApplicationName => "<application>", StoreName => "<store>");
+names!(PersonName => "<person>");
 
 /// `schema.table`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -382,7 +389,7 @@ impl<K: Name, V: Read> Read for BTreeMap<K, At<V>> {
     }
 }
 
-fn read_entry<K: Name, V: Read>(
+pub fn read_entry<K: Name, V: Read>(
     key: &str,
     span: std::ops::Range<usize>,
     value: &Spanned<DeValue<'_>>,

@@ -14,6 +14,7 @@ mod live;
 mod moving;
 mod names;
 mod pausing;
+mod people;
 mod reference;
 mod repairing;
 mod running;

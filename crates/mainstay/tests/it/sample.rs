@@ -205,6 +205,7 @@ pub fn plan() -> Plan {
         last_took_s: Some(14.2),
         returning: None,
         refusals: vec![],
+        hash: Some("3f2a91bc04de77a1".into()),
     }
 }
 

@@ -286,8 +286,14 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         CANDIDATE,
         "an order does not outweigh everything",
-        "if facts.order.is_some() {\n        found.retain(|hindrance| !hindrance.yields_to_order());",
-        "if facts.order.is_some() {\n        found.clear();",
+        "found.retain(|hindrance| !hindrance.yields_to(order));",
+        "found.clear();",
+    ),
+    of(
+        CANDIDATE,
+        "an order outweighs only what it names",
+        "these.iter().any(|it| it.name() == self.name())",
+        "true",
     ),
     of(
         CANDIDATE,

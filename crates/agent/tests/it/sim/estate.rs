@@ -4,7 +4,8 @@ use mainstay_core::estate::{
     Application, CoordinatorPlace, Durability, Estate, FailoverMode, Gate, HttpGate, Objectives,
     PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
 };
-use mainstay_core::{ApplicationName, SiteName, StoreName};
+use mainstay_core::people::{Force, People, Person, Role};
+use mainstay_core::{ApplicationName, PersonName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,16 @@ pub const LOSS_BOUND: Duration = Duration::from_millis(3_000 + 3_000 + 500);
 
 pub fn application() -> ApplicationName {
     ApplicationName::new("bank").expect("a name")
+}
+
+/// What the one person shows; names and logins would be asked of the machine.
+pub const TOKEN: &str = "the simulated person's own token";
+
+fn people() -> People {
+    let token = Some(Secret::new(TOKEN));
+    let person = Person { role: Role::Admin, user: "ana".to_owned(), token };
+    let ana = PersonName::new("ana").expect("a name");
+    People { by_name: BTreeMap::from([(ana, person)]), ..People::default() }
 }
 
 fn name(site: usize) -> SiteName {
@@ -37,6 +48,9 @@ pub fn estate(here: usize) -> Estate {
         objectives: Objectives { rto: Duration::from_secs(60), rpo: RPO },
         lease: LEASE,
         cool_down: COOL_DOWN,
+        force: Force::One,
+        approvals_expire: Duration::from_secs(600),
+        names: BTreeMap::new(),
         stores: BTreeMap::from([store()]),
         gates: (0..2).map(|site| (name(site), gate(site))).collect(),
     };
@@ -49,6 +63,8 @@ pub fn estate(here: usize) -> Estate {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
         },
+        dns: BTreeMap::new(),
+        people: Some(people()),
         applications: BTreeMap::from([(application(), bank)]),
     }
 }

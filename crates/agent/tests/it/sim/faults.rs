@@ -1,6 +1,6 @@
 //! What goes wrong, and what people order.
 
-use super::estate::NAMES;
+use super::estate::{NAMES, TOKEN};
 use super::gate;
 use super::world::{QUANTUM, WITNESS, World};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use http::{Method, Request, header};
 use http_body_util::Full;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use mainstay_agent::serve::Person;
+use mainstay_agent::people::register::Credentials;
 use serde_json::json;
 
 /// What a run is put through.
@@ -209,7 +209,9 @@ pub fn order(world: &mut World, site: usize) {
         *request.uri_mut() = path.parse().expect("a path");
         let json = http::HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::CONTENT_TYPE, json);
-        request.extensions_mut().insert(Person::default());
+        let token = http::HeaderValue::from_str(&format!("Bearer {TOKEN}")).expect("a token");
+        request.headers_mut().insert(header::AUTHORIZATION, token);
+        request.extensions_mut().insert(Credentials::Network(None));
         // What came of it is seen in the world.
         drop(TowerToHyperService::new(door.people.clone()).call(request).await);
     });

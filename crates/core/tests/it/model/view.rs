@@ -4,8 +4,8 @@
 use super::explore::Wide;
 use super::world::{Age, Agent, GatePosture, Kept, Order, Rec, Site, Trouble};
 use mainstay_core::decision::{
-    Action, Databases, Facts, Hold, LinkFacts, Order as CoreOrder, Promise, Renewal, Rules,
-    SeenRecord, State, decide, may_hand_over, may_promise,
+    Action, Databases, Facts, Hold, LinkFacts, Order as CoreOrder, Outweighs, Promise, Renewal,
+    Rules, SeenRecord, State, decide, may_hand_over, may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
@@ -197,6 +197,7 @@ fn facts(index: usize, site: &Site, agent: &Agent) -> Facts {
     facts.executing = agent.execution.is_some();
     facts.order = agent.order.map(|order| CoreOrder {
         accept_loss: (order == Order::AcceptLoss).then_some(Duration::from_secs(3600)),
+        outweighs: Outweighs::All,
     });
     facts.ledger_sound = site.trouble != Some(Trouble::Ledger);
     facts.claiming = site.kept.claim.map(|_| Record::first(name(1 - index)));

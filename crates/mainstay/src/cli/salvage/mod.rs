@@ -72,7 +72,7 @@ pub enum ExportForm {
 }
 
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
-    let client = context.client().await;
+    let client = context.client().await?;
     match command {
         Command::List => list(&client, context).await?,
         Command::Show { id, limit, open } => {

@@ -6,6 +6,7 @@ mod coordinator;
 mod failover;
 mod gates;
 mod names;
+mod people;
 mod sites;
 mod stores;
 
@@ -25,6 +26,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         failover::check(file, application, problems);
     }
     names::check(file, problems);
+    people::check(file, problems);
     stores::shared_databases(file, problems);
     addresses::check(file, problems);
 }

@@ -7,6 +7,7 @@ use mainstay_core::estate::{
     Application, CoordinatorPlace, Durability, Estate, FailoverMode, Gate, HttpGate, Objectives,
     PostgresEndpoint, PostgresStore, PostgresTls, Site as EstateSite, Store, StoreKind, TlsFiles,
 };
+use mainstay_core::people::Force;
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
 use mainstay_testkit::{free_port, wait_for_value};
 use mainstay_traffic::control::{ControlServer, Directive, Posture, Report, socket};
@@ -140,6 +141,8 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         name: app(),
         home: names[0].clone(),
         failover: FailoverMode::Automatic,
+        force: Force::One,
+        approvals_expire: LONG,
         objectives: Objectives { rto: LONG, rpo: LONG },
         lease: Duration::from_secs(10),
         cool_down: LONG,
@@ -151,13 +154,14 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
 }
 
 fn estate(here: &str, tls: TlsFiles) -> Estate {
-    let site = || EstateSite { witness: false, agent: "127.0.0.1:1".to_owned() };
+    let site = || EstateSite { witness: false, agent: "127.0.0.1:1".to_owned(), people: None };
     Estate {
         here: site_name(here),
         sites: [(site_name("east"), site()), (site_name("west"), site())].into(),
         coordinator: CoordinatorPlace::Embedded { site: site_name("east") },
         tls,
         dns: Default::default(),
+        people: None,
         applications: Default::default(),
     }
 }

@@ -1,16 +1,18 @@
-//! The agent's API over its Unix socket: plain HTTP/1.1 with JSON.
+//! The agent's API: HTTP/1.1 with JSON, over its Unix socket or over the network.
+
+mod way;
+
+pub use way::{Network, Typed, Way};
 
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper_util::rt::TokioIo;
 use mainstay_agent::api::types::ApiError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 /// No answer of the agent but an export is larger.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -19,21 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("no agent answers at {}: {why}", socket.display())]
-    Silent { socket: PathBuf, why: String },
-    #[error("the agent at {} gave a strange answer: {why}", socket.display())]
-    Strange { socket: PathBuf, why: String },
+    #[error("no agent answers at {way}: {why}")]
+    Silent { way: Arc<Way>, why: String },
+    #[error("the agent at {way} gave a strange answer: {why}")]
+    Strange { way: Arc<Way>, why: String },
     #[error("{}", .0.message)]
     Refused(ApiError),
 }
 
 pub struct Client {
-    socket: PathBuf,
+    way: Arc<Way>,
 }
 
 impl Client {
-    pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub fn new(way: Way) -> Self {
+        Self { way: Arc::new(way) }
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -129,19 +131,21 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Incoming), ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.silent(error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let stream = self.way.open().await.map_err(|error| self.silent(error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
             .await
             .map_err(|error| self.silent(error))?;
         // Errors of the connection come out at the request.
         tokio::spawn(async move { drop(connection.await) });
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(http::header::HOST, "agent")
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| self.strange(error))?;
+            .header(http::header::CONTENT_TYPE, "application/json");
+        if let Some(authorization) = self.way.authorization() {
+            request = request.header(http::header::AUTHORIZATION, authorization);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| self.strange(error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.silent(error))?;
         Ok((answer.status(), answer.into_body()))
     }
@@ -152,10 +156,10 @@ impl Client {
     }
 
     fn silent(&self, why: impl ToString) -> ClientError {
-        ClientError::Silent { socket: self.socket.clone(), why: why.to_string() }
+        ClientError::Silent { way: self.way.clone(), why: why.to_string() }
     }
 
     fn strange(&self, why: impl ToString) -> ClientError {
-        ClientError::Strange { socket: self.socket.clone(), why: why.to_string() }
+        ClientError::Strange { way: self.way.clone(), why: why.to_string() }
     }
 }

@@ -1,0 +1,8 @@
+//! Who may ask an agent for what, and what takes two: the real binary, real sockets, certificates as
+//! an admin would issue them.
+
+mod approving;
+mod certificates;
+mod knowing;
+mod office;
+mod roles;
