@@ -14,7 +14,7 @@ use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
-    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName,
+    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName, StoreName,
     Tick,
 };
 use mainstay_stores::postgres::repair::Repaired;
@@ -63,6 +63,8 @@ pub struct Known {
     pub findings: Vec<Finding>,
     /// When the present doubt about the active site began; for the timeline.
     pub suspected_micros: Option<i64>,
+    /// What this site tried to have the active one stopped from outside.
+    pub fence_receipt: Option<Receipt>,
     /// What was known when this site decided to take over.
     pub claim_facts: BTreeMap<String, serde_json::Value>,
     pub last_renewal_seen_micros: Option<i64>,
@@ -125,6 +127,7 @@ impl Known {
             prepared: false,
             findings: Vec::new(),
             suspected_micros: None,
+            fence_receipt: None,
             claim_facts: BTreeMap::new(),
             last_renewal_seen_micros: None,
             state: None,

@@ -16,6 +16,7 @@ pub mod memory;
 mod metrics;
 mod observe;
 mod once;
+mod outside;
 pub mod peer;
 mod rechecking;
 mod runbook;
@@ -134,6 +135,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
     for (name, spec) in &context.estate.applications {
         let epochs = context.memory.epochs(name).await?;
         let claiming = context.memory.claim(name).await?;
+        let fencing = act::fencing::remembered(context.memory.fencing(name).await?);
         let execution = context.memory.executions(name).await?.into_iter().next();
         let mut returns = BTreeMap::new();
         for store in spec.stores.keys() {
@@ -144,6 +146,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
         let application = Application::new(context.clone(), spec.clone(), epochs);
         application.learn(|known| {
             known.facts.claiming = claiming;
+            known.facts.fencing = fencing;
             known.execution = execution;
             known.returns = returns;
         });

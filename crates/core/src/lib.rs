@@ -24,7 +24,7 @@ pub use name::{ApplicationName, SiteName, StoreName};
 pub use pause::Pause;
 pub use position::Position;
 pub use posture::Posture;
-pub use receipt::Receipt;
+pub use receipt::{FenceResult, Means, Receipt, Tried};
 pub use record::Record;
 pub use secret::Secret;
 pub use tick::Tick;

@@ -3,7 +3,7 @@
 
 use super::agent::Agent;
 use super::types::{Execution, ExecutionKind, MoveRequest};
-use crate::act::execution;
+use crate::act::{execution, fencing};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;
@@ -97,7 +97,8 @@ pub async fn begin_here(
     let application = pick(agent, request.application.as_ref())?;
     target(application, Some(application.here()))?;
     let body = json!({"kind": kind, "to": application.here(), "by": request.by,
-        "reason": request.reason, "accept_loss_s": request.accept_loss_s});
+        "reason": request.reason, "accept_loss_s": request.accept_loss_s,
+        "fenced_by_hand": request.fenced_by_hand, "forced": request.is_forced()});
     application
         .enter("order", body)
         .await
@@ -133,9 +134,18 @@ async fn failover(
     request: &MoveRequest,
 ) -> Result<Execution, Refused> {
     let accept_loss = request.accept_loss_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
+    if let Some(text) = &request.fenced_by_hand {
+        let by = request.by.as_deref().unwrap_or("a person");
+        fencing::take_word(application, by, text).map_err(|why| {
+            refused(why, "without --fenced-by-hand the failover waits until its lease has run out")
+        })?;
+    }
     application.learn(|known| known.facts.order = Some(Order { accept_loss }));
     let obeyed = obey(application).await;
     application.learn(|known| known.facts.order = None);
+    if obeyed.is_err() && request.fenced_by_hand.is_some() {
+        fencing::forget_word(application);
+    }
     obeyed
 }
 

@@ -373,10 +373,20 @@ pub struct MoveRequest {
     pub to: Option<SiteName>,
     /// Failover only: go on although up to so many seconds of work would be lost.
     pub accept_loss_s: Option<f64>,
+    /// Failover only: the person's word that the active site is off, and how they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced_by_hand: Option<String>,
     pub reason: String,
     /// The user who asks; set by the agent that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+}
+
+impl MoveRequest {
+    /// Whether a person's word takes the place of what protects.
+    pub fn is_forced(&self) -> bool {
+        self.fenced_by_hand.is_some()
+    }
 }
 
 /// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of

@@ -20,6 +20,10 @@ pub struct Failover {
     /// Go on although up to so much acknowledged work would be lost, such as 30s
     #[arg(long, value_name = "DURATION", value_parser = span)]
     accept_loss: Option<Duration>,
+    /// Do not wait for the lease: you have made sure yourself that the active site is off, and
+    /// say how. If it is not off, both sites accept writes
+    #[arg(long, value_name = "TEXT", value_parser = word)]
+    fenced_by_hand: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,18 +45,30 @@ pub fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "write a duration such as 500ms, 30s or 2m".to_owned())
 }
 
+fn word(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say how you know that the site is off".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 pub async fn switchover(args: Switchover, context: &Context) -> Result<ExitCode, Failure> {
-    start("/v1/switchover", args.what, None, context).await
+    start("/v1/switchover", args.what, MoveRequest::default(), context).await
 }
 
 pub async fn failover(args: Failover, context: &Context) -> Result<ExitCode, Failure> {
-    start("/v1/failover", args.what, args.accept_loss, context).await
+    let request = MoveRequest {
+        accept_loss_s: args.accept_loss.map(|loss| loss.as_secs_f64()),
+        fenced_by_hand: args.fenced_by_hand,
+        ..MoveRequest::default()
+    };
+    start("/v1/failover", args.what, request, context).await
 }
 
 async fn start(
     path: &str,
     what: What,
-    accept_loss: Option<Duration>,
+    request: MoveRequest,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
     let client = context.client().await;
@@ -60,9 +76,8 @@ async fn start(
     let request = MoveRequest {
         application: what.application,
         to: what.to,
-        accept_loss_s: accept_loss.map(|loss| loss.as_secs_f64()),
         reason: failure::plain(what.reason)?,
-        by: None,
+        ..request
     };
     // A failover answers when it begins, and that may be a lease away.
     let execution: Execution = client.post(path, &request).await?;

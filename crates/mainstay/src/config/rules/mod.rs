@@ -4,6 +4,7 @@
 mod addresses;
 mod coordinator;
 mod failover;
+mod fencing;
 mod gates;
 mod sites;
 mod stores;
@@ -22,6 +23,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);
         failover::check(file, application, problems);
+        fencing::check(file, application, problems);
     }
     stores::shared_databases(file, problems);
     addresses::check(file, problems);
