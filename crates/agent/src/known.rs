@@ -14,8 +14,8 @@ use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
-    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName, StoreName,
-    Tick,
+    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName,
+    StoreName, Tick,
 };
 use mainstay_stores::postgres::repair::Repaired;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

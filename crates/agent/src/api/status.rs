@@ -10,6 +10,7 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::known::Known;
+use crate::outside;
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
@@ -147,6 +148,7 @@ fn problems(
     decision_problem(application, known, decision, now, &mut found);
     trouble(known, &mut found);
     watchdog_problem(application, now, &mut found);
+    means_problem(application, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
@@ -320,6 +322,21 @@ fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Proble
             ),
             format!("at {here}, with the agent's options: mainstay watchdog --site {here}"),
         );
+    }
+}
+
+/// Told before the means are needed.
+fn means_problem(application: &Application, found: &mut Vec<Problem>) {
+    let others = application.spec.fencing.iter().filter(|(site, _)| *site != application.here());
+    for (site, means) in others.filter(|_| !application.context.is_witness()) {
+        for why in means.iter().filter_map(outside::missing) {
+            push(
+                found,
+                format!("a means to stop {site} cannot be started here: {why}"),
+                "install it, or name another in the configuration; without it a failover waits \
+                 for the lease",
+            );
+        }
     }
 }
 

@@ -5,8 +5,8 @@ mod program;
 use crate::time::unix_micros;
 use mainstay_core::estate::FenceMeans;
 use mainstay_core::{ApplicationName, Epoch, FenceResult, Means, SiteName, Tried};
-use std::time::Duration;
 use program::Program;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Between two questions whether the site is stopped.

@@ -3,7 +3,7 @@
 use super::trials::Trials;
 use crate::clients::Gateway;
 use crate::error::LabError;
-use crate::processes::Wanted;
+use crate::processes::{Fence, Wanted};
 use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng;
 use std::net::SocketAddr;
@@ -54,6 +54,12 @@ pub enum LabCommand {
     /// The bank's clients
     #[command(hide = true)]
     Clients(ClientsOptions),
+    /// Stops everything at a site: what the lab's sites do to each other from outside
+    #[command(hide = true)]
+    Fence(FencedSite),
+    /// Whether nothing of a site runs or answers: prints `stopped`, and else what is left
+    #[command(hide = true)]
+    Fenced(FencedSite),
     /// The network between the sites
     #[command(hide = true)]
     Network {
@@ -101,6 +107,17 @@ pub struct RunOptions {
     /// Where the sites agree on which of them is active
     #[arg(long, value_enum, default_value_t)]
     pub coordinator: CoordinatorKind,
+    /// Give the sites means to stop each other from outside, so that a failover need not wait for
+    /// the lease
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "stop"
+    )]
+    pub fence: Option<Fence>,
     /// Leave the folder with all logs, configurations and databases
     #[arg(long)]
     pub keep: bool,
@@ -117,7 +134,7 @@ pub enum CoordinatorKind {
 
 impl RunOptions {
     pub fn wanted(&self) -> Result<Wanted, LabError> {
-        let &Self { accounts, rate, workers, load_seconds, .. } = self;
+        let &Self { accounts, rate, workers, load_seconds, fence, .. } = self;
         let at_least = |option, good, given: String, why: &str| match good {
             true => Ok(()),
             false => Err(LabError::Option { option, given, why: why.to_owned() }),
@@ -132,7 +149,7 @@ impl RunOptions {
         // Short enough to be typed again.
         let seed = self.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
         let cool_down_seconds = COOL_DOWN_SECONDS;
-        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds })
+        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds, fence })
     }
 }
 
@@ -164,6 +181,13 @@ pub struct ClientsOptions {
     pub seed: u64,
     #[arg(long, default_value_t = 15)]
     pub grace_seconds: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct FencedSite {
+    #[arg(long)]
+    pub folder: PathBuf,
+    pub site: String,
 }
 
 fn gateway(text: &str) -> Result<Gateway, String> {

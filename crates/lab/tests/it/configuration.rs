@@ -13,6 +13,7 @@ fn plan_with(etcd: Option<PathBuf>) -> LabPlan {
         workers: 1,
         load_seconds: 2,
         cool_down_seconds: 600,
+        fence: None,
     };
     LabPlan::make(wanted, PathBuf::from("mainstay"), PathBuf::from("postgres"), etcd)
         .expect("there are free ports")

@@ -22,6 +22,7 @@ impl Lab {
             workers: 1,
             load_seconds: 2,
             cool_down_seconds: 600,
+            fence: None,
         };
         let postgres = find_postgres().expect("PostgreSQL is there");
         let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres, None)

@@ -9,8 +9,9 @@ use super::secrets::Vault;
 use super::typed::{self, Named};
 use super::values::{Address, CoordinatorKind, EtcdUrl, PostgresKind, SecretReference, TlsMode};
 use mainstay_core::estate::{
-    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, FenceMeans, Gate, HttpGate,
-    Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
+    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, FenceMeans, Gate,
+    HttpGate, Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind,
+    TlsFiles,
 };
 use mainstay_core::{ApplicationName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;

@@ -53,7 +53,8 @@ fn said(tried: &Tried) -> String {
 
 fn from_outside(execution: &Execution) -> Vec<Tried> {
     let kept = execution.facts.get(OUTSIDE).cloned();
-    kept.and_then(|receipt| from_value::<Receipt>(receipt).ok()).map_or_else(Vec::new, |it| it.tried)
+    kept.and_then(|receipt| from_value::<Receipt>(receipt).ok())
+        .map_or_else(Vec::new, |it| it.tried)
 }
 
 /// None while it would still have been running: then the proof is another.
