@@ -135,7 +135,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
     for (name, spec) in &context.estate.applications {
         let epochs = context.memory.epochs(name).await?;
         let claiming = context.memory.claim(name).await?;
-        let fencing = act::fencing::remembered(context.memory.fencing(name).await?);
+        let fencing = act::fencing::remembered(context.memory.fencing(name).await?, epochs.highest);
         let execution = context.memory.executions(name).await?.into_iter().next();
         let mut returns = BTreeMap::new();
         for store in spec.stores.keys() {

@@ -3,11 +3,10 @@
 
 use crate::application::Application;
 use crate::memory::KeptFencing;
-use crate::once::Turn;
 use crate::outside::Target;
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::{Action, FenceOutcome, Fencing, decide, is_silent};
-use mainstay_core::{FenceResult, Means, Receipt, Record, Tick, Tried};
+use mainstay_core::{Epoch, FenceResult, Means, Receipt, Record, Tick, Tried};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -31,7 +30,7 @@ async fn make(application: &Application, from: &Record) -> Result<(), String> {
     let kept = KeptFencing { from: from.clone(), unknown: false };
     let memory = &application.context.memory;
     if let Err(why) = memory.keep_fencing(&application.spec.name, &kept).await {
-        learn(application, FenceOutcome::Unknown);
+        learn(application, from, FenceOutcome::Unknown);
         return Err(why.to_string());
     }
     let tried = every_means(application, from, false).await;
@@ -89,25 +88,30 @@ async fn every_means(application: &Application, from: &Record, only_look: bool) 
 async fn end(application: &Application, from: &Record, tried: Vec<Tried>) {
     let confirmed = tried.iter().any(Tried::is_confirmed);
     let receipt = Receipt { fenced: from.active.clone(), epoch: from.epoch, tried };
-    let seen = application.known().facts.record.as_ref().map(|seen| seen.record.clone());
-    let counts = confirmed && seen.is_some_and(|record| record == *from);
-    let body = json!({ "receipt": receipt, "counts": counts });
     // A ledger that cannot be written is told, and keeps the claim from being made.
-    let _told = application.enter("fence-outcome", body).await;
-    if !confirmed {
-        let kept = KeptFencing { from: from.clone(), unknown: true };
-        let memory = &application.context.memory;
-        if let Err(why) = memory.keep_fencing(&application.spec.name, &kept).await {
-            tracing::error!(application = %application.spec.name, %why, "it is looked at again after a restart");
-        }
-    }
+    let _told = application.enter("fence-outcome", json!({ "receipt": receipt })).await;
     application.known().fence_receipt = Some(receipt);
-    learn(application, if confirmed { FenceOutcome::Confirmed } else { FenceOutcome::Unknown });
+    match confirmed {
+        true => learn(application, from, FenceOutcome::Confirmed),
+        false => forget(application, from).await,
+    }
 }
 
-fn learn(application: &Application, outcome: FenceOutcome) {
+/// The fence proves nothing, or nothing any more.
+async fn forget(application: &Application, from: &Record) {
+    let kept = KeptFencing { from: from.clone(), unknown: true };
+    let memory = &application.context.memory;
+    if let Err(why) = memory.keep_fencing(&application.spec.name, &kept).await {
+        let name = &application.spec.name;
+        tracing::error!(application = %name, %why, "it is looked at again after a restart");
+    }
+    learn(application, from, FenceOutcome::Unknown);
+}
+
+fn learn(application: &Application, from: &Record, outcome: FenceOutcome) {
     application.learn(|known| {
-        if let Some(fencing) = &mut known.facts.fencing {
+        let fencing = known.facts.fencing.as_mut().filter(|it| it.from == *from);
+        if let Some(fencing) = fencing {
             fencing.outcome = outcome;
         }
     });
@@ -115,29 +119,43 @@ fn learn(application: &Application, outcome: FenceOutcome) {
 
 /// What an agent that begins anew makes of what it remembers. Promises that it gave before are
 /// forgotten with it; so it begins here again, with a look.
-pub fn remembered(kept: Option<KeptFencing>) -> Option<Fencing> {
-    let kept = kept?;
+pub fn remembered(kept: Option<KeptFencing>, highest: Epoch) -> Option<Fencing> {
+    let kept = kept.filter(|kept| kept.from.epoch == highest)?;
     let outcome = if kept.unknown { FenceOutcome::Unknown } else { FenceOutcome::UnderWay };
     Some(Fencing { from: kept.from, begun: tick(), outcome })
 }
 
-/// A fence that was under way when this agent crashed: nothing is stopped, it is looked whether the
-/// site is stopped.
-pub fn resume_abandoned(application: &Arc<Application>) {
-    let fencing = application.known().facts.fencing.clone();
-    let Some(fencing) = fencing.filter(|it| it.outcome == FenceOutcome::UnderWay) else { return };
-    // Otherwise it is at work right now.
-    let Some(turn) = application.single.fencing.try_take() else { return };
+/// A fence that was under way when this agent crashed is looked at: nothing is stopped again. One
+/// that was begun with another record than the one that is seen now is over.
+pub fn keep(application: &Arc<Application>) {
+    let (fencing, same) = {
+        let known = application.known();
+        let (Some(fencing), Some(seen)) = (&known.facts.fencing, &known.facts.record) else {
+            return;
+        };
+        (fencing.clone(), seen.record == fencing.from)
+    };
+    let over = match fencing.outcome {
+        FenceOutcome::Unknown => return,
+        FenceOutcome::Confirmed if same => return,
+        FenceOutcome::UnderWay if same => false,
+        FenceOutcome::UnderWay | FenceOutcome::Confirmed => true,
+    };
     let work = application.clone();
-    tokio::spawn(look_again(work, fencing.from, turn));
-}
-
-async fn look_again(application: Arc<Application>, from: Record, _turn: Turn) {
-    let body = json!({"site": from.active, "epoch": from.epoch, "renewal": from.renewal});
-    // Nothing is done to anything.
-    let _told = application.enter("fence-looked-at-again", body).await;
-    let tried = every_means(&application, &from, true).await;
-    end(&application, &from, tried).await;
+    // When it is at work right now, this does nothing.
+    application.single.fencing.spawn(async move {
+        let Fencing { from, .. } = fencing;
+        let body = json!({"site": from.active, "epoch": from.epoch, "renewal": from.renewal});
+        // Nothing is done to anything: the ledger is not asked.
+        if over {
+            let _told = work.enter("fence-over", body).await;
+            forget(&work, &from).await;
+        } else {
+            let _told = work.enter("fence-looked-at-again", body).await;
+            let tried = every_means(&work, &from, true).await;
+            end(&work, &from, tried).await;
+        }
+    });
 }
 
 /// The order that the word went with is over, and with it the word.

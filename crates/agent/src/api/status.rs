@@ -12,7 +12,7 @@ use crate::coordinator::Coordinator;
 use crate::known::Known;
 use crate::outside;
 use crate::time::{tick, unix_micros};
-use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
+use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
@@ -220,7 +220,7 @@ fn decision_problem(
         ),
         State::LeaseWait => push(
             found,
-            format!("{active} is gone; failover follows: {}", because()),
+            format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
             "nothing: follow it with `mainstay executions --follow`",
         ),
         State::Fenced => push(
@@ -234,6 +234,21 @@ fn decision_problem(
             "see MS-COORD-003: give it back the last epoch and its holder",
         ),
         _ => {}
+    }
+}
+
+/// How the fence from outside stands, where one was begun for the record as it is.
+fn fence(known: &Known) -> String {
+    let begun = known.facts.fencing.as_ref().zip(known.facts.record.as_ref());
+    let of_now = begun.filter(|(fencing, seen)| fencing.from == seen.record);
+    match of_now.map(|(fencing, _)| fencing.outcome) {
+        None | Some(FenceOutcome::Confirmed) => String::new(),
+        Some(FenceOutcome::UnderWay) => "; it is being stopped from outside".to_owned(),
+        Some(FenceOutcome::Unknown) => {
+            let tried = known.fence_receipt.iter().flat_map(|receipt| &receipt.tried);
+            let why: Vec<String> = tried.map(|it| format!("{}: {}", it.means, it.detail)).collect();
+            format!("; nobody knows whether it is stopped from outside ({})", why.join("; "))
+        }
     }
 }
 

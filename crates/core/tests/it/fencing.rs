@@ -41,7 +41,8 @@ fn a_site_is_fenced_from_outside_only_where_the_claim_would_follow_at_once() {
     let mut kept = 0;
     for (condition, change) in CONDITIONS {
         let (mut before, mut after) = (suspected(), fenced(FenceOutcome::Confirmed));
-        (change(&mut before), change(&mut after));
+        change(&mut before);
+        change(&mut after);
         after.fencing = after
             .fencing
             .zip(after.record.clone())

@@ -59,7 +59,7 @@ pub async fn switchover(args: Switchover, context: &Context) -> Result<ExitCode,
 pub async fn failover(args: Failover, context: &Context) -> Result<ExitCode, Failure> {
     let request = MoveRequest {
         accept_loss_s: args.accept_loss.map(|loss| loss.as_secs_f64()),
-        fenced_by_hand: args.fenced_by_hand,
+        fenced_by_hand: args.fenced_by_hand.map(failure::plain).transpose()?,
         ..MoveRequest::default()
     };
     start("/v1/failover", args.what, request, context).await
