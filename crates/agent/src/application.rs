@@ -48,6 +48,7 @@ pub struct Singles {
     pub promises: Once,
     pub found: Once,
     pub claim: Once,
+    pub fencing: Once,
     pub take_back: Once,
     pub databases: Once,
     pub links: Once,
@@ -194,6 +195,7 @@ fn rules(estate: &estate::Estate, spec: &estate::Application) -> Rules {
         let of_kind = estate.sites.iter().filter(|(_, site)| site.witness == witness);
         of_kind.map(|(name, _)| name.clone()).collect()
     };
+    let means = spec.fencing.iter().filter(|(_, means)| !means.is_empty());
     Rules {
         lease: Lease::new(spec.lease),
         mode: spec.failover,
@@ -202,5 +204,7 @@ fn rules(estate: &estate::Estate, spec: &estate::Application) -> Rules {
         witnesses: sites(true),
         data_sites: sites(false),
         stores: spec.stores.keys().cloned().collect(),
+        fenced_from_outside: means.map(|(site, _)| site.clone()).collect(),
+        fence_after: spec.fence_after,
     }
 }

@@ -15,8 +15,8 @@ use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{
-    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName,
-    Tick,
+    Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName,
+    StoreName, Tick,
 };
 use mainstay_stores::postgres::repair::Repaired;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,6 +64,8 @@ pub struct Known {
     pub findings: Vec<Finding>,
     /// When the present doubt about the active site began; for the timeline.
     pub suspected_micros: Option<i64>,
+    /// What this site tried to have the active one stopped from outside.
+    pub fence_receipt: Option<Receipt>,
     /// What was known when this site decided to take over.
     pub claim_facts: BTreeMap<String, serde_json::Value>,
     /// Whose order is obeyed now.
@@ -130,6 +132,7 @@ impl Known {
             prepared: false,
             findings: Vec::new(),
             suspected_micros: None,
+            fence_receipt: None,
             claim_facts: BTreeMap::new(),
             ordered_by: None,
             last_renewal_seen_micros: None,

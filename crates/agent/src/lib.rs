@@ -18,6 +18,7 @@ mod metrics;
 mod names;
 mod observe;
 mod once;
+mod outside;
 pub mod peer;
 pub mod probes;
 pub mod people;
@@ -176,6 +177,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
     for (name, spec) in &context.estate.applications {
         let epochs = context.memory.epochs(name).await?;
         let claiming = context.memory.claim(name).await?;
+        let fencing = act::fencing::remembered(context.memory.fencing(name).await?, epochs.highest);
         let execution = context.memory.executions(name).await?.into_iter().next();
         let mut returns = BTreeMap::new();
         for store in spec.stores.keys() {
@@ -186,6 +188,7 @@ async fn applications(context: &Arc<Context>) -> Result<Applications, AgentError
         let application = Application::new(context.clone(), spec.clone(), epochs);
         application.learn(|known| {
             known.facts.claiming = claiming;
+            known.facts.fencing = fencing;
             known.execution = execution;
             known.returns = returns;
         });

@@ -66,6 +66,7 @@ fn carry_out(application: &Arc<Application>, decision: Decision) {
     act::compare::keep(application, decision.state);
     act::recheck::keep(application, decision.state);
     act::execution::resume_abandoned(application);
+    act::fencing::keep(application);
     crate::salvage::keep_counted(application, decision.state);
     for action in decision.actions {
         carry_out_action(application, action);
@@ -78,6 +79,7 @@ fn carry_out_action(application: &Arc<Application>, action: Action) {
         Action::Renew => act::renewal::renew(application),
         Action::AskPromises => act::promises::ask(application),
         Action::TakeBack => act::handover::take_back(application),
+        Action::FenceOutside { from } => act::fencing::begin(application, from),
         Action::Claim { from, ordered } => act::claim::claim(application, from, ordered),
         Action::Promote => act::execution::promote(application),
     }

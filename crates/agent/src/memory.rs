@@ -29,6 +29,15 @@ pub struct Epochs {
     pub promoted: Epoch,
 }
 
+/// A fence from outside as it is remembered over a crash.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct KeptFencing {
+    pub from: Record,
+    /// It ended, and whether the site is stopped was not found out. Otherwise that is looked at
+    /// again, also when it was confirmed: the site may have been started meanwhile.
+    pub unknown: bool,
+}
+
 impl Memory {
     pub fn open(path: &Path) -> Result<Self, AgentError> {
         Self::open_on(&Disk::Real, path)
@@ -61,6 +70,22 @@ impl Memory {
         from: &Record,
     ) -> Result<(), AgentError> {
         self.write("claim", application, "", 0, from).await
+    }
+
+    /// The fence from outside that this site last began.
+    pub async fn fencing(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<KeptFencing>, AgentError> {
+        self.read("fencing", application, "").await
+    }
+
+    pub async fn keep_fencing(
+        &self,
+        application: &ApplicationName,
+        fencing: &KeptFencing,
+    ) -> Result<(), AgentError> {
+        self.write("fencing", application, "", 0, fencing).await
     }
 
     pub async fn returning(

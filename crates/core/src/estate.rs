@@ -109,10 +109,29 @@ pub struct Application {
     pub lease: Duration,
     /// How long after an automatic failover no second one starts.
     pub cool_down: Duration,
+    /// How the other sites stop one, in the order in which it is tried.
+    pub fencing: BTreeMap<SiteName, Vec<FenceMeans>>,
+    /// For how long a site must not have renewed before it is stopped from outside.
+    pub fence_after: Duration,
     pub stores: BTreeMap<StoreName, Store>,
     pub gates: BTreeMap<SiteName, Gate>,
     /// Names that answer with the active site's addresses.
     pub names: BTreeMap<String, PublishedName>,
+}
+
+/// Programs that stop a whole site, and that tell whether it is stopped. `{site}`, `{epoch}` and
+/// `{application}` in an argument stand for what they name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FenceMeans {
+    /// Program and arguments; no shell reads them.
+    pub command: Vec<String>,
+    pub confirm: Vec<String>,
+    /// What `confirm` must print; none: its exit status says all.
+    pub expect: Option<String>,
+    /// Each of the two has so long.
+    pub timeout: Duration,
+    /// All that stands in their environment.
+    pub environment: BTreeMap<String, Secret>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ pub use name::{ApplicationName, PersonName, SiteName, StoreName};
 pub use pause::Pause;
 pub use position::Position;
 pub use posture::Posture;
-pub use receipt::Receipt;
+pub use receipt::{FenceResult, Means, Receipt, Tried};
 pub use record::Record;
 pub use secret::Secret;
 pub use tick::Tick;

@@ -2,7 +2,10 @@
 
 use super::renewal::change;
 use crate::application::Application;
+use crate::time::unix_micros;
 use mainstay_core::record::Handover;
+use mainstay_core::{Epoch, FenceResult, Means, Position, Receipt, StoreName, Tried};
+use mainstay_stores::postgres::fence::Fenced;
 use std::sync::Arc;
 
 /// Sets or removes the handover in the record, unless the epoch has moved on.
@@ -24,6 +27,40 @@ pub async fn set(application: &Application, handover: Option<Handover>) -> bool 
         }
     }
     false
+}
+
+/// How this site is known to accept no writes, once the handover is in the record.
+pub fn receipt(
+    application: &Application,
+    epoch: Epoch,
+    databases: Vec<(StoreName, Fenced)>,
+) -> Receipt {
+    let tried = |means, outcome, detail: String| Tried {
+        means,
+        outcome,
+        by: application.here().to_string(),
+        micros: unix_micros(),
+        detail,
+    };
+    let report = application.context.gate.watch(&application.spec.name).borrow().clone();
+    let gate = match report {
+        Some(it) if it.posture_name == "hold" || it.posture_name == "closed" => (
+            FenceResult::Confirmed,
+            format!("it says {}; {} requests are held", it.posture_name, it.http_held),
+        ),
+        Some(it) => (FenceResult::Unknown, format!("it says {}", it.posture_name)),
+        None => (FenceResult::Unknown, "no gate of this site tells".to_owned()),
+    };
+    let mut all = vec![tried(Means::Gate, gate.0, gate.1)];
+    all.extend(databases.into_iter().map(|(store, done)| {
+        let (sessions_cut, position) = (done.sessions_cut, Position::Postgres(done.position));
+        let detail = format!("roles locked out, {sessions_cut} sessions cut, ended at {position}");
+        let means = Means::Database { store, sessions_cut, position: Some(position) };
+        tried(means, FenceResult::Confirmed, detail)
+    }));
+    let detail = "its right to write is handed over in the record".to_owned();
+    all.push(tried(Means::Handover, FenceResult::Confirmed, detail));
+    Receipt { fenced: application.here().clone(), epoch, tried: all }
 }
 
 /// The planned move did not come to pass in time: this site serves on. Whoever conducts the move

@@ -4,6 +4,7 @@ pub mod claim;
 pub mod compare;
 pub mod databases;
 pub mod execution;
+pub mod fencing;
 pub mod gate;
 pub mod handover;
 pub mod links;

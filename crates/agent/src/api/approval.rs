@@ -31,6 +31,9 @@ pub struct ApprovalRequest {
     /// Upper bound of acknowledged work that would be lost, seconds; none when unknown.
     pub loss_bound_s: Option<f64>,
     pub accept_loss_s: Option<f64>,
+    /// The person's word that the active site is off, in place of its lease.
+    #[serde(default)]
+    pub fenced_by_hand: Option<String>,
     pub by: String,
     pub reason: String,
     pub asked_micros: i64,

@@ -7,6 +7,7 @@
 use super::approval::{ApprovalRequest, Begun, Forced, RequestState};
 use super::plan;
 use super::types::{Execution, ExecutionKind, MoveRequest};
+use crate::act::fencing;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::people::Asker;
@@ -40,7 +41,12 @@ pub async fn begin(
     let may_answer = asker.role >= Role::Approver;
     if may_answer && application.spec.force == Force::One {
         let order = Order { accept_loss, outweighs: Outweighs::All };
-        return obey(application, order, &asker.name).await.map(Begun::Begun);
+        let word = request.fenced_by_hand.as_deref();
+        return obey(application, order, &asker.name, word).await.map(Begun::Begun);
+    }
+    if request.fenced_by_hand.is_some() {
+        let forced = instead_of_the_lease(application, accept_loss)?;
+        return ask(application, request, asker, forced, accept_loss).await;
     }
     let forced = match settle(application, accept_loss).await? {
         Settled::Begun(execution) => return Ok(Begun::Begun(execution)),
@@ -48,7 +54,7 @@ pub async fn begin(
     };
     if forced.is_empty() && (may_answer || application.rules.mode != FailoverMode::Approve) {
         let order = Order { accept_loss: None, outweighs: Outweighs::These(Vec::new()) };
-        return obey(application, order, &asker.name).await.map(Begun::Begun);
+        return obey(application, order, &asker.name, None).await.map(Begun::Begun);
     }
     ask(application, request, asker, forced, accept_loss).await
 }
@@ -85,12 +91,12 @@ pub async fn approved(
     let body = json!({
         "kind": ExecutionKind::Failover, "to": application.here(), "by": asked.by.name,
         "approved_by": approver.name, "request": id, "reason": asked.shown.reason,
-        "accept_loss_s": asked.shown.accept_loss_s,
+        "accept_loss_s": asked.shown.accept_loss_s, "fenced_by_hand": asked.shown.fenced_by_hand,
     });
     enter(application, "order", body).await?;
     let order = Order { accept_loss: asked.accept_loss, outweighs: Outweighs::These(asked.forced) };
     let by = format!("{}, approved by {}", asked.by.name, approver.name);
-    obey(application, order, &by).await
+    obey(application, order, &by, asked.shown.fenced_by_hand.as_deref()).await
 }
 
 /// Enters in the ledger which requests have expired.
@@ -151,12 +157,8 @@ async fn settle(
         }
         let now = tick();
         if let Some(Standing { hindrances, lease_runs, .. }) = standing(application) {
-            let firm = |it: &&Hindrance| is_firm(it) || it.exceeds(accept_loss);
-            if let Some(firm) = hindrances.iter().find(firm) {
-                return Err(refused(firm.to_string(), advice(firm)));
-            }
+            let forced = forced(hindrances, accept_loss)?;
             quiet_since = quiet_since.filter(|_| !lease_runs).or((!lease_runs).then_some(now));
-            let forced: Vec<_> = hindrances.into_iter().filter(Hindrance::needs_force).collect();
             let settled = quiet_since
                 .is_some_and(|since| now.since(since) > application.rules.lease.fresh_for());
             if settled || (!lease_runs && forced.is_empty()) {
@@ -168,6 +170,32 @@ async fn settle(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What an order would have to outweigh, unless it cannot.
+fn forced(
+    hindrances: Vec<Hindrance>,
+    accept_loss: Option<Duration>,
+) -> Result<Vec<Hindrance>, Refused> {
+    let firm = |it: &&Hindrance| is_firm(it) || it.exceeds(accept_loss);
+    match hindrances.iter().find(firm) {
+        Some(firm) => Err(refused(firm.to_string(), advice(firm))),
+        None => Ok(hindrances.into_iter().filter(Hindrance::needs_force).collect()),
+    }
+}
+
+/// A person's word that the active site is off takes the place of its lease: that is forced by
+/// itself, and nothing is waited for.
+fn instead_of_the_lease(
+    application: &Application,
+    accept_loss: Option<Duration>,
+) -> Result<Vec<Hindrance>, Refused> {
+    fencing::must_be_silent(application).map_err(no_word)?;
+    standing(application).map_or_else(|| Ok(Vec::new()), |it| forced(it.hindrances, accept_loss))
+}
+
+fn no_word(why: String) -> Refused {
+    refused(why, "without --fenced-by-hand the failover waits until its lease has run out")
 }
 
 /// Keeps what was asked for until somebody else approves it.
@@ -193,6 +221,7 @@ async fn ask(
         forced: forced.iter().map(|it| Forced { name: it.name(), what: it.to_string() }).collect(),
         loss_bound_s: plan.loss_bound_s,
         accept_loss_s: accept_loss.map(|it| it.as_secs_f64()),
+        fenced_by_hand: request.fenced_by_hand.clone(),
         by: asker.name.clone(),
         reason: request.reason.clone(),
         asked_micros,
@@ -220,7 +249,11 @@ async fn obey(
     application: &Arc<Application>,
     order: Order,
     by: &str,
+    word: Option<&str>,
 ) -> Result<Execution, Refused> {
+    if let Some(text) = word {
+        fencing::take_word(application, by, text).map_err(no_word)?;
+    }
     application.learn(|known| {
         known.facts.order = Some(order);
         known.ordered_by = Some(by.to_owned());
@@ -230,6 +263,9 @@ async fn obey(
         known.facts.order = None;
         known.ordered_by = None;
     });
+    if obeyed.is_err() && word.is_some() {
+        fencing::forget_word(application);
+    }
     obeyed
 }
 

@@ -5,7 +5,7 @@ use super::agent::Agent;
 use super::approval::Begun;
 use super::failover;
 use super::types::{Execution, ExecutionKind, MoveRequest};
-use crate::act::execution;
+use crate::act::{execution, fencing};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;
@@ -96,7 +96,8 @@ pub async fn begin_here(
     let application = pick(agent, request.application.as_ref())?;
     target(application, Some(application.here()))?;
     let body = json!({"kind": kind, "to": application.here(), "by": asker.name,
-        "reason": request.reason, "accept_loss_s": request.accept_loss_s});
+        "reason": request.reason, "accept_loss_s": request.accept_loss_s,
+        "fenced_by_hand": request.fenced_by_hand});
     failover::enter(application, "order", body).await?;
     match kind {
         ExecutionKind::Switchover => switchover(application, asker).map(Begun::Begun),

@@ -26,9 +26,8 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use mainstay_core::decision::{Hold, may_hand_over, may_promise};
-use mainstay_core::receipt::Confirmation;
 use mainstay_core::record::Handover;
-use mainstay_core::{ApplicationName, Position, Receipt, SiteName};
+use mainstay_core::{ApplicationName, Position, SiteName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,16 +174,7 @@ async fn fence(
         if !handover::set(application, Some(handover)).await {
             return Err(refused("the handover could not be recorded", "begin it anew"));
         }
-        let databases = fenced.iter().map(|(_, done)| Confirmation::Database {
-            sessions_cut: done.sessions_cut,
-            position: Some(Position::Postgres(done.position)),
-        });
-        let receipt = Receipt {
-            fenced: application.here().clone(),
-            epoch: request.epoch,
-            by: application.here().clone(),
-            confirmed: databases.chain([Confirmation::Released]).collect(),
-        };
+        let receipt = handover::receipt(application, request.epoch, fenced);
         Ok(FenceAnswer { receipt, positions })
     })
     .await

@@ -6,7 +6,7 @@ use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, 
 use crate::application::Application;
 use crate::error::Refused;
 use crate::known::Known;
-use crate::runbook::{steps::check, steps_of};
+use crate::runbook::{Step, steps::check, steps_of};
 use crate::time::tick;
 use mainstay_core::decision::{Hindrance, loss_bound};
 use mainstay_core::{ApplicationName, Lag};
@@ -51,7 +51,7 @@ pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan
         epoch: record.as_ref().map(|it| it.epoch.next()).unwrap_or_default(),
         from: record.map(|it| it.active),
         to,
-        steps: steps_of(kind).iter().map(|step| planned(*step, last)).collect(),
+        steps: steps_of(kind).iter().map(|step| planned(application, *step, last)).collect(),
         loss_bound_s: loss(application, kind),
         last_took_s: last.and_then(took),
         returning,
@@ -93,13 +93,23 @@ fn lasting_names(application: &Application) -> Vec<String> {
     names
 }
 
-fn planned(step: crate::runbook::Step, last: Option<&Execution>) -> PlannedStep {
+fn planned(application: &Application, step: Step, last: Option<&Execution>) -> PlannedStep {
     let record = last.and_then(|it| it.steps.iter().find(|past| past.name == step.name()));
     PlannedStep {
         name: step.name().to_owned(),
-        what: step.what().to_owned(),
+        what: what(application, step),
         last_took_s: record.and_then(|it| span(it.started_micros?, it.ended_micros?)),
         point_of_no_return: step.is_point_of_no_return(),
+    }
+}
+
+/// Before the claim, where there are means, the failed site is stopped by them.
+fn what(application: &Application, step: Step) -> String {
+    let outside = &application.rules.fenced_from_outside;
+    let active = application.known().facts.record.as_ref().map(|seen| seen.record.active.clone());
+    match active.filter(|active| step == Step::Fence && outside.contains(active)) {
+        Some(active) => format!("have {active} stopped from outside, and {}", step.what()),
+        None => step.what().to_owned(),
     }
 }
 

@@ -11,8 +11,9 @@ use crate::application::Applications;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::known::Known;
+use crate::outside;
 use crate::time::{tick, unix_micros};
-use mainstay_core::decision::{Decision, Hindrance, State, loss_bound};
+use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
 use mainstay_core::{Finding, LinkPhase, Posture, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeMap;
@@ -150,6 +151,7 @@ fn problems(
     waiting_for_approval(application, now, &mut found);
     trouble(known, &mut found);
     watchdog_problem(application, now, &mut found);
+    means_problem(application, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
     execution_problem(known, &mut found);
@@ -222,7 +224,7 @@ fn decision_problem(
         ),
         State::LeaseWait => push(
             found,
-            format!("{active} is gone; failover follows: {}", because()),
+            format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
             "nothing: follow it with `mainstay executions --follow`",
         ),
         State::Fenced => push(
@@ -236,6 +238,21 @@ fn decision_problem(
             "see MS-COORD-003: give it back the last epoch and its holder",
         ),
         _ => {}
+    }
+}
+
+/// How the fence from outside stands, where one was begun for the record as it is.
+fn fence(known: &Known) -> String {
+    let begun = known.facts.fencing.as_ref().zip(known.facts.record.as_ref());
+    let of_now = begun.filter(|(fencing, seen)| fencing.from == seen.record);
+    match of_now.map(|(fencing, _)| fencing.outcome) {
+        None | Some(FenceOutcome::Confirmed) => String::new(),
+        Some(FenceOutcome::UnderWay) => "; it is being stopped from outside".to_owned(),
+        Some(FenceOutcome::Unknown) => {
+            let tried = known.fence_receipt.iter().flat_map(|receipt| &receipt.tried);
+            let why: Vec<String> = tried.map(|it| format!("{}: {}", it.means, it.detail)).collect();
+            format!("; nobody knows whether it is stopped from outside ({})", why.join("; "))
+        }
     }
 }
 
@@ -332,6 +349,21 @@ fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Proble
             ),
             format!("at {here}, with the agent's options: mainstay watchdog --site {here}"),
         );
+    }
+}
+
+/// Told before the means are needed.
+fn means_problem(application: &Application, found: &mut Vec<Problem>) {
+    let others = application.spec.fencing.iter().filter(|(site, _)| *site != application.here());
+    for (site, means) in others.filter(|_| !application.context.is_witness()) {
+        for why in means.iter().filter_map(outside::missing) {
+            push(
+                found,
+                format!("a means to stop {site} cannot be started here: {why}"),
+                "install it, or name another in the configuration; without it a failover waits \
+                 for the lease",
+            );
+        }
     }
 }
 

@@ -380,6 +380,9 @@ pub struct MoveRequest {
     pub to: Option<SiteName>,
     /// Failover only: go on although up to so many seconds of work would be lost.
     pub accept_loss_s: Option<f64>,
+    /// Failover only: the person's word that the active site is off, and how they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced_by_hand: Option<String>,
     pub reason: String,
     /// Failover only: the hash of the plan by which the person decided; refused when it has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use super::{
     Action, Databases, Decision, Facts, Order, Outweighs, Rules, SeenRecord, State, WayBack,
+    fencing,
 };
 use crate::estate::FailoverMode;
 use crate::verdict::Verdict;
@@ -161,6 +162,7 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
     let state = state(rules, facts, seen, &hindrances, now);
     let ordered = facts.order.is_some();
     let claim = state == State::Claiming && !facts.executing;
+    let fence = fencing::begins(rules, facts, seen, &hindrances, now) && !facts.executing;
     let databases =
         if facts.executing { Databases::Leave } else { Databases::Fenced(seen.record.epoch) };
     let posture = match facts.held(seen.record.epoch, now) {
@@ -174,6 +176,7 @@ pub(super) fn decide(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick)
         actions: claim
             .then(|| Action::Claim { from: seen.record.clone(), ordered })
             .into_iter()
+            .chain(fence.then(|| Action::FenceOutside { from: seen.record.clone() }))
             .collect(),
         hindrances,
     }
@@ -220,9 +223,11 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
 /// Invariant: a candidate acts only a whole lease after the last change it saw, after its last
 /// promise, and after its own start (what it had seen or promised before is forgotten). A handover
 /// changes nothing in that: an active site that handed over and then died is followed like any.
+/// Only the proof that the active site is stopped takes the place of the wait.
 fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut Vec<Hindrance>) {
     let last_right = last_right(facts, seen).max(facts.started);
-    let runs_out = rules.lease.runs_out_at(last_right);
+    let fenced = facts.is_fenced_in(&seen.record);
+    let runs_out = if fenced { last_right } else { rules.lease.runs_out_at(last_right) };
     if now < runs_out {
         found.push(Hindrance::LeaseRunning { rest: runs_out.since(now) });
     } else if seen.read < runs_out || now.since(seen.read) > rules.lease.fresh_for() {
@@ -231,7 +236,7 @@ fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut
 }
 
 /// When the active site's right to write was last known to be extended.
-fn last_right(facts: &Facts, seen: &SeenRecord) -> Tick {
+pub(super) fn last_right(facts: &Facts, seen: &SeenRecord) -> Tick {
     facts.promised.map_or(seen.changed, |promised| promised.max(seen.changed))
 }
 
@@ -270,7 +275,7 @@ fn links(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut
             found.push(Hindrance::LinkUnsound { store: store.clone() });
             continue;
         };
-        if link.advanced.is_some_and(|at| now.since(at) < rules.lease.fresh_for()) {
+        if link.advanced.is_some_and(|at| now.since(at) < rules.lease.suspicious_after()) {
             found.push(Hindrance::StillWriting { store: store.clone() });
         }
         match lag_at_last_right(facts, seen, store) {

@@ -1,6 +1,7 @@
 //! What an agent knows, each fact with when it learned it on its own clock.
 
 use super::Hindrance;
+use super::fencing::Fencing;
 use crate::estate::FailoverMode;
 use crate::lease::Lease;
 use crate::pause::SeenPause;
@@ -21,6 +22,10 @@ pub struct Rules {
     /// Every site that could be promoted, this one and the active one included.
     pub data_sites: BTreeSet<SiteName>,
     pub stores: BTreeSet<StoreName>,
+    /// Sites that the others have means to stop.
+    pub fenced_from_outside: BTreeSet<SiteName>,
+    /// For how long such a site must not have renewed before it is stopped.
+    pub fence_after: Duration,
 }
 
 /// The record as last read.
@@ -134,6 +139,8 @@ pub struct Facts {
     pub hold: Option<Hold>,
     /// The record that this site last asked to take over from. Persisted before the claim is sent.
     pub claiming: Option<Record>,
+    /// The last fence from outside that was begun here. That it was begun is persisted before.
+    pub fencing: Option<Fencing>,
     /// An execution is at work here.
     pub executing: bool,
     pub order: Option<Order>,
@@ -179,6 +186,7 @@ impl Facts {
             returning: None,
             hold: None,
             claiming: None,
+            fencing: None,
             executing: false,
             order: None,
             pause: None,

@@ -8,6 +8,7 @@
 mod active;
 mod candidate;
 mod facts;
+mod fencing;
 mod state;
 
 pub use active::writes_until;
@@ -15,6 +16,7 @@ pub use candidate::{Hindrance, hindrances, lag_at_last_right, loss_bound};
 pub use facts::{
     Facts, Hold, LinkFacts, Order, Outweighs, Promise, Renewal, Rules, SeenRecord, WayBack,
 };
+pub use fencing::{FenceOutcome, Fencing, is_silent};
 pub use state::{Described, State};
 
 use crate::{Epoch, Posture, Record, SiteName, Tick};
@@ -41,6 +43,9 @@ pub enum Action {
     AskPromises,
     /// Take the handover back: the planned move did not come to pass in time.
     TakeBack,
+    /// Have the active site stopped by the means that are configured for it. Safe to make twice; the
+    /// proof is bound to exactly this record.
+    FenceOutside { from: Record },
     /// Take over: replace exactly this record by one with the next epoch.
     Claim { from: Record, ordered: bool },
     /// Carry on with the promotion for the epoch that this site holds.
@@ -115,6 +120,7 @@ pub fn may_promise(facts: &Facts, asking: &SiteName, epoch: Epoch) -> bool {
     facts.record.as_ref().is_none_or(|seen| fits(&seen.record))
         && facts.highest <= epoch
         && !facts.claim_is_open()
+        && !facts.fence_is_open()
 }
 
 /// Whether this site may fence itself in favour of the site that asks, in a planned move that ends

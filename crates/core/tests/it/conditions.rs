@@ -13,9 +13,9 @@ use mainstay_core::verdict::Evidence;
 use mainstay_core::{Position, Record, StoreName, Tick, Verdict};
 use std::time::Duration;
 
-const NOW: Tick = Tick::from_millis(1_000_000);
+pub const NOW: Tick = Tick::from_millis(1_000_000);
 
-fn ago(seconds: u64) -> Tick {
+pub fn ago(seconds: u64) -> Tick {
     Tick::from_millis(NOW.millis() - seconds * 1000)
 }
 
@@ -23,12 +23,14 @@ fn store() -> StoreName {
     StoreName::new("db").expect("a name")
 }
 
-fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules {
         lease: Lease::new(Duration::from_secs(10)),
         mode: FailoverMode::Automatic,
         rpo: Duration::from_secs(1),
         cool_down: Duration::from_secs(60),
+        fenced_from_outside: Default::default(),
+        fence_after: Duration::from_secs(3),
         witnesses: [name(2)].into(),
         data_sites: [name(0), name(1)].into(),
         stores: [store()].into(),
@@ -40,7 +42,7 @@ fn look(verdict: Verdict, gathered: Tick) -> Evidence {
 }
 
 /// West; east has been gone for eleven seconds, and nothing stands in the way.
-fn free() -> Facts {
+pub fn free() -> Facts {
     let mut facts = Facts::new(name(1), Tick::default());
     let end = Position::Postgres(Lsn(7));
     let record = Record::first(name(0)).renewed([(store(), end)].into());
@@ -59,23 +61,23 @@ fn free() -> Facts {
     facts
 }
 
-fn claims(facts: &Facts, rules: &Rules) -> bool {
+pub fn claims(facts: &Facts, rules: &Rules) -> bool {
     let actions = decide(rules, facts, NOW).actions;
     actions.iter().any(|action| matches!(action, Action::Claim { .. }))
 }
 
 /// What is told to the decision instead.
-type Change = fn(&mut Facts);
+pub type Change = fn(&mut Facts);
 
-fn seen(facts: &mut Facts) -> &mut SeenRecord {
+pub fn seen(facts: &mut Facts) -> &mut SeenRecord {
     facts.record.as_mut().expect("a record")
 }
 
-fn link(facts: &mut Facts) -> &mut LinkFacts {
+pub fn link(facts: &mut Facts) -> &mut LinkFacts {
     facts.links.get_mut(&store()).expect("a link")
 }
 
-const CONDITIONS: &[(&str, Change)] = &[
+pub const CONDITIONS: &[(&str, Change)] = &[
     ("the lease runs", |facts| seen(facts).changed = ago(10)),
     ("a promise was given", |facts| facts.promised = Some(ago(10))),
     ("this agent has just begun", |facts| facts.started = ago(10)),
@@ -108,7 +110,7 @@ const CONDITIONS: &[(&str, Change)] = &[
     }),
     ("the link is not sound", |facts| link(facts).sound = false),
     ("there is no link", |facts| facts.links.clear()),
-    ("changes arrive", |facts| link(facts).advanced = Some(ago(4))),
+    ("changes arrive", |facts| link(facts).advanced = Some(ago(2))),
     ("the lag is over the bound", |facts| {
         link(facts).received = Some(Position::Postgres(Lsn(6)));
         link(facts).complete_until = Some(ago(13));

@@ -1,6 +1,7 @@
 //! The decision under simulation: one property a file.
 
 mod conditions;
+mod fencing;
 mod late_claim;
 mod model;
 mod ones_word;

@@ -19,6 +19,8 @@ fn rules() -> Rules {
         mode: FailoverMode::Automatic,
         rpo: Duration::from_secs(1),
         cool_down: Duration::from_secs(600),
+        fenced_from_outside: Default::default(),
+        fence_after: Duration::from_secs(3),
         witnesses: [name(2)].into(),
         data_sites: [name(0), name(1)].into(),
         stores: Default::default(),

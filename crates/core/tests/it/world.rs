@@ -82,6 +82,8 @@ impl World {
             witnesses: [name(WITNESS)].into(),
             data_sites: [name(0), name(1)].into(),
             stores: [store()].into(),
+            fenced_from_outside: Default::default(),
+            fence_after: Duration::from_secs(3),
         };
         let sites = (0..2)
             .map(|site| Site {
@@ -303,7 +305,7 @@ impl World {
                 let due = self.now + 200 + self.random.below(1_000);
                 self.sites[site].promoting_until.get_or_insert(due);
             }
-            Action::TakeBack => {}
+            Action::TakeBack | Action::FenceOutside { .. } => {}
         }
     }
 

@@ -28,6 +28,8 @@ pub async fn run(command: LabCommand, json: bool) -> Result<ExitCode, LabError> 
         LabCommand::State { site } => play::state(&site),
         LabCommand::Bank(options) => parts::bank(*options).await,
         LabCommand::Clients(options) => parts::clients(options).await,
+        LabCommand::Fence(of) => parts::fence(&of),
+        LabCommand::Fenced(of) => parts::fenced(&of).await,
         LabCommand::Network { routes } => parts::network(&routes).await,
         LabCommand::Sweep { folder, keep } => parts::sweep(folder, keep),
     }

@@ -3,7 +3,7 @@
 use super::trials::Trials;
 use crate::clients::Gateway;
 use crate::error::{Doing, LabError};
-use crate::processes::Wanted;
+use crate::processes::{Fence, Wanted};
 use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng;
 use std::net::SocketAddr;
@@ -54,6 +54,12 @@ pub enum LabCommand {
     /// The bank's clients
     #[command(hide = true)]
     Clients(ClientsOptions),
+    /// Stops everything at a site: what the lab's sites do to each other from outside
+    #[command(hide = true)]
+    Fence(FencedSite),
+    /// Whether nothing of a site runs or answers: prints `stopped`, and else what is left
+    #[command(hide = true)]
+    Fenced(FencedSite),
     /// The network between the sites
     #[command(hide = true)]
     Network {
@@ -104,6 +110,17 @@ pub struct RunOptions {
     /// Further tables for every site's configuration, for tests of what the lab itself has not
     #[arg(long, value_name = "FILE", hide = true)]
     pub add_configuration: Option<PathBuf>,
+    /// Give the sites means to stop each other from outside, so that a failover need not wait for
+    /// the lease
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "stop"
+    )]
+    pub fence: Option<Fence>,
     /// Leave the folder with all logs, configurations and databases
     #[arg(long)]
     pub keep: bool,
@@ -120,7 +137,7 @@ pub enum CoordinatorKind {
 
 impl RunOptions {
     pub fn wanted(&self) -> Result<Wanted, LabError> {
-        let &Self { accounts, rate, workers, load_seconds, .. } = self;
+        let &Self { accounts, rate, workers, load_seconds, fence, .. } = self;
         let at_least = |option, good, given: String, why: &str| match good {
             true => Ok(()),
             false => Err(LabError::Option { option, given, why: why.to_owned() }),
@@ -138,7 +155,16 @@ impl RunOptions {
         let added = self.add_configuration.as_ref().map_or(Ok(String::new()), |file| {
             std::fs::read_to_string(file).doing(|| format!("read {}", file.display()))
         })?;
-        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds, added })
+        Ok(Wanted {
+            seed,
+            accounts,
+            rate,
+            workers,
+            load_seconds,
+            cool_down_seconds,
+            added,
+            fence,
+        })
     }
 }
 
@@ -170,6 +196,13 @@ pub struct ClientsOptions {
     pub seed: u64,
     #[arg(long, default_value_t = 15)]
     pub grace_seconds: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct FencedSite {
+    #[arg(long)]
+    pub folder: PathBuf,
+    pub site: String,
 }
 
 fn gateway(text: &str) -> Result<Gateway, String> {

@@ -1,11 +1,11 @@
 //! The processes that the lab starts from the same binary.
 
-use super::options::{BankOptions, ClientsOptions};
+use super::options::{BankOptions, ClientsOptions, FencedSite};
 use crate::bank::{self, BankConfig};
 use crate::clients::{self, ClientsConfig};
 use crate::error::{Doing, LabError};
 use crate::network::{self, NetworkConfig};
-use crate::processes::{Folder, wait_for_parent};
+use crate::processes::{Folder, LabPlan, kill_site, left_of, wait_for_parent};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,6 +40,21 @@ pub async fn network(routes: &Path) -> Result<ExitCode, LabError> {
     let config: NetworkConfig = serde_json::from_slice(&text).doing(doing)?;
     network::run(config, stop_on_signal()?).await.doing(doing)?;
     Ok(ExitCode::SUCCESS)
+}
+
+pub fn fence(of: &FencedSite) -> Result<ExitCode, LabError> {
+    let folder = Folder::at(&of.folder);
+    let killed = kill_site(&LabPlan::load(&folder)?, &folder, &of.site)?;
+    anstream::println!("{killed} processes killed");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn fenced(of: &FencedSite) -> Result<ExitCode, LabError> {
+    let folder = Folder::at(&of.folder);
+    let left = left_of(&LabPlan::load(&folder)?, &folder, &of.site).await?;
+    let stopped = left.is_empty();
+    anstream::println!("{}", if stopped { "stopped".to_owned() } else { left.join(", ") });
+    Ok(if stopped { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub fn sweep(folder: PathBuf, keep: bool) -> Result<ExitCode, LabError> {

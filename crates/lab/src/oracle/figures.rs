@@ -31,10 +31,12 @@ pub fn rto_s(record: &ClientRecord, accepted_by_new: &HashSet<Uuid>, kill: Momen
     Some(seconds(first - kill.mono_us))
 }
 
-/// The span of lost work: from the oldest lost acknowledgement to the disaster.
+/// The span of lost work: from the oldest lost acknowledgement to the disaster, or to the newest
+/// one, where the site outlived it.
 pub fn rpo_s(lost: &[Lost], kill: Moment) -> f64 {
-    let oldest = lost.iter().map(|lost| lost.at.mono_us).min();
-    oldest.map_or(0.0, |oldest| seconds((kill.mono_us - oldest).max(0)))
+    let times = || lost.iter().map(|lost| lost.at.mono_us);
+    let end = times().max().unwrap_or_default().max(kill.mono_us);
+    times().min().map_or(0.0, |oldest| seconds(end - oldest))
 }
 
 /// The longest that any client waited for an acknowledgement, its retries included, of those waits

@@ -2,7 +2,7 @@
 //! only in how the other sites are reached, which is through the lab's network.
 
 use super::folder::{Folder, make_private, write_private};
-use super::plan::{DataSite, HOME, LabPlan, MemberPlan, WITNESS};
+use super::plan::{DataSite, Fence, HOME, LabPlan, MemberPlan, WITNESS};
 use super::secrets::Secrets;
 use super::{certificates, postgres};
 use crate::error::LabError;
@@ -12,6 +12,8 @@ use std::fmt::Write;
 pub const RTO_SECONDS: u32 = 20;
 pub const RPO_SECONDS: u32 = 1;
 pub const LEASE_SECONDS: u32 = 10;
+/// With means to stop a site from outside.
+pub const FENCED_RTO_SECONDS: u32 = 8;
 
 /// Writes every site's configuration, certificates and secrets.
 pub fn write_configuration(
@@ -40,6 +42,7 @@ pub fn render(plan: &LabPlan, folder: &Folder, here: &str) -> String {
     for (site, place) in plan.data_sites() {
         push(&mut text, format_args!("{}", endpoint(plan, folder, here, site, place)));
         push(&mut text, format_args!("{}", gate(plan, here, site, place)));
+        push(&mut text, format_args!("{}", means(plan, folder, site)));
     }
     text += &plan.wanted.added;
     text
@@ -84,6 +87,27 @@ roles = ["bank"]
 
 "#,
         tls.display()
+    )
+}
+
+/// How the other sites stop this one: by a command of the lab, which kills its processes.
+fn means(plan: &LabPlan, folder: &Folder, site: &str) -> String {
+    let Some(fence) = plan.wanted.fence else { return String::new() };
+    let (binary, root) = (plan.binary.display(), folder.root().display());
+    let words = |what| {
+        format!("[\"{binary}\", \"lab\", \"{what}\", \"--folder\", \"{root}\", \"{{site}}\"]")
+    };
+    let expect = if fence == Fence::Unknown { "what is never printed" } else { "stopped" };
+    format!(
+        r#"[[applications.bank.fencing.{site}]]
+command = {}
+confirm = {}
+expect = "{expect}"
+timeout = "5s"
+
+"#,
+        words("fence"),
+        words("fenced")
     )
 }
 

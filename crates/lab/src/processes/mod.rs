@@ -19,18 +19,21 @@ mod sweep;
 mod tree;
 mod user;
 
-pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
+pub use config::{
+    FENCED_RTO_SECONDS, LEASE_SECONDS, RPO_SECONDS, RTO_SECONDS, render as render_configuration,
+    write_configuration,
+};
 pub use folder::Folder;
 pub use parts::{find_etcd, find_postgres};
 pub use pid::PidFile;
-pub use plan::{DataSite, HOME, LabPlan, STANDBY, WITNESS, Wanted};
+pub use plan::{DataSite, Fence, HOME, LabPlan, STANDBY, WITNESS, Wanted};
 pub use postgres::{
     DATABASE, connect_as_application, connect_as_owner, connect_as_superuser, database_error,
     initialise, make_roles, start_postgres,
 };
 pub use secrets::Secrets;
 pub use site::{
-    kill_agent, kill_site, start_agent, start_clients_process, start_network, start_site,
+    kill_agent, kill_site, left_of, start_agent, start_clients_process, start_network, start_site,
 };
 pub use sweep::{Sweeper, end_everything, wait_for_parent};
 pub use tree::processes_in;

@@ -5,6 +5,7 @@ use super::ports::Ports;
 use super::user::ServerUser;
 use crate::error::{Doing, LabError};
 use crate::network::{Door, Route, Way};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,6 +28,20 @@ pub struct Wanted {
     pub cool_down_seconds: u64,
     /// Stands at the end of every site's configuration.
     pub added: String,
+    /// Whether, and how well, the sites can stop each other from outside.
+    #[serde(default)]
+    pub fence: Option<Fence>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fence {
+    /// The site is killed; the other one has its remains stopped, and waits for no lease
+    Stop,
+    /// Nothing is killed: the site is cut off from all others, and runs on until it is stopped
+    Cut,
+    /// As `stop`, but that nobody ever confirms it: the failover waits for the lease
+    Unknown,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -185,7 +200,7 @@ impl MemberPlan {
 
 impl SitePlan {
     /// What other sites reach here.
-    fn services(&self) -> Vec<(&'static str, SocketAddr)> {
+    pub fn services(&self) -> Vec<(&'static str, SocketAddr)> {
         let mut services = vec![("agent", self.agent)];
         if let Some(data) = &self.data {
             services.push(("database", data.postgres));

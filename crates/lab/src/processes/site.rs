@@ -182,6 +182,18 @@ pub fn kill_site(plan: &LabPlan, folder: &Folder, site: &str) -> Result<usize, L
     Ok(tree::kill_in(plan, &folder.site(site)))
 }
 
+/// What of the site still runs, or takes connections.
+pub async fn left_of(plan: &LabPlan, folder: &Folder, site: &str) -> Result<Vec<String>, LabError> {
+    let processes = tree::processes_in(plan, &folder.site(site));
+    let mut left: Vec<String> = processes.iter().map(|pid| format!("process {pid}")).collect();
+    for (service, address) in plan.site(site)?.services() {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            left.push(format!("{service} at {address}"));
+        }
+    }
+    Ok(left)
+}
+
 /// SIGKILL to the site's agent alone. Returns when it is gone.
 pub async fn kill_agent(folder: &Folder, site: &str) {
     let Some(agent) = PidFile::read(&folder.pid(&format!("{site}-agent"))) else { return };

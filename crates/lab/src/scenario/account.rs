@@ -11,7 +11,9 @@ use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
 use crate::oracle::{self, ClientRecord, Tally};
-use crate::processes::{HOME, RPO_SECONDS, RTO_SECONDS, STANDBY};
+use crate::processes::{
+    FENCED_RTO_SECONDS, Fence, HOME, LEASE_SECONDS, RPO_SECONDS, RTO_SECONDS, STANDBY,
+};
 use crate::report::{DisasterFigures, LagPoint, Limits, Report, SiteBooks};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -63,9 +65,10 @@ pub async fn take(stage: &mut Stage<'_>, mut story: Story) -> Result<Report, Lab
     if let Some(lost) = story.lost.take() {
         report.never_arrived = Some(lost.account(lab).await?);
     }
+    let (rto_s, rpo_s) = limits(lab.plan.wanted.fence);
     report.judge(&Limits {
-        rto_s: RTO_SECONDS.into(),
-        rpo_s: RPO_SECONDS.into(),
+        rto_s,
+        rpo_s,
         switchover_pause_s: SWITCHOVER_PAUSE_SECONDS,
         crashes: story.trials.crash_return.then_some(story.trials.crashes_asked()),
     });
@@ -81,6 +84,17 @@ async fn until_equal(lab: &CurrentLab) -> Result<(Tally, Tally), LabError> {
             return Ok(tallies);
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// A site that is cut off and runs on goes on accepting for 0.4 of the lease, or until it is
+/// stopped; none of that arrives.
+fn limits(fence: Option<Fence>) -> (f64, f64) {
+    let (lease, rpo) = (f64::from(LEASE_SECONDS), f64::from(RPO_SECONDS));
+    match fence {
+        None | Some(Fence::Unknown) => (RTO_SECONDS.into(), rpo),
+        Some(Fence::Stop) => (FENCED_RTO_SECONDS.into(), rpo),
+        Some(Fence::Cut) => (FENCED_RTO_SECONDS.into(), rpo + 0.4 * lease),
     }
 }
 

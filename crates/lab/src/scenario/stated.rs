@@ -4,12 +4,13 @@ use super::round::Round;
 use crate::clients::log::Moment;
 use crate::report::Happened;
 use mainstay_agent::api::types::{Execution, StepRecord};
+use mainstay_core::{Receipt, Tried};
 
 /// Facts of an execution that are moments, with what each means.
 const MOMENTS: [(&str, &str, &str); 3] = [
     ("last_renewal_seen_micros", "last renewal", "the last sign of the lost site's lease"),
     ("suspected_micros", "detect", "the agents suspect that the site is gone"),
-    ("decided_micros", "decide", "lease run out, conditions hold: epoch + 1 is claimed"),
+    ("decided_micros", "decide", "every condition holds: epoch + 1 is claimed"),
 ];
 
 /// From the last sign of life to the end of the step after which clients are served.
@@ -44,12 +45,22 @@ pub fn failover_timeline(failover: &Execution, kill: Moment, rto_s: Option<f64>)
             timeline.push(happened(after_kill(micros), None, what, detail));
         }
     }
+    timeline.extend(fenced_from_outside(failover).iter().map(|it| {
+        let detail = format!("{} {}: {}", it.means, it.outcome, it.detail);
+        happened(after_kill(it.micros), None, "fenced", &detail)
+    }));
     timeline.extend(failover.steps.iter().filter_map(|step| step_happened(step, after_kill)));
     if let Some(rto_s) = rto_s {
         timeline.push(happened(rto_s, None, "first success", "a client's write is acknowledged"));
     }
     timeline.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     timeline
+}
+
+fn fenced_from_outside(failover: &Execution) -> Vec<Tried> {
+    let kept = failover.facts.get("fenced_from_outside").cloned();
+    let receipt = kept.and_then(|receipt| serde_json::from_value::<Receipt>(receipt).ok());
+    receipt.map_or_else(Vec::new, |receipt| receipt.tried)
 }
 
 /// Seconds since the switchover was asked for.

@@ -14,6 +14,7 @@ fn plan_with(etcd: Option<PathBuf>) -> LabPlan {
         load_seconds: 2,
         cool_down_seconds: 600,
         added: String::new(),
+        fence: None,
     };
     LabPlan::make(wanted, PathBuf::from("mainstay"), PathBuf::from("postgres"), etcd)
         .expect("there are free ports")

@@ -23,6 +23,7 @@ impl Lab {
             load_seconds: 2,
             cool_down_seconds: 600,
             added: String::new(),
+            fence: None,
         };
         let postgres = find_postgres().expect("PostgreSQL is there");
         let plan = LabPlan::make(wanted, PathBuf::from("mainstay"), postgres, None)

@@ -4,7 +4,7 @@
 use super::executions::{state, title};
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, remark, say, styled};
 use super::text::{between, seconds, seconds_or};
-use super::{Context, Failure, site};
+use super::{Context, Failure, receipt, site};
 use crate::client::{Client, ClientError};
 use mainstay_agent::api::types::{Execution, ExecutionState, StepRecord, StepState};
 use std::io::IsTerminal;
@@ -137,11 +137,12 @@ fn has_ended(step: &StepRecord) -> bool {
     matches!(step.state, StepState::Done | StepState::Failed)
 }
 
-/// All steps, and how it ended if it did.
+/// All steps, how the fence was confirmed, and how it ended if it did.
 pub fn whole(execution: &Execution) -> String {
+    let shown = table(execution) + &receipt::of(execution);
     match execution.state {
-        ExecutionState::Running => table(execution),
-        _ => table(execution) + &outcome(execution),
+        ExecutionState::Running => shown,
+        _ => shown + &outcome(execution),
     }
 }
 

@@ -21,6 +21,7 @@ mod moves;
 mod output;
 mod pause;
 mod plan;
+mod receipt;
 mod repair;
 mod returning;
 mod run;

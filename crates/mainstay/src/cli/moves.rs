@@ -29,6 +29,10 @@ pub struct Failover {
     /// Do not show the plan on a terminal and ask
     #[arg(long)]
     yes: bool,
+    /// Do not wait for the lease: you have made sure yourself that the active site is off, and
+    /// say how. If it is not off, both sites accept writes
+    #[arg(long, value_name = "TEXT", value_parser = word)]
+    fenced_by_hand: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +54,13 @@ pub fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "write a duration such as 500ms, 30s or 2m".to_owned())
 }
 
+fn word(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say how you know that the site is off".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 pub async fn switchover(args: Switchover, context: &Context) -> Result<ExitCode, Failure> {
     let client = context.client().await?;
     let request = args.what.request()?;
@@ -62,6 +73,7 @@ pub async fn failover(args: Failover, context: &Context) -> Result<ExitCode, Fai
     let client = context.client().await?;
     let mut request = MoveRequest {
         accept_loss_s: args.accept_loss.map(|loss| loss.as_secs_f64()),
+        fenced_by_hand: args.fenced_by_hand.map(failure::plain).transpose()?,
         plan: args.plan,
         ..args.what.request()?
     };

@@ -35,6 +35,8 @@ pub enum Shape {
     /// In words: `a duration such as "10s"`.
     Value(String),
     Table(Table),
+    /// Tables one after the other.
+    List(Box<Shape>),
     /// Tables or values under names that the person chooses.
     Names {
         placeholder: &'static str,

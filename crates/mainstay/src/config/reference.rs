@@ -28,6 +28,7 @@ fn section(out: &mut String, place: &str, shape: &Shape) {
             }
         }
         Shape::Names { placeholder, of } => section(out, &join(place, placeholder), of),
+        Shape::List(of) => section(out, &format!("[{place}]"), of),
         Shape::Value(_) => {}
     }
 }
@@ -54,6 +55,7 @@ fn words(shape: &Shape) -> String {
     match shape {
         Shape::Value(words) => words.clone(),
         Shape::Table(_) => "a table, below".to_owned(),
+        Shape::List(_) => "tables, below".to_owned(),
         Shape::Names { placeholder, of } => match of.as_ref() {
             Shape::Value(words) => format!("`{placeholder} = ...`: {words}"),
             _ => format!("a table for each `{placeholder}`, below"),

@@ -14,8 +14,9 @@ use super::secrets::Vault;
 use super::typed::{self, Named};
 use super::values::{Address, CoordinatorKind, EtcdUrl, PostgresKind, SecretReference, TlsMode};
 use mainstay_core::estate::{
-    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, Gate, HttpGate,
-    Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
+    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, FenceMeans, Gate,
+    HttpGate, Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind,
+    TlsFiles,
 };
 use mainstay_core::people::{People, Person};
 use mainstay_core::{ApplicationName, PersonName, Secret, SiteName, StoreName};
@@ -24,6 +25,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 struct Resolver<'a> {
+    /// Whose view it is.
+    eyes: &'a SiteName,
     vault: &'a Vault<'a>,
     /// False at a witness, and where nobody needs them.
     secrets: bool,
@@ -47,7 +50,7 @@ pub fn resolve(
     let first = sites.value.iter().find(|(_, site)| !flagged_witness(&site.value));
     let eyes = here.or(first.map(|(name, _)| name))?;
     let secrets = !witness && vault.look == Look::Everywhere;
-    let mut resolver = Resolver { vault, secrets, witness, problems };
+    let mut resolver = Resolver { eyes, vault, secrets, witness, problems };
     let application =
         |resolver: &mut Resolver<'_>, name: &_, at: &_| resolver.application(file, name, at);
     let applications = resolver.map(file.applications.as_ref()?, application);
@@ -138,10 +141,40 @@ impl Resolver<'_> {
             objectives: Objectives { rto: value(&objectives.rto)?, rpo: value(&objectives.rpo)? },
             lease: value(&typed.lease)?,
             cool_down: value(&typed.cool_down)?,
+            fencing: match &typed.fencing {
+                Some(fencing) => self.map(fencing, Self::means)?,
+                None => BTreeMap::new(),
+            },
+            fence_after: value(&typed.fence_after)?,
             stores: stores?,
             gates: self.map(typed.gates.as_ref()?, |_, _, gate_at| gate(&gate_at.value))?,
             names: dns::names(file, typed)?,
         })
+    }
+
+    fn means(
+        &mut self,
+        fenced: &SiteName,
+        at: &At<Vec<At<typed::Means>>>,
+    ) -> Option<Vec<FenceMeans>> {
+        let secrets = self.secrets && fenced != self.eyes;
+        let words = |at: &At<Vec<At<String>>>| at.value.iter().map(|it| it.value.clone()).collect();
+        let one = |at: &At<typed::Means>| {
+            let typed = &at.value;
+            let environment = typed.environment.iter().filter(|_| secrets);
+            let mut read = BTreeMap::new();
+            for (name, reference) in environment.flat_map(|table| &table.value) {
+                read.insert(name.0.clone(), self.secret(Some(reference))??);
+            }
+            Some(FenceMeans {
+                command: words(typed.command.as_ref()?),
+                confirm: words(typed.confirm.as_ref()?),
+                expect: value(&typed.expect),
+                timeout: value(&typed.timeout)?,
+                environment: read,
+            })
+        };
+        at.value.iter().map(one).collect()
     }
 
     fn store(&mut self, name: &StoreName, at: &At<typed::Store>) -> Option<Store> {

@@ -7,7 +7,7 @@ use super::people::People;
 use super::reader::{At, table};
 use super::values::{
     Address, CoordinatorKind, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference,
-    TableName, TlsMode, UrlPath,
+    TableName, TlsMode, UrlPath, VariableName,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::people::{Force, Role};
@@ -109,6 +109,13 @@ table! {
         lease: Duration = Default("\"10s\"");
         /// How long after an automatic failover no second one starts.
         cool_down: Duration = Default("\"10m\"");
+        /// For how long a site must not have renewed its lease before it is stopped by the means in
+        /// `fencing`: at least three renewals, and less than the lease. A site that stands still as a
+        /// whole for longer is stopped although it would have come back.
+        fence_after: Duration = Default("\"3s\"");
+        /// How the other sites stop one from outside: several means are tried in this order. Without
+        /// any a failover waits until the lease has run out.
+        fencing: Named<SiteName, Vec<At<Means>>> = Optional;
         /// What the application may lose.
         objectives: Objectives = Required;
         /// The data that it cannot lose.
@@ -117,6 +124,27 @@ table! {
         gates: Named<SiteName, Gate> = Required;
         /// Names in DNS that lead to the active site.
         names: Named<DnsName, dns::PublishedName> = Optional;
+    }
+}
+
+table! {
+    /// A program that stops a whole site (its agent, its gate and its databases; or the machines
+    /// that they run on), and one that tells whether it is stopped. No shell reads the arguments.
+    /// `{site}`, `{epoch}` and `{application}` in them stand for what they name. The two see no
+    /// other environment than the one written here.
+    Means {
+        /// The program that stops the site, with its whole path, and its arguments. It must be safe
+        /// to run twice.
+        command: Vec<At<String>> = Required;
+        /// The program that ends with exit status 0 when the site is stopped, and only then. It is
+        /// asked again and again until `timeout`.
+        confirm: Vec<At<String>> = Required;
+        /// What `confirm` must print besides, such as `stopped`, where its exit status does not tell.
+        expect: String = Optional;
+        /// How long each of the two may take.
+        timeout: Duration = Default("\"10s\"");
+        /// Their environment. The fenced site itself and the witness do not read it.
+        environment: Named<VariableName, SecretReference> = Optional;
     }
 }
 

@@ -313,7 +313,7 @@ impl<T: Read> Read for Vec<At<T>> {
     fn shape() -> Shape {
         match T::shape() {
             Shape::Value(words) => Shape::Value(format!("a list, each {words}")),
-            other => other,
+            other => Shape::List(Box::new(other)),
         }
     }
 
@@ -363,6 +363,22 @@ impl Name for TableName {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(format!("{text:?} is not a table: write \"schema.table\", in quotes")),
+        }
+    }
+}
+
+/// Of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VariableName(pub String);
+
+impl Name for VariableName {
+    const PLACEHOLDER: &'static str = "<VARIABLE>";
+    fn name(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
+        match !text.is_empty() && !digit_first && text.chars().all(plain) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(format!("{text:?} is not the name of an environment variable")),
         }
     }
 }

@@ -145,6 +145,35 @@ fn a_name_needs_a_zone_and_an_address_for_each_site() {
     told_of_names("name-with-a-worthless-address", &[("\"192.0.2.10\"", "\"0.0.0.0\"")]);
 }
 
+/// The example with these means to stop east.
+fn told_of_means(name: &str, means: &str, more: &[(&str, &str)]) {
+    let table = "[applications.bank.objectives]";
+    let means = format!("{means}\n{table}");
+    let edits = [&[(table, means.as_str())], more].concat();
+    told(name, &edits, &[]);
+}
+
+#[test]
+fn means_to_stop_a_site_are_whole_paths_with_known_placeholders_in_time() {
+    let good = r#"[[applications.bank.fencing.east]]
+command = ["/opt/stop", "{site}", "--json={\"epoch\": {epoch}}"]
+confirm = ["/opt/is-stopped", "{site}"]
+expect = "stopped"
+
+[applications.bank.fencing.east.environment]
+TOKEN = "env:BANK_DB_PASSWORD"
+"#;
+    told_of_means("fencing-good", good, &[]);
+    told_of_means("fencing-objective", good, &[("rto = \"30s\"", "rto = \"8s\"")]);
+    let late = ("cool-down = \"10m\"", "cool-down = \"10m\"\nfence-after = \"10s\"");
+    told_of_means("fencing-too-late", good, &[late]);
+    told_of_means("fencing-relative", &good.replace("\"/opt/stop\"", "\"stop\""), &[]);
+    told_of_means("fencing-placeholder", &good.replace("{site}", "{host}"), &[]);
+    told_of_means("fencing-literal-secret", &good.replace("env:BANK_DB_PASSWORD", "canary"), &[]);
+    told_of_means("fencing-witness", &good.replace("fencing.east", "fencing.witness"), &[]);
+    told_of_means("fencing-variable", &good.replace("TOKEN =", "\"TO KEN\" ="), &[]);
+}
+
 /// The example with etcd as its coordinator, and these lines changed.
 fn told_of_etcd(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
     let mut etcd = r#"kind = "etcd"

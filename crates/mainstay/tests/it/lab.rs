@@ -43,6 +43,20 @@ fn of_500_transactions_that_never_arrived_all_are_in_the_salvage_and_nothing_is_
     }
 }
 
+/// The site is cut off from all others, and accepts writes of its own clients until it is stopped.
+#[test]
+fn a_site_that_is_cut_off_is_stopped_before_the_other_one_accepts_a_write() {
+    let (report, told) = lab(&["--fence=cut", "--accounts", "5000"]);
+    assert_eq!(report["overlap_ms"], 0, "two sites accepted writes: {report:#}");
+    assert_eq!(report["unaccounted"], 0, "{report:#}\n{told}");
+    assert_eq!(report["returned"], report["lost"], "{report:#}");
+    let timeline = report["timeline"].to_string();
+    assert!(timeline.contains("\"fenced\""), "{timeline}");
+    for holds in ["balanced", "numbers_unique", "sides_equal", "ledger_ok"] {
+        assert_eq!(report[holds], true, "{holds}: {report:#}");
+    }
+}
+
 /// The report of one run, and what was told of it meanwhile.
 fn lab(arguments: &[&str]) -> (Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_mainstay"))

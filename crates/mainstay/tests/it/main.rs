@@ -6,6 +6,7 @@ mod asking;
 mod check;
 mod etcd_lost;
 mod fake;
+mod fencing;
 mod golden;
 mod guide;
 mod lab;

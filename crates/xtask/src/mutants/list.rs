@@ -23,6 +23,7 @@ const DECIDE: &str = "decision/mod.rs";
 const ACTIVE: &str = "decision/active.rs";
 const CANDIDATE: &str = "decision/candidate.rs";
 const FACTS: &str = "decision/facts.rs";
+const FENCING: &str = "decision/fencing.rs";
 
 pub const MUTANTS: &[Mutant] = &[
     // What every site asks first.
@@ -330,6 +331,45 @@ pub const MUTANTS: &[Mutant] = &[
         "a candidate waits long enough",
         "seen.plus(self.length + self.length / 50)",
         "seen.plus(self.length * 3 / 10)",
+    ),
+    // A fence from outside.
+    of(FENCING, "fence: only the lease is in the way", "&& left.next().is_none()", ""),
+    of(FENCING, "fence: the lease is in the way", "&& only_the_lease", ""),
+    of(FENCING, "fence: there are means", "contains(&seen.record.active)", "len() < 9"),
+    of(FENCING, "fence: once for a record", "&& !begun", ""),
+    of(FENCING, "fence: never two at once", "&& !facts.fence_is_open()", ""),
+    of(FENCING, "fence: the site is silent", "silent_for >= rules.fence_after &&", ""),
+    of(
+        FENCING,
+        "fence: the coordinator answers now",
+        "&& now.since(seen.read) <= rules.lease.look_timeout()",
+        "",
+    ),
+    of(FENCING, "fence: the proof is bound to its record", "&& it.from == *record", ""),
+    of(
+        FENCING,
+        "fence: a promise since it began voids the proof",
+        "&& self.promised.is_none_or(|promised| promised < it.begun)",
+        "",
+    ),
+    of(
+        FENCING,
+        "fence: only what is confirmed is a proof",
+        "it.outcome == FenceOutcome::Confirmed",
+        "it.outcome != FenceOutcome::Unknown",
+    ),
+    of(
+        FENCING,
+        "fence: what is unknown is no proof",
+        "it.outcome == FenceOutcome::Confirmed",
+        "it.outcome != FenceOutcome::UnderWay",
+    ),
+    of(DECIDE, "fence: no promise while it is under way", "&& !facts.fence_is_open()", ""),
+    of(
+        CANDIDATE,
+        "fence: not while an execution is at work",
+        "fencing::begins(rules, facts, seen, &hindrances, now) && !facts.executing",
+        "fencing::begins(rules, facts, seen, &hindrances, now)",
     ),
     // The record, whoever writes it.
     of("record.rs", "an epoch does not go back", "if next.epoch < self.epoch {", "if false {"),

@@ -32,6 +32,7 @@ fn asked(id: &str, by: Asker) -> Asked {
         forced: Vec::new(),
         loss_bound_s: Some(4.0),
         accept_loss_s: Some(5.0),
+        fenced_by_hand: None,
         by: by.name.clone(),
         reason: String::new(),
         asked_micros: 0,

@@ -1,60 +1,103 @@
-//! Making sure that the failed site accepts no more writes. The lease has run out, which needs
-//! nothing of the failed site; if its databases still answer, they are fenced as well.
+//! Making sure that the failed site accepts no more writes. Its lease has run out, or it was
+//! stopped from outside; neither needs anything of the failed site. If its databases still answer,
+//! they are fenced as well.
 
 use super::from;
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
-use mainstay_core::estate::StoreKind;
-use mainstay_core::receipt::Confirmation;
-use mainstay_core::{Position, Receipt};
-use serde_json::json;
+use crate::time::unix_micros;
+use mainstay_core::estate::{PostgresStore, StoreKind};
+use mainstay_core::{FenceResult, Means, Position, Receipt, SiteName, StoreName, Tried};
+use mainstay_stores::postgres::fault::Fault;
+
+use serde_json::{from_value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A site that is gone must not cost recovery time.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// Facts of the execution: what was tried from outside before the claim; all that was tried.
+pub const OUTSIDE: &str = "fenced_from_outside";
+pub const RECEIPT: &str = "receipt";
 
 pub async fn make(
     application: &Arc<Application>,
     execution: &mut Execution,
 ) -> Result<String, StepError> {
     let failed = from(execution)?.clone();
-    let waited = execution.facts.get("lease_waited_ms").and_then(serde_json::Value::as_u64);
-    let mut confirmed: Vec<Confirmation> =
-        waited.map(|waited_ms| Confirmation::LeaseRunOut { waited_ms }).into_iter().collect();
-    let mut words = match waited {
-        Some(ms) => format!("the lease of {failed} ran out: {:.1} s without a renewal", secs(ms)),
-        None => format!("the lease of {failed} had run out before this agent's restart"),
-    };
+    let mut tried = from_outside(execution);
+    let stopped = tried.iter().any(Tried::is_confirmed);
+    tried.extend(lease(application, execution));
+    let ended = tried.iter().any(Tried::is_confirmed);
+    // Nothing answers from a site that is stopped.
     for (store, kind) in application.spec.stores.iter().map(|(name, it)| (name, &it.kind)) {
         let StoreKind::Postgres(postgres) = kind;
-        let Some(endpoint) = postgres.endpoints.get(&failed) else { continue };
-        let stores = &application.context.stores;
-        let fencing = stores.fence(endpoint, &postgres.roles, execution.epoch, PATIENCE);
-        match tokio::time::timeout(PATIENCE, fencing).await {
-            Ok(Ok(done)) => {
-                words.push_str(&format!("; its {store} still answered and is fenced"));
-                confirmed.push(Confirmation::Database {
-                    sessions_cut: done.sessions_cut,
-                    position: Some(Position::Postgres(done.position)),
-                });
-                let key = format!("end_of_{store}");
-                execution.facts.insert(key, json!(Position::Postgres(done.position)));
-            }
-            Ok(Err(_)) | Err(_) => words.push_str(&format!("; its {store} does not answer")),
+        if !stopped {
+            tried.extend(database(application, execution, &failed, store, postgres).await);
         }
     }
-    let receipt = Receipt {
-        fenced: failed,
-        epoch: super::ends(execution),
-        by: application.here().clone(),
-        confirmed,
-    };
-    execution.facts.insert("receipt".to_owned(), json!(receipt));
-    Ok(words)
+    let mut words: Vec<String> = tried.iter().map(said).collect();
+    if !ended {
+        words.insert(0, format!("{failed} had lost its right before this agent's restart"));
+    }
+    let receipt = Receipt { fenced: failed, epoch: super::ends(execution), tried };
+    execution.facts.insert(RECEIPT.to_owned(), json!(receipt));
+    Ok(words.join("; "))
 }
 
-fn secs(millis: u64) -> f64 {
-    Duration::from_millis(millis).as_secs_f64()
+fn said(tried: &Tried) -> String {
+    let Tried { means, outcome, detail, .. } = tried;
+    format!("{means} {outcome}: {detail}")
+}
+
+fn from_outside(execution: &Execution) -> Vec<Tried> {
+    let kept = execution.facts.get(OUTSIDE).cloned();
+    kept.and_then(|receipt| from_value::<Receipt>(receipt).ok())
+        .map_or_else(Vec::new, |it| it.tried)
+}
+
+/// None while it would still have been running: then the proof is another.
+fn lease(application: &Application, execution: &Execution) -> Option<Tried> {
+    let waited_ms = execution.facts.get("lease_waited_ms").and_then(serde_json::Value::as_u64)?;
+    let whole = Duration::from_millis(waited_ms) > application.spec.lease;
+    whole.then(|| Tried {
+        means: Means::Lease { waited_ms },
+        outcome: FenceResult::Confirmed,
+        by: application.here().to_string(),
+        micros: unix_micros(),
+        detail: "its lease ran out".to_owned(),
+    })
+}
+
+async fn database(
+    application: &Application,
+    execution: &mut Execution,
+    failed: &SiteName,
+    store: &StoreName,
+    postgres: &PostgresStore,
+) -> Option<Tried> {
+    let endpoint = postgres.endpoints.get(failed)?;
+    let stores = &application.context.stores;
+    let fencing = stores.fence(endpoint, &postgres.roles, execution.epoch, PATIENCE);
+    let (mut sessions_cut, mut position) = (0, None);
+    let (outcome, detail) = match tokio::time::timeout(PATIENCE, fencing).await {
+        Ok(Ok(done)) => {
+            (sessions_cut, position) = (done.sessions_cut, Some(Position::Postgres(done.position)));
+            execution.facts.insert(format!("end_of_{store}"), json!(position));
+            (FenceResult::Confirmed, "it still answered and is fenced".to_owned())
+        }
+        Ok(Err(why @ (Fault::StaleEpoch { .. } | Fault::RoleUnfit { .. }))) => {
+            (FenceResult::Refused, why.to_string())
+        }
+        Ok(Err(why)) => (FenceResult::Unknown, why.to_string()),
+        Err(_) => (FenceResult::Unknown, "it does not answer".to_owned()),
+    };
+    Some(Tried {
+        means: Means::Database { store: store.clone(), sessions_cut, position },
+        outcome,
+        by: application.here().to_string(),
+        micros: unix_micros(),
+        detail,
+    })
 }

@@ -20,6 +20,10 @@ pub struct Budget {
     pub orders: u8,
     /// An old copy of the record is brought back.
     pub restores: u8,
+    /// How often a fence from outside has an outcome other than unknown.
+    pub fences: u8,
+    /// A means says that a site is stopped which runs.
+    pub lies: bool,
     /// No change of the active site is followed beyond this epoch.
     pub epochs: u8,
     /// A clock fault is six times the rate: more than the lease bears.

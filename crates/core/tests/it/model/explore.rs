@@ -67,6 +67,13 @@ impl Explorer {
         self
     }
 
+    /// Each site can be stopped from outside.
+    #[must_use]
+    pub fn with_means(mut self) -> Self {
+        self.decider.with_means();
+        self
+    }
+
     #[must_use]
     pub fn at_most(mut self, most: usize) -> Self {
         self.most = most;

@@ -18,6 +18,8 @@ pub const NONE: Budget = Budget {
     moves: 0,
     orders: 0,
     restores: 0,
+    fences: 0,
+    lies: false,
     epochs: 3,
     beyond: false,
     only: None,
@@ -32,7 +34,7 @@ pub fn steady(budget: Budget) -> World {
 }
 
 /// Everything holds, and what the family is about did come about.
-fn hold(explored: &Explored, saw: &[&str]) {
+pub fn hold(explored: &Explored, saw: &[&str]) {
     println!("{explored}");
     if let Some((invariant, trace)) = &explored.violation {
         panic!("does not hold: {invariant}\n{trace}");

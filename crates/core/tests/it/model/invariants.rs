@@ -2,9 +2,9 @@
 //! what the decision was told about it.
 
 use super::step::{Step, promotion};
-use super::view::{COOL_DOWN, Outcome, RPO};
+use super::view::{COOL_DOWN, FENCE_AFTER, LEASE, Outcome, RPO};
 use super::world::{
-    CauseOf, Change, GatePosture, Order, Rec, STALE, Site, Trouble, Way as WayOf, World,
+    CauseOf, Change, GatePosture, Order, RATE, Rec, STALE, Site, Trouble, Way as WayOf, World,
 };
 use mainstay_core::decision::State;
 use mainstay_core::estate::FailoverMode;
@@ -28,6 +28,8 @@ pub const NOT_PROVED: &str = "10: a site that is not proved equal does not take 
 pub const LAST: &str = "11: the active site is not fenced while its right lasts";
 pub const REOPENED: &str = "a planned move loses nothing: the active site ended before the claim";
 pub const OPENED: &str = "the gate serves only databases that were found open";
+pub const CAN_CLAIM: &str = "11: who fences the active site can take over at once";
+pub const SILENT: &str = "5: only a site that does not renew is fenced";
 pub const RIGHT: &str = "the databases are open only while the site has the right to write";
 pub const GRACE: &str = "an agent that begins anew cuts nothing that its predecessor allowed";
 pub const ENDS: &str = "1: a site is active only while its right lasts";
@@ -45,6 +47,13 @@ impl Step<'_> {
         let agent = this.agent.expect("a running agent");
         if let Some(ordered) = outcome.claim {
             self.note_claim(site, ordered);
+            let waited = agent.seen.map_or(0, |seen| u64::from(seen.changed));
+            if waited < LEASE.as_secs() {
+                self.notes.happened.insert("sooner");
+            }
+        }
+        if outcome.fence {
+            self.note_fence(site);
         }
         let twice = outcome.promote && agent.execution.is_some();
         self.notes.require(!twice, TWICE);
@@ -71,6 +80,21 @@ impl Step<'_> {
         let active = outcome.state == State::Active;
         self.notes.require(!active || right || begun, ENDS);
         self.notes.require(self.decider.witness_decides_nothing(record), WITNESS);
+    }
+
+    /// A site is stopped only for a claim that would be right but for the wait.
+    fn note_fence(&mut self, site: usize) {
+        let this = self.world.sites[site];
+        let agent = this.agent.expect("a running agent");
+        let seen = agent.seen.expect("a record");
+        let waits = u64::from(agent.promised.unwrap_or(seen.changed).min(seen.changed));
+        let waits = waits.min(agent.started.into());
+        self.notes.require(waits >= FENCE_AFTER.as_secs(), SILENT);
+        let executes = agent.execution.is_some();
+        self.notes.require(seen.read < RATE && !executes, CAN_CLAIM);
+        let again = this.kept.fence.is_some_and(|it| it.is_open() || !it.seen_other);
+        self.notes.require(!again, TWICE);
+        self.note_claim(site, agent.order.is_some());
     }
 
     fn note_claim(&mut self, site: usize, ordered: bool) {

@@ -66,6 +66,7 @@ fn play(world: &World, decider: &mut Decider, until: fn(&World) -> bool) -> bool
         }
         for site in [EAST, WEST] {
             step.make_move(Move::Wake(site));
+            step.make_move(Move::FenceEnds(site));
             step.make_move(Move::Round(site, Way::Prompt));
             if moves(&step.world, site) && !step.make_move(Move::GiveUp(site)) {
                 step.make_move(Move::Stage(site, Way::Prompt));

@@ -4,6 +4,7 @@
 mod budget;
 mod explore;
 mod families;
+mod fencing;
 mod invariants;
 mod liveness;
 mod moves;

@@ -3,7 +3,7 @@
 use super::budget::{Budget, Only};
 use super::step::{Step, Way, pass, simplify};
 use super::world::{
-    Agent, BETWEEN, EAST, GatePosture, Order, RATE, Rec, Trouble, WEST, Way as WayOf, World,
+    Agent, BETWEEN, EAST, Fence, GatePosture, Order, RATE, Rec, Trouble, WEST, Way as WayOf, World,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum Move {
     Mends(usize),
     Order(usize, Order),
     OrderEnds(usize),
+    /// The other site is stopped from outside, and seen to be.
+    Stops(usize),
+    /// Who fenced learns how that ended.
+    FenceEnds(usize),
     Begin(usize),
     Stage(usize, Way),
     GiveUp(usize),
@@ -59,6 +63,7 @@ pub fn candidates(world: &World) -> Vec<Move> {
         moves.extend([Move::Round(site, Way::Prompt), Move::Wake(site), Move::Stir(site)]);
         moves.push(Move::Start(site));
         moves.extend([Move::WayOn(site), Move::Mends(site), Move::OrderEnds(site)]);
+        moves.extend([Move::Stops(site), Move::FenceEnds(site)]);
         moves.extend([Move::Stage(site, Way::Prompt), Move::GiveUp(site)]);
         if budget.late > 0 {
             let ways = [Way::Late, Way::Unheard];
@@ -160,6 +165,8 @@ impl Step<'_> {
             }
             Move::Stage(site, way) => self.stage_as(site, way),
             Move::GiveUp(site) => self.may_act(site) && self.give_up(site),
+            Move::Stops(site) => self.stops(site),
+            Move::FenceEnds(site) => self.fence_ends(site),
             Move::Copy => self.copy(),
             Move::Restore => {
                 let copy = self.world.coordinator.copy;
@@ -171,11 +178,11 @@ impl Step<'_> {
         }
     }
 
-    fn may_act(&self, site: usize) -> bool {
+    pub fn may_act(&self, site: usize) -> bool {
         self.world.sites[site].awake().is_some()
     }
 
-    fn spend(&mut self, which: impl Fn(&mut Budget) -> &mut u8) -> bool {
+    pub fn spend(&mut self, which: impl Fn(&mut Budget) -> &mut u8) -> bool {
         let left = which(&mut self.world.budget);
         let spent = left.checked_sub(1);
         *left = spent.unwrap_or(0);
@@ -254,11 +261,16 @@ impl Step<'_> {
 
     /// The database is fenced when it comes back: an opened one was opened for one run.
     fn site_dies(&mut self, site: usize) -> bool {
+        self.stop_site(site) && self.spend(|budget| &mut budget.crashes)
+    }
+
+    /// False when it was stopped already.
+    pub fn stop_site(&mut self, site: usize) -> bool {
         let this = self.site(site);
         (this.agent, this.frozen) = (None, None);
         this.gate.posture = GatePosture::Closed;
         this.database.open = false;
-        !std::mem::replace(&mut this.down, true) && self.spend(|budget| &mut budget.crashes)
+        !std::mem::replace(&mut this.down, true)
     }
 
     /// An agent that begins anew remembers what was kept, and nothing else.
@@ -268,6 +280,7 @@ impl Step<'_> {
             return false;
         }
         this.down = false;
+        this.kept.fence = super::fencing::after_a_crash(this.kept.fence);
         this.agent = Some(Agent::default());
         this.acted = false;
         true
@@ -331,6 +344,7 @@ impl Step<'_> {
         self.notes.happened.insert(if none { "the record is gone" } else { "an old copy is back" });
         for site in &mut self.world.sites {
             site.kept.claim = site.kept.claim.map(|_| false);
+            site.kept.fence = site.kept.fence.map(|it| Fence { stands: false, ..it });
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
                 seen.stands = false;
             }

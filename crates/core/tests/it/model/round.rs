@@ -4,7 +4,7 @@
 use super::step::{Step, Way, promotion};
 use super::view::Outcome;
 use super::world::{
-    Age, CauseOf, Change, Execution, Frozen, GatePosture, Site, Trouble, Way as WayOf,
+    Age, CauseOf, Change, Execution, Fence, Frozen, GatePosture, Site, Trouble, Way as WayOf,
 };
 use mainstay_core::record::Cause;
 
@@ -135,6 +135,9 @@ impl Step<'_> {
             self.promote(site);
         }
         let sent = change(outcome).is_some_and(|change| self.send_as(site, change, way));
+        if outcome.fence {
+            self.fence_outside(site);
+        }
         // A step of time is as long as two renewals: promises are asked for when the one of this
         // round was not answered.
         let renewed = self.agent(site).renewal.is_some_and(|(_, age)| age == 0);
@@ -192,6 +195,8 @@ impl Step<'_> {
         let asked = self.world.sites[other];
         if self.decider.promises(other, &asked, seen.record.epoch) {
             self.agent(other).promised = Some(0);
+            let fence = &mut self.site(other).kept.fence;
+            *fence = fence.map(|it| Fence { promised: true, ..it });
             self.agent(site).promise = Some((seen.record.epoch, 0));
             self.notes.happened.insert("promise");
         }

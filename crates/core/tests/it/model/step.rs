@@ -2,7 +2,7 @@
 
 use super::view::{Decider, record};
 use super::world::{
-    Agent, CauseOf, Change, Execution, OLD, Rec, Request, STALE, Seen, Site, Trouble, World,
+    Agent, CauseOf, Change, Execution, Fence, OLD, Rec, Request, STALE, Seen, Site, Trouble, World,
 };
 use mainstay_core::Record;
 use mainstay_core::decision::State;
@@ -111,6 +111,7 @@ impl Step<'_> {
         self.world.coordinator.record = Some(next);
         for site in &mut self.world.sites {
             site.kept.claim = site.kept.claim.map(|_| false);
+            site.kept.fence = site.kept.fence.map(|it| Fence { stands: false, ..it });
             if let Some(seen) = site.agent.as_mut().and_then(|agent| agent.seen.as_mut()) {
                 seen.stands = false;
             }
@@ -138,6 +139,7 @@ impl Step<'_> {
         };
         this.kept.highest = this.kept.highest.max(record.epoch);
         this.kept.claim = this.kept.claim.filter(|stands| *stands);
+        this.kept.fence = super::fencing::after_reading(this.kept.fence);
         let before = agent.seen;
         if before.is_none_or(|seen| seen.record.epoch != record.epoch) {
             agent.epoch_seen = 0;

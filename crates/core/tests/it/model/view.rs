@@ -2,10 +2,10 @@
 //! decision is a pure function, so remembering it changes nothing.
 
 use super::explore::Wide;
-use super::world::{Age, Agent, GatePosture, Kept, Order, Rec, Site, Trouble};
+use super::world::{Age, Agent, Fence, FencePhase, GatePosture, Kept, Order, Rec, Site, Trouble};
 use mainstay_core::decision::{
-    Action, Databases, Facts, Hold, LinkFacts, Order as CoreOrder, Outweighs, Promise, Renewal,
-    Rules, SeenRecord, State, decide, may_hand_over, may_promise,
+    Action, Databases, Facts, FenceOutcome, Fencing, Hold, LinkFacts, Order as CoreOrder, Outweighs,
+    Promise, Renewal, Rules, SeenRecord, State, decide, may_hand_over, may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;
@@ -13,7 +13,7 @@ use mainstay_core::position::Lsn;
 use mainstay_core::record::Handover;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::{Epoch, Position, Posture, Record, SiteName, StoreName, Tick, Verdict};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use std::time::Duration;
 const NOW: Tick = Tick::from_millis(1_000_000);
 pub const LEASE: Duration = Duration::from_secs(10);
 pub const RPO: Duration = Duration::from_secs(3);
+/// Sooner than can be configured: while the stopped site would still have its right.
+pub const FENCE_AFTER: Duration = Duration::from_secs(2);
 pub const COOL_DOWN: Duration = Duration::from_secs(14);
 
 pub fn name(site: usize) -> SiteName {
@@ -96,6 +98,8 @@ pub struct Outcome {
     /// Whether ordered.
     pub claim: Option<bool>,
     pub promote: bool,
+    /// The other site is to be fenced from outside.
+    pub fence: bool,
 }
 
 pub struct Decider {
@@ -115,8 +119,15 @@ impl Decider {
             witnesses: [name(2)].into(),
             data_sites: [name(0), name(1)].into(),
             stores: [store()].into(),
+            fenced_from_outside: BTreeSet::new(),
+            fence_after: FENCE_AFTER,
         };
         Self { rules, decided: HashMap::default(), witnessed: HashMap::new() }
+    }
+
+    /// Each site can be stopped by the other.
+    pub fn with_means(&mut self) {
+        self.rules.fenced_from_outside = self.rules.data_sites.clone();
     }
 
     pub fn views(&self) -> usize {
@@ -132,7 +143,11 @@ impl Decider {
         let agent = Agent { shown: None, ..site.agent.expect("a running agent") };
         let view = View {
             site: u8::from(index == 1),
-            kept: Kept { claim: site.kept.claim.map(|_| true), ..site.kept },
+            kept: Kept {
+                claim: site.kept.claim.map(|_| true),
+                fence: site.kept.fence.map(|it| Fence { stands: true, ..it }),
+                ..site.kept
+            },
             received: site.received,
             trouble: site.trouble,
             agent,
@@ -201,6 +216,8 @@ fn facts(index: usize, site: &Site, agent: &Agent) -> Facts {
     });
     facts.ledger_sound = site.trouble != Some(Trouble::Ledger);
     facts.claiming = site.kept.claim.map(|_| Record::first(name(1 - index)));
+    let first = Rec { epoch: 1, ..Rec::default() };
+    facts.fencing = site.kept.fence.map(|it| fencing(it, first));
     if let Some(seen) = agent.seen {
         let cause = seen.record.cause.into();
         facts.epoch_is_failover = matches!(
@@ -213,11 +230,27 @@ fn facts(index: usize, site: &Site, agent: &Agent) -> Facts {
             read: ago(seen.read),
         });
         facts.claiming = site.kept.claim.map(|_| record(seen.record, 7));
+        facts.fencing = site.kept.fence.map(|it| fencing(it, seen.record));
         if usize::from(seen.record.active) != index {
             about_the_active_site(&mut facts, index, site, agent);
         }
     }
     facts
+}
+
+/// Of when it began only counts whether a promise was given since.
+fn fencing(fence: Fence, seen: Rec) -> Fencing {
+    Fencing {
+        from: record(seen, if fence.seen_other { 6 } else { 7 }),
+        begun: if fence.promised { Tick::default() } else { NOW.plus(Duration::from_secs(1)) },
+        outcome: match fence.phase {
+            FencePhase::UnderWay | FencePhase::SeenStopped | FencePhase::Looks => {
+                FenceOutcome::UnderWay
+            }
+            FencePhase::Confirmed => FenceOutcome::Confirmed,
+            FencePhase::Unknown => FenceOutcome::Unknown,
+        },
+    }
 }
 
 fn about_the_active_site(facts: &mut Facts, index: usize, site: &Site, agent: &Agent) {
@@ -264,6 +297,7 @@ fn outcome(decision: mainstay_core::decision::Decision) -> Outcome {
         take_back: false,
         claim: None,
         promote: false,
+        fence: false,
     };
     for action in decision.actions {
         match action {
@@ -273,6 +307,7 @@ fn outcome(decision: mainstay_core::decision::Decision) -> Outcome {
             Action::TakeBack => outcome.take_back = true,
             Action::Claim { ordered, .. } => outcome.claim = Some(ordered),
             Action::Promote => outcome.promote = true,
+            Action::FenceOutside { .. } => outcome.fence = true,
         }
     }
     outcome

@@ -59,7 +59,7 @@ pub struct Coordinator {
     pub copy: Option<Rec>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rec {
     pub epoch: u8,
     pub active: u8,
@@ -71,8 +71,9 @@ pub struct Rec {
 }
 
 /// `Cause` without its words, so that a state can be hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CauseOf {
+    #[default]
     Initial,
     Automatic,
     Ordered,
@@ -158,6 +159,37 @@ pub struct Kept {
     /// This site asked to take over from a record, and has seen no other since; whether that one
     /// does stand.
     pub claim: Option<bool>,
+    /// The last fence from outside that this site began.
+    pub fence: Option<Fence>,
+}
+
+/// A fence of the other site from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fence {
+    pub phase: FencePhase,
+    /// The record that it was begun with does stand, and is the one seen here.
+    pub stands: bool,
+    pub seen_other: bool,
+    /// A promise was given here since it began.
+    pub promised: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FencePhase {
+    /// The command is under way.
+    UnderWay,
+    /// Nothing ran at the other site at some instant since; its agent here does not know yet.
+    SeenStopped,
+    /// The agent crashed in between and began anew: it only looks.
+    Looks,
+    Confirmed,
+    Unknown,
+}
+
+impl Fence {
+    pub fn is_open(self) -> bool {
+        !matches!(self.phase, FencePhase::Confirmed | FencePhase::Unknown)
+    }
 }
 
 /// `Option<WayBack>` in the order in which it is walked.

@@ -47,13 +47,15 @@ fn objectives(application: &Application, problems: &mut Vec<Problem>) {
     out_of_reach(application, problems);
 }
 
-/// A failover without a confirmed fence waits for the whole lease first.
+/// A failover without a confirmed fence waits for the whole lease first. Where there are means to
+/// fence, whether they do is seen when they are needed.
 fn out_of_reach(application: &Application, problems: &mut Vec<Problem>) {
     let rto = application.objectives.as_ref().and_then(|at| at.value.rto.as_ref());
     let (Some(rto), Some(lease)) = (rto, application.lease.as_ref()) else { return };
     let start = Tick::from_millis(0);
     let waits = Lease::new(lease.value).runs_out_at(start).since(start);
-    if waits >= rto.value && !rto.value.is_zero() {
+    let fenced = application.fencing.is_some();
+    if waits >= rto.value && !rto.value.is_zero() && !fenced {
         let what = format!(
             "an RTO of {} cannot be held: a failover begins {} after the last sign of life",
             duration::write(rto.value),

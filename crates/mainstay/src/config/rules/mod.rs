@@ -4,6 +4,7 @@
 mod addresses;
 mod coordinator;
 mod failover;
+mod fencing;
 mod gates;
 mod names;
 mod people;
@@ -24,6 +25,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);
         failover::check(file, application, problems);
+        fencing::check(file, application, problems);
     }
     names::check(file, problems);
     people::check(file, problems);
