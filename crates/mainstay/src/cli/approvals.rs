@@ -85,7 +85,10 @@ fn described(request: &ApprovalRequest) -> String {
     let mut out = format!("{}, epoch {epoch}, request {id}\n", styled(STRONG, title));
     out += &format!("asked by     {by}{reason}, {}\n", moment(request.asked_micros));
     out += &format!("loses now    {}\n", loss(request));
-    match request.forced.is_empty() {
+    if let Some(text) = &request.fenced_by_hand {
+        out += &format!("forces       {} ({text})\n", styled(BAD, "the lease, by a person's word"));
+    }
+    match request.forced.is_empty() && request.fenced_by_hand.is_none() {
         true => out += "forces       nothing: an approver's word is missing\n",
         false => {
             for forced in &request.forced {

@@ -39,7 +39,7 @@ fn name(site: usize) -> SiteName {
 pub fn estate(here: usize) -> Estate {
     let site = |site: usize| {
         let agent = NAMES[site].to_owned();
-        (name(site), Site { witness: site == 2, agent })
+        (name(site), Site { witness: site == 2, agent, people: None })
     };
     let bank = Application {
         name: application(),
@@ -49,6 +49,8 @@ pub fn estate(here: usize) -> Estate {
         lease: LEASE,
         cool_down: COOL_DOWN,
         force: Force::One,
+        fencing: BTreeMap::new(),
+        fence_after: LEASE,
         approvals_expire: Duration::from_secs(600),
         names: BTreeMap::new(),
         stores: BTreeMap::from([store()]),

@@ -146,7 +146,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         objectives: Objectives { rto: LONG, rpo: LONG },
         lease: Duration::from_secs(10),
         cool_down: LONG,
-        fencing: BTreeMap::new(),
+        fencing: Default::default(),
         fence_after: LONG,
         stores: [(db_name(), Store { name: db_name(), kind: StoreKind::Postgres(postgres) })]
             .into(),
