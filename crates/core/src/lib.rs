@@ -16,6 +16,7 @@ pub mod record;
 pub mod secret;
 pub mod tick;
 pub mod verdict;
+pub mod watch;
 
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
