@@ -1,6 +1,7 @@
 //! The resolved configuration: what the one file means, as one site sees it.
 
-use crate::{ApplicationName, Secret, SiteName, StoreName};
+use crate::watch::Probe;
+use crate::{ApplicationName, ProbeName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,6 +97,8 @@ pub struct Application {
     pub cool_down: Duration,
     pub stores: BTreeMap<StoreName, Store>,
     pub gates: BTreeMap<SiteName, Gate>,
+    /// How every agent looks at the application; none when only the sites' agents speak for it.
+    pub probes: BTreeMap<ProbeName, Probe>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub mod watch;
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
 pub use link::{Lag, LinkPhase, LinkStatus, Retained};
-pub use name::{ApplicationName, SiteName, StoreName};
+pub use name::{ApplicationName, ProbeName, SiteName, StoreName};
 pub use pause::Pause;
 pub use position::Position;
 pub use posture::Posture;

@@ -80,6 +80,10 @@ name!(
     /// Data that an application cannot lose.
     StoreName
 );
+name!(
+    /// One way to look at an application.
+    ProbeName
+);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod clients;
 mod conclude;
 mod damping;
 mod pace;
+mod probe;
 mod tally;
 
 pub use arrivals::{Arrivals, LATE};
@@ -15,4 +16,7 @@ pub use clients::Minute;
 pub use conclude::{Conclusion, Probed, conclude};
 pub use damping::Damping;
 pub use pace::{ClockOff, Exchange, Pace, Rate, who_is_off};
+pub use probe::{
+    BodyRule, CommandProbe, HttpProbe, PostgresProbe, Probe, ProbeKind, RedisProbe, SiteAddresses,
+};
 pub use tally::{Look, Outcome, Tally};

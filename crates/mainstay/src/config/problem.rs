@@ -27,6 +27,10 @@ pub mod code {
     pub const LOCKS_ITSELF_OUT: &str = "MS-CFG-020";
     pub const UNKNOWN_STORE: &str = "MS-CFG-021";
     pub const WEAK_COORDINATOR: &str = "MS-CFG-022";
+    pub const PROBE_TOO_SLOW: &str = "MS-CFG-040";
+    pub const LINK_LOCAL: &str = "MS-CFG-041";
+    pub const COMMAND_NOT_ALLOWED: &str = "MS-CFG-042";
+    pub const WITNESS_SEES_NOTHING: &str = "MS-CFG-043";
 }
 
 /// One thing that is wrong with the file.

@@ -17,11 +17,11 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-struct Resolver<'a> {
-    vault: &'a Vault<'a>,
+pub(super) struct Resolver<'a> {
+    pub(super) vault: &'a Vault<'a>,
     /// False at a witness, and where nobody needs them.
-    secrets: bool,
-    witness: bool,
+    pub(super) secrets: bool,
+    pub(super) witness: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -83,13 +83,13 @@ fn address(at: &Option<At<Address>>) -> Option<String> {
 }
 
 /// The value without its place.
-fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
+pub(super) fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
     at.as_ref().map(|at| at.value.clone())
 }
 
 impl Resolver<'_> {
     /// All entries, so that each can report; None when one is incomplete.
-    fn map<K: Ord + Clone, T, R>(
+    pub(super) fn map<K: Ord + Clone, T, R>(
         &mut self,
         table: &At<Named<K, T>>,
         mut one: impl FnMut(&mut Self, &K, &At<T>) -> Option<R>,
@@ -107,6 +107,7 @@ impl Resolver<'_> {
         let typed = &at.value;
         let stores = self.map(typed.stores.as_ref()?, Self::store);
         let objectives = &typed.objectives.as_ref()?.value;
+        let gates = self.map(typed.gates.as_ref()?, |_, _, at| gate(&at.value))?;
         Some(Application {
             name: name.clone(),
             home: value(&typed.home)?,
@@ -115,7 +116,8 @@ impl Resolver<'_> {
             lease: value(&typed.lease)?,
             cool_down: value(&typed.cool_down)?,
             stores: stores?,
-            gates: self.map(typed.gates.as_ref()?, |_, _, gate_at| gate(&gate_at.value))?,
+            probes: self.probes(typed, &gates)?,
+            gates,
         })
     }
 
@@ -180,7 +182,10 @@ impl Resolver<'_> {
         })
     }
 
-    fn secret(&mut self, reference: Option<&At<SecretReference>>) -> Option<Option<Secret>> {
+    pub(super) fn secret(
+        &mut self,
+        reference: Option<&At<SecretReference>>,
+    ) -> Option<Option<Secret>> {
         match reference.map(|reference| self.vault.read(reference)) {
             None => Some(None),
             Some(Ok(secret)) => Some(Some(secret)),
@@ -220,7 +225,7 @@ impl Resolver<'_> {
         Some(TlsFiles { authority, certificate, key })
     }
 
-    fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
+    pub(super) fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
         let missing = paths.iter().filter_map(|path| {
             let why = self.vault.file_exists(path).err()?;
             Some(format!("{}: {why}", path.display()))

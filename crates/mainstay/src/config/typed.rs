@@ -3,11 +3,11 @@
 
 use super::reader::{At, table};
 use super::values::{
-    Address, CoordinatorKind, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference, TableName,
-    TlsMode, UrlPath,
+    Address, BodyPattern, CoordinatorKind, Count, EtcdUrl, Every, KeyPrefix, PostgresKind,
+    ProbeKind, SecretReference, Statuses, TableName, TlsMode, UrlPath,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
-use mainstay_core::{ApplicationName, SiteName, StoreName};
+use mainstay_core::{ApplicationName, ProbeName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +24,8 @@ table! {
         coordinator: Coordinator = Required;
         /// The certificates with which agents and gates know each other.
         tls: Tls = Required;
+        /// Programs that probes may start, each with its whole path.
+        probe_commands: Vec<At<String>> = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
     }
@@ -97,6 +99,9 @@ table! {
         stores: Named<StoreName, Store> = Required;
         /// Its proxies, one at each site that holds data: clients connect here.
         gates: Named<SiteName, Gate> = Required;
+        /// How every agent looks at the application. When left out: at the `health` path of each
+        /// gate's web side.
+        probes: Named<ProbeName, Probe> = Optional;
     }
 }
 
@@ -183,5 +188,57 @@ table! {
         upstreams: Vec<At<Address>> = Required;
         /// A path that answers 2xx when the application works.
         health: UrlPath = Default("\"/health\"");
+    }
+}
+
+table! {
+    /// A probe is one way to look at the application. Every agent makes it of every site that holds
+    /// data, its own included, and of each the way that clients take; a witness makes those that
+    /// need no credentials. A site is healthy while all its probes pass.
+    Probe {
+        /// `http`: a GET that is answered as it must be. `tcp`: a connection that is accepted.
+        /// `postgres`: a write that is committed. `redis`: a PING that is answered. `command`: a
+        /// program that ends with status 0.
+        kind: ProbeKind = Required;
+        /// `http`, `tcp`, `redis`: where it looks at each site that holds data. `postgres`: the
+        /// same, such as the gate's address; the store's own endpoint when left out.
+        addresses: Named<SiteName, Address> = Optional;
+        /// From one look to the next, from 100ms. A tenth of the lease, and at most 1s, when left
+        /// out.
+        interval: Duration = Optional;
+        /// How long one look may take. One and a half times as long as the usual `interval` when
+        /// left out.
+        timeout: Duration = Optional;
+        /// So many looks in a row of the other outcome change what is concluded, from 1 to 100.
+        /// Before the lease is over, a loss must be noticed: `interval` + (`threshold` - 1) times
+        /// the longer of `interval` and `timeout` + `timeout` is shorter than that.
+        threshold: Count = Default("2");
+        /// `http`: what is asked for; `/` when left out.
+        path: UrlPath = Optional;
+        /// `http`: which statuses pass; `200-299` when left out. A redirect is never followed.
+        status: Statuses = Optional;
+        /// `http`: text that the first 64 KiB of the answer must hold.
+        body: String = Optional;
+        /// `http`: a regular expression that they must match.
+        body_matches: BodyPattern = Optional;
+        /// `http`, `redis`: file with the certificates that signed the server's, relative to this
+        /// file; with it, the probe is made over TLS.
+        authority: String = Optional;
+        /// `postgres`: the store that is written to, in `mainstay.heartbeat`.
+        store: StoreName = Optional;
+        /// `redis`: the user, where the server has users.
+        user: String = Optional;
+        /// `redis`: the password.
+        password: SecretReference = Optional;
+        /// `redis`: whether `mainstay:probe` may be set, for a minute each time; a PING alone does
+        /// not tell that the server takes writes.
+        write: bool = Optional;
+        /// `command`: the program, which must stand in `probe-commands`, and its arguments. It runs
+        /// without a shell, with MAINSTAY_APPLICATION, MAINSTAY_PROBE, MAINSTAY_SITE and PATH as
+        /// its whole environment, and is killed with all that it started when its time is over.
+        command: Vec<At<String>> = Optional;
+        /// Whether addresses in 169.254.0.0/16 and fe80::/10 may be asked. There clouds hand out
+        /// a machine's own credentials.
+        link_local: bool = Default("false");
     }
 }

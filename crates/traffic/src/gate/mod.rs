@@ -13,6 +13,9 @@ mod spec;
 mod tcp;
 mod wire;
 
+pub(crate) use peer::tls::connector_without_certificate;
+pub(crate) use wire::Wire;
+
 pub use error::GateError;
 pub use spec::{GateSpec, HttpSpec, Limits, StoreSpec};
 

@@ -5,8 +5,11 @@ mod addresses;
 mod coordinator;
 mod failover;
 mod gates;
+mod probes;
 mod sites;
 mod stores;
+
+pub use probes::cadence;
 
 use super::nearest::nearest;
 use super::problem::{Problem, code};
@@ -22,6 +25,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);
         failover::check(file, application, problems);
+        probes::check(file, application, problems);
     }
     stores::shared_databases(file, problems);
     addresses::check(file, problems);

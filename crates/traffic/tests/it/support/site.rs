@@ -143,6 +143,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         objectives: Objectives { rto: LONG, rpo: LONG },
         lease: Duration::from_secs(10),
         cool_down: LONG,
+        probes: Default::default(),
         stores: [(db_name(), Store { name: db_name(), kind: StoreKind::Postgres(postgres) })]
             .into(),
         gates: names.into_iter().zip(gates).collect(),
