@@ -29,6 +29,8 @@ pub struct Application {
     /// Kept by a recheck while a link stands still for it: whoever else wants that waits so long.
     pub standing: tokio::sync::Mutex<()>,
     pub single: Singles,
+    /// The active site is in doubt: whoever waits to look at it looks at once.
+    pub hurry: Notify,
 }
 
 /// A link and the epoch that it was started in.
@@ -73,6 +75,7 @@ impl Application {
             links: tokio::sync::Mutex::default(),
             standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
+            hurry: Notify::new(),
         })
     }
 
@@ -100,6 +103,7 @@ impl Application {
     pub fn decide(&self) -> Decision {
         let now = crate::time::tick();
         let mut known = self.known();
+        known.facts.clock = self.context.clocks.off();
         known.refresh(&self.rules, now);
         decide(&self.rules, &known.facts, now)
     }

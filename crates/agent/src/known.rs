@@ -7,12 +7,14 @@ use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
+use crate::watching::Watching;
 use mainstay_core::decision::{
     Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,
 };
 use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
+use mainstay_core::watch::Damping;
 use mainstay_core::{
     Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Record, SiteName, StoreName,
     Tick,
@@ -75,6 +77,7 @@ pub struct Known {
     /// Under which epoch they were counted, and after how many changes.
     pub salvage_counted: Option<(Epoch, u64)>,
     pub salvage_changes: u64,
+    pub watching: Watching,
 }
 
 /// A link's status and what follows from it over time.
@@ -133,6 +136,7 @@ impl Known {
             salvages: BTreeMap::new(),
             salvage_counted: None,
             salvage_changes: 0,
+            watching: Watching::default(),
         }
     }
 
@@ -261,6 +265,11 @@ impl Known {
         let before = self.facts.record.take();
         if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
             self.facts.epoch_seen = now;
+            // A person who moves it knows what it went through.
+            self.facts.health = match record.cause {
+                Cause::Automatic => self.facts.health.of_another_site(),
+                Cause::Initial | Cause::Ordered | Cause::Switchover => Damping::default(),
+            };
         }
         self.facts.pause = SeenPause::take(self.facts.pause.take(), record.pause.as_deref(), now);
         let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));

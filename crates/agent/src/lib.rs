@@ -4,6 +4,7 @@
 mod act;
 pub mod api;
 mod application;
+mod clocks;
 mod comparing;
 mod context;
 pub mod coordinator;
@@ -24,6 +25,7 @@ pub mod serve;
 mod space;
 mod time;
 pub mod watchdog;
+mod watching;
 
 pub use error::AgentError;
 
@@ -108,6 +110,7 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
         gate,
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
+        clocks: clocks::Clocks::default(),
         estate,
     })
 }

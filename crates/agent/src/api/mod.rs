@@ -15,3 +15,4 @@ mod returning;
 mod salvage;
 pub mod status;
 pub mod types;
+pub mod watching;

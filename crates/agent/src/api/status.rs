@@ -5,6 +5,7 @@ use super::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
     LinkView, Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
+use super::watching;
 use crate::application::Application;
 use crate::application::Applications;
 use crate::context::Context;
@@ -64,6 +65,7 @@ fn of(application: &Application) -> ApplicationStatus {
         returning: returning(&known, now),
         equality: equality(application, &known, now),
         pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
+        watching: watching::view(application, &known, now),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -149,6 +151,7 @@ fn problems(
     watchdog_problem(application, now, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
+    watching::problems(application, known, now, &mut found);
     execution_problem(known, &mut found);
     return_problem(known, now, &mut found);
     salvage_problems(application, known, now, &mut found);

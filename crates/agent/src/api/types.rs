@@ -1,6 +1,7 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
 use super::pause::PauseView;
+use super::watching::WatchingView;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
@@ -53,6 +54,9 @@ pub struct ApplicationStatus {
     /// Set while no failover may begin by itself.
     #[serde(default)]
     pub pause: Option<PauseView>,
+    /// What the agents see of the sites.
+    #[serde(default)]
+    pub watching: WatchingView,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }

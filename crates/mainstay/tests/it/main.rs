@@ -4,6 +4,7 @@ mod agents;
 mod alarms;
 mod asking;
 mod check;
+mod check_probes;
 mod etcd_lost;
 mod fake;
 mod golden;

@@ -6,6 +6,7 @@ mod error;
 mod http;
 mod keeper;
 mod listen;
+mod minute;
 mod peer;
 mod posture;
 mod shared;

@@ -4,7 +4,7 @@ use super::connect::Way;
 use super::{FailureKind, Pattern};
 use bytes::Bytes;
 use http::Request;
-use http::header::{CONNECTION, HOST, USER_AGENT};
+use http::header::{self, CONNECTION, HOST};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
@@ -42,7 +42,7 @@ async fn exchange(
 ) -> Result<(), FailureKind> {
     let request = Request::get(&probe.path)
         .header(HOST, address)
-        .header(USER_AGENT, "mainstay-probe")
+        .header(header::USER_AGENT, super::USER_AGENT)
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| FailureKind::NotMade(error.to_string()))?;

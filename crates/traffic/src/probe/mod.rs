@@ -16,6 +16,9 @@ use mainstay_core::{ApplicationName, ProbeName, SiteName};
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsConnector;
 
+/// How a probe introduces itself to a web server.
+pub const USER_AGENT: &str = "mainstay-probe";
+
 /// What a look saw, when it passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
