@@ -8,7 +8,7 @@ use mainstay_core::{SiteName, Verdict};
 pub fn details(watching: &WatchingView) -> String {
     let vantages = watching.vantages.iter().map(vantage);
     let clients = watching.clients.iter().filter_map(clients);
-    let late = watching.phi.map(|phi| format!("  renewals: the next one is late by φ {phi:.1}\n"));
+    let late = watching.phi.map(|phi| format!("  renewals: φ {phi:.1} (late from 3.0)\n"));
     vantages.chain(clients).chain(late).collect()
 }
 

@@ -20,3 +20,4 @@ mod running;
 mod sample;
 mod stopped;
 mod up;
+mod watching;
