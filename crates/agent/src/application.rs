@@ -32,6 +32,8 @@ pub struct Application {
     pub single: Singles,
     /// What waits for another person's approval.
     pub requests: Requests,
+    /// The active site is in doubt: whoever waits to look at it looks at once.
+    pub hurry: Notify,
 }
 
 /// A link and the epoch that it was started in.
@@ -79,6 +81,7 @@ impl Application {
             standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
             requests: Requests::default(),
+            hurry: Notify::new(),
         })
     }
 
@@ -106,6 +109,7 @@ impl Application {
     pub fn decide(&self) -> Decision {
         let now = crate::time::tick();
         let mut known = self.known();
+        known.facts.clock = self.context.clocks.off();
         known.refresh(&self.rules, now);
         decide(&self.rules, &known.facts, now)
     }

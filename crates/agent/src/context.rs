@@ -1,5 +1,6 @@
 //! What all tasks of one agent share.
 
+use crate::clocks::Clocks;
 use crate::coordinator::Coordinator;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -34,6 +35,7 @@ pub struct Context {
     pub comparing: Once,
     /// Who may ask this agent for something.
     pub register: Register,
+    pub clocks: Clocks,
 }
 
 impl Context {

@@ -8,12 +8,14 @@ use crate::coordinator::Versioned;
 use crate::names::KnownName;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::time::unix_micros;
+use crate::watching::Watching;
 use mainstay_core::decision::{
     Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,
 };
 use mainstay_core::pause::SeenPause;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
+use mainstay_core::watch::Damping;
 use mainstay_core::{
     Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName,
     StoreName, Tick,
@@ -82,6 +84,7 @@ pub struct Known {
     pub salvage_changes: u64,
     /// The application's names in DNS.
     pub names: BTreeMap<String, KnownName>,
+    pub watching: Watching,
 }
 
 /// A link's status and what follows from it over time.
@@ -143,6 +146,7 @@ impl Known {
             salvage_counted: None,
             salvage_changes: 0,
             names: BTreeMap::new(),
+            watching: Watching::default(),
         }
     }
 
@@ -271,6 +275,11 @@ impl Known {
         let before = self.facts.record.take();
         if before.as_ref().is_none_or(|seen| seen.record.epoch != record.epoch) {
             self.facts.epoch_seen = now;
+            // A person who moves it knows what it went through.
+            self.facts.health = match record.cause {
+                Cause::Automatic => self.facts.health.of_another_site(),
+                Cause::Initial | Cause::Ordered | Cause::Switchover => Damping::default(),
+            };
         }
         self.facts.pause = SeenPause::take(self.facts.pause.take(), record.pause.as_deref(), now);
         let same = before.filter(|seen| seen.record.differs_at_most_in_pause(&record));

@@ -4,6 +4,7 @@
 mod act;
 pub mod api;
 mod application;
+mod clocks;
 mod comparing;
 mod context;
 pub mod coordinator;
@@ -30,6 +31,7 @@ mod space;
 pub mod stores;
 pub mod time;
 pub mod watchdog;
+mod watching;
 
 pub use error::AgentError;
 
@@ -149,6 +151,7 @@ fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
         watchdog: watchdog::line::Heard::default(),
         comparing: once::Once::default(),
         register: Register::new(estate.people.clone()),
+        clocks: clocks::Clocks::default(),
         estate,
     })
 }

@@ -1,10 +1,9 @@
-//! Asking the application through a site's gate.
+//! Looking at the application, at each site.
 
-use mainstay_core::estate::HttpGate;
-use mainstay_traffic::probe::{self, ProbeFailure};
+use mainstay_core::watch::Probe;
+use mainstay_traffic::probe::{Asked, Passed, ProbeFailure, Prober};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The network, or a simulated one.
 pub enum Probes {
@@ -12,19 +11,23 @@ pub enum Probes {
     Simulated(Arc<dyn SimulatedProbes>),
 }
 
-pub type Probed<'a> = Pin<Box<dyn Future<Output = Result<Duration, ProbeFailure>> + Send + 'a>>;
+pub type Looked<'a> = Pin<Box<dyn Future<Output = Result<Passed, ProbeFailure>> + Send + 'a>>;
 
 /// A network in a test.
 pub trait SimulatedProbes: Send + Sync {
-    /// As [`probe::http`].
-    fn http<'a>(&'a self, gate: &'a HttpGate, timeout: Duration) -> Probed<'a>;
+    /// As [`Prober::look`].
+    fn look<'a>(&'a self, probe: &'a Probe, asked: &'a Asked<'a>) -> Looked<'a>;
 }
 
 impl Probes {
-    pub async fn http(&self, gate: &HttpGate, timeout: Duration) -> Result<Duration, ProbeFailure> {
+    pub async fn look(
+        &self,
+        (probe, prober): (&Probe, &Prober),
+        asked: &Asked<'_>,
+    ) -> Result<Passed, ProbeFailure> {
         match self {
-            Probes::Real => probe::http(&gate.address, &gate.health, timeout).await,
-            Probes::Simulated(probes) => probes.http(gate, timeout).await,
+            Probes::Real => prober.look(asked).await,
+            Probes::Simulated(probes) => probes.look(probe, asked).await,
         }
     }
 }

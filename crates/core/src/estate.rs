@@ -5,7 +5,8 @@ mod dns;
 pub use dns::{DnsKind, DnsZone, PublishedName, TsigAlgorithm, TsigKey};
 
 use crate::people::{Force, People};
-use crate::{ApplicationName, Secret, SiteName, StoreName};
+use crate::watch::Probe;
+use crate::{ApplicationName, ProbeName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,6 +118,8 @@ pub struct Application {
     pub gates: BTreeMap<SiteName, Gate>,
     /// Names that answer with the active site's addresses.
     pub names: BTreeMap<String, PublishedName>,
+    /// How every agent looks at the application; none when only the sites' agents speak for it.
+    pub probes: BTreeMap<ProbeName, Probe>,
 }
 
 /// Programs that stop a whole site, and that tell whether it is stopped. `{site}`, `{epoch}` and

@@ -17,11 +17,12 @@ pub mod record;
 pub mod secret;
 pub mod tick;
 pub mod verdict;
+pub mod watch;
 
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
 pub use link::{Lag, LinkPhase, LinkStatus, Retained};
-pub use name::{ApplicationName, PersonName, SiteName, StoreName};
+pub use name::{ApplicationName, PersonName, ProbeName, SiteName, StoreName};
 pub use pause::Pause;
 pub use position::Position;
 pub use posture::Posture;

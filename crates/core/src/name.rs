@@ -84,6 +84,10 @@ name!(
     /// Whoever may ask an agent for something.
     PersonName
 );
+name!(
+    /// One way to look at an application.
+    ProbeName
+);
 
 #[cfg(test)]
 mod tests {

@@ -18,3 +18,4 @@ mod returning;
 mod salvage;
 pub mod status;
 pub mod types;
+pub mod watching;

@@ -5,7 +5,7 @@ use super::agent::Agent;
 use super::approval::Begun;
 use super::failover;
 use super::types::{Execution, ExecutionKind, MoveRequest};
-use crate::act::{execution, fencing};
+use crate::act::execution;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;

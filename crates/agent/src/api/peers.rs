@@ -11,6 +11,7 @@ use crate::api::types::{
     MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary,
     UndoRequest,
 };
+use crate::api::watching::own_clients;
 use crate::application::Application;
 use crate::coordinator::Coordinator;
 use crate::error::Refused;
@@ -74,6 +75,7 @@ async fn view(State(agent): State<Agent>) -> Json<View> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         head: agent.context.ledger.head(),
         applications: seen.collect(),
+        tick: Some(tick()),
     })
 }
 
@@ -86,10 +88,13 @@ fn view_of(application: &Application) -> ApplicationView {
         age_ms: now.since(it.gathered).as_millis().try_into().unwrap_or(u64::MAX),
         why: it.why.clone(),
     };
+    let sites = application.rules.data_sites.iter();
     ApplicationView {
         highest: known.facts.highest,
         state: known.state.map_or("unknown", mainstay_core::decision::State::name).to_owned(),
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
+        probes: sites.map(|site| (site.clone(), known.watching.probes(site, now))).collect(),
+        clients: own_clients(application),
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
         returning: known.shown_return(now),
         equality: known.equality(),

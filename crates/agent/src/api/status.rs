@@ -6,6 +6,7 @@ use super::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
     LinkView, Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
+use super::watching;
 use crate::application::Application;
 use crate::application::Applications;
 use crate::context::Context;
@@ -67,6 +68,7 @@ fn of(application: &Application) -> ApplicationStatus {
         equality: equality(application, &known, now),
         names: known.names.iter().filter_map(|(name, it)| it.view(name)).collect(),
         pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
+        watching: watching::view(application, &known, now),
         problems: problems(application, &known, &decision, answered, now),
     }
 }
@@ -154,6 +156,7 @@ fn problems(
     means_problem(application, &mut found);
     link_problems(application, known, now, &mut found);
     differences(application, known, now, &mut found);
+    watching::problems(application, known, now, &mut found);
     execution_problem(known, &mut found);
     return_problem(known, now, &mut found);
     salvage_problems(application, known, now, &mut found);

@@ -2,6 +2,7 @@
 
 use super::names::NameView;
 use super::pause::PauseView;
+use super::watching::WatchingView;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
@@ -57,6 +58,9 @@ pub struct ApplicationStatus {
     /// Its names in DNS, as this site's agent sees them.
     #[serde(default)]
     pub names: Vec<NameView>,
+    /// What the agents see of the sites.
+    #[serde(default)]
+    pub watching: WatchingView,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
 }

@@ -3,6 +3,7 @@
 pub mod ledger;
 pub mod local;
 pub mod members;
+mod probe;
 pub mod probes;
 pub mod record;
 pub mod views;

@@ -19,7 +19,10 @@ pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
         async move {
             let sent = tick();
             match work.context.coordinator.read(&work.spec.name).await {
-                Ok(current) => take(&work, current, sent).await,
+                Ok(current) => {
+                    take(&work, current, sent).await;
+                    lateness(&work).await;
+                }
                 Err(CoordinatorError::Unusable(why)) => {
                     work.learn(|known| known.unreadable = Some(why));
                 }
@@ -38,4 +41,26 @@ pub async fn take(application: &Application, current: Versioned, sent: Tick) {
         return;
     }
     application.learn(|known| known.take_record(current, sent, tick()));
+}
+
+/// Warns when the active site's next renewal is late, and has it looked at at once. It decides
+/// nothing: the lease does.
+async fn lateness(application: &Application) {
+    let lease = application.rules.lease;
+    let told = {
+        let mut known = application.known();
+        let here = known.facts.here.clone();
+        let seen = known.facts.record.clone().filter(|seen| seen.record.active != here);
+        seen.and_then(|seen| {
+            known.watching.count_renewal(&seen, lease);
+            known.watching.turn_late(&seen, lease)
+        })
+    };
+    let Some((kind, body)) = told else { return };
+    if kind == "renewals-late" {
+        application.hurry.notify_waiters();
+    }
+    tracing::warn!(application = %application.spec.name, kind, %body, "renewals");
+    // A failed entry is already told, and tried again; see `enter` and `observe::ledger`.
+    let _told = application.enter(kind, body).await;
 }

@@ -2,11 +2,14 @@
 
 use super::repeat;
 use crate::application::Applications;
+use crate::clocks::exchange;
 use crate::context::Context;
 use crate::peer::Peer;
 use crate::peer::messages::View;
 use crate::time::tick;
 use mainstay_core::Tick;
+use mainstay_core::watch::Exchange;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -42,13 +45,29 @@ struct Look {
 
 impl Look {
     async fn once(&self) {
+        let sent = tick();
         let Ok(view) = self.peer.get::<View>("/v1/peer/view", TIMEOUT).await else { return };
         let now = tick();
+        self.measure(exchange(sent, view.tick, now)).await;
         self.enter_head(&view, now).await;
         for (name, seen) in view.applications {
             if let Some(application) = self.applications.get(&name) {
                 application.learn(|known| known.take_view(self.peer.site(), seen, now));
             }
+        }
+    }
+
+    /// How fast that machine's clock runs beside this one's.
+    async fn measure(&self, exchange: Option<Exchange>) {
+        let (Some(exchange), here) = (exchange, self.context.here()) else { return };
+        let Some(off) = self.context.clocks.take(here, self.peer.site(), exchange) else { return };
+        let (kind, body) = match off {
+            Some(off) => ("clock-off", json!({"sites": off.sites, "permille": off.permille})),
+            None => ("clocks-agree", json!({})),
+        };
+        tracing::warn!(kind, %body, "clocks");
+        if let Err(why) = self.context.ledger.append(kind, "", &body).await {
+            tracing::error!(%why, kind, "what clocks do was not entered");
         }
     }
 

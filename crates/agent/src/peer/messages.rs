@@ -1,7 +1,11 @@
 //! What agents ask of each other.
 
 use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates};
-use mainstay_core::{ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Verdict};
+use crate::api::watching::ProbeView;
+use mainstay_core::watch::Minute;
+use mainstay_core::{
+    ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Tick, Verdict,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,6 +14,9 @@ use std::collections::BTreeMap;
 pub struct View {
     pub site: SiteName,
     pub version: String,
+    /// What this agent's clock shows, for its rate.
+    #[serde(default)]
+    pub tick: Option<Tick>,
     /// Number and hash of its ledger's newest entry.
     pub head: (u64, String),
     pub applications: BTreeMap<ApplicationName, ApplicationView>,
@@ -21,6 +28,12 @@ pub struct ApplicationView {
     pub state: String,
     /// This vantage's own evidence about each site, with its age in milliseconds.
     pub evidence: BTreeMap<SiteName, AgedEvidence>,
+    /// What its probes of each site see.
+    #[serde(default)]
+    pub probes: BTreeMap<SiteName, Vec<ProbeView>>,
+    /// What the clients of this site's gate see.
+    #[serde(default)]
+    pub clients: Option<Minute>,
     /// Links that run at this site.
     pub links: BTreeMap<StoreName, LinkView>,
     pub returning: Option<Return>,

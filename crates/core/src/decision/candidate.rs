@@ -6,6 +6,7 @@ use super::{
 };
 use crate::estate::FailoverMode;
 use crate::verdict::Verdict;
+use crate::watch::ClockOff;
 use crate::{Pause, Posture, SiteName, StoreName, Tick};
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +39,10 @@ pub enum Hindrance {
     CoolDown { rest: Duration },
     /// A person wants nothing to begin by itself for so long.
     Paused(Pause),
+    /// The health of the active site has come and gone too often to act on it.
+    Flapping { rest: Duration },
+    /// The lease counts on clocks that run at nearly the same rate: invariant 1.
+    ClockRate(ClockOff),
     /// The configuration leaves it to a person.
     NotAutomatic,
     /// Nothing is begun that cannot be recorded: invariant 7.
@@ -84,6 +89,13 @@ impl fmt::Display for Hindrance {
                 "{by} has paused automatic failover for another {} s: {reason}",
                 left.as_secs()
             ),
+            Self::Flapping { rest } => write!(
+                f,
+                "the health of the active site keeps coming and going; nothing begins by itself \
+                 for another {} s",
+                rest.as_secs()
+            ),
+            Self::ClockRate(off) => write!(f, "{off}, which the lease does not allow for"),
             Self::NotAutomatic => f.write_str("failover is left to a person"),
             Self::LedgerBroken => f.write_str("the ledger cannot be written"),
         }
@@ -101,6 +113,8 @@ impl Hindrance {
                 | Self::StillWriting { .. }
                 | Self::CoolDown { .. }
                 | Self::Paused(_)
+                | Self::Flapping { .. }
+                | Self::ClockRate(_)
                 | Self::NotAutomatic
                 | Self::NotProved
         )
@@ -214,6 +228,7 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
     evidence(rules, facts, seen, now, &mut found);
     links(rules, facts, seen, now, &mut found);
     people(rules, facts, now, &mut found);
+    doubts(facts, now, &mut found);
     if let Some(order) = &facts.order {
         found.retain(|hindrance| !hindrance.yields_to(order));
     }
@@ -304,6 +319,12 @@ fn people(rules: &Rules, facts: &Facts, now: Tick, found: &mut Vec<Hindrance>) {
     if !facts.ledger_sound {
         found.push(Hindrance::LedgerBroken);
     }
+}
+
+/// What makes this site's own view of the active one doubtful. A person may know better.
+fn doubts(facts: &Facts, now: Tick, found: &mut Vec<Hindrance>) {
+    found.extend(facts.health.suppressed(now).map(|rest| Hindrance::Flapping { rest }));
+    found.extend(facts.clock.clone().map(Hindrance::ClockRate));
 }
 
 /// How far this site was behind when the active site last showed its right to write. Nothing was

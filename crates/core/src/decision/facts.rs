@@ -6,6 +6,7 @@ use crate::estate::FailoverMode;
 use crate::lease::Lease;
 use crate::pause::SeenPause;
 use crate::verdict::Evidence;
+use crate::watch::{ClockOff, Damping};
 use crate::{Epoch, Position, Record, SiteName, StoreName, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -146,6 +147,10 @@ pub struct Facts {
     pub order: Option<Order>,
     /// The record's pause as this agent counts it.
     pub pause: Option<SeenPause>,
+    /// How often this vantage has seen the active site's health come and go.
+    pub health: Damping,
+    /// A clock among those that the lease counts on runs too fast or too slow for it.
+    pub clock: Option<ClockOff>,
     /// What is decided can be entered in the ledger.
     pub ledger_sound: bool,
 }
@@ -190,6 +195,8 @@ impl Facts {
             executing: false,
             order: None,
             pause: None,
+            health: Damping::default(),
+            clock: None,
             ledger_sound: true,
         }
     }

@@ -10,6 +10,7 @@ use mainstay_core::lease::Lease;
 use mainstay_core::position::Lsn;
 use mainstay_core::record::Cause;
 use mainstay_core::verdict::Evidence;
+use mainstay_core::watch::ClockOff;
 use mainstay_core::{Position, Record, StoreName, Tick, Verdict};
 use std::time::Duration;
 
@@ -129,6 +130,15 @@ pub const CONDITIONS: &[(&str, Change)] = &[
     ("the last failover is recent", |facts| {
         facts.epoch_is_failover = true;
         facts.epoch_seen = ago(59);
+    }),
+    ("the health of the active site keeps coming and going", |facts| {
+        for second in [30, 20, 11] {
+            facts.health.take(Verdict::Healthy, ago(second));
+            facts.health.take(Verdict::Unreachable, ago(second));
+        }
+    }),
+    ("a clock is off", |facts| {
+        facts.clock = Some(ClockOff { sites: vec![name(0)], permille: 30 });
     }),
     ("the ledger cannot be written", |facts| facts.ledger_sound = false),
     ("an execution is at work", |facts| facts.executing = true),

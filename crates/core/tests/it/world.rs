@@ -67,6 +67,10 @@ pub struct World {
     pub cut: [[bool; 3]; 3],
     /// What a site that was active and is not any more lacks.
     pub way: Option<WayBack>,
+    /// The application does not answer at the active site, and its stores take no write.
+    pub sick: bool,
+    /// A site's view of the active one's health coming and going counts.
+    pub damped: bool,
     swaps: Vec<Swap>,
     pub history: Vec<(Epoch, SiteName)>,
 }
@@ -107,6 +111,8 @@ impl World {
             coordinator_up: true,
             cut: [[false; 3]; 3],
             way: None,
+            sick: false,
+            damped: true,
             swaps: Vec::new(),
             history: Vec::new(),
         }
@@ -231,10 +237,13 @@ impl World {
                     self.sites[site].facts.record.as_ref().map(|it| it.record.active.clone());
                 let Some(about) = about else { continue };
                 let active = usize::from(about == name(1));
-                let answers = self.serves(active) && self.reaches(vantage, active);
+                let answers = self.serves(active) && self.reaches(vantage, active) && !self.sick;
                 let verdict = if answers { Verdict::Healthy } else { Verdict::Unreachable };
                 let evidence = Evidence { verdict, gathered: clock, why: String::new() };
                 self.sites[site].facts.evidence.insert(name(vantage), evidence);
+                if vantage == site && self.damped {
+                    self.sites[site].facts.health.take(verdict, clock);
+                }
             }
         }
         let other = 1 - site;
@@ -250,7 +259,10 @@ impl World {
         }
         let was_active = self.sites[site].facts.promoted > Epoch::default();
         self.sites[site].facts.returning = self.way.filter(|_| was_active);
-        self.sites[site].facts.writable = Some(clock);
+        let active = self.sites[site].facts.record.as_ref().map(|seen| &seen.record.active);
+        if !self.sick || active != Some(&name(site)) {
+            self.sites[site].facts.writable = Some(clock);
+        }
     }
 
     fn read_record(&mut self, site: usize, clock: Tick) {
@@ -262,6 +274,7 @@ impl World {
         if record.epoch > facts.highest {
             facts.highest = record.epoch;
             facts.epoch_seen = clock;
+            facts.health = facts.health.of_another_site();
         }
         facts.epoch_is_failover = record.cause == Cause::Automatic;
         facts.pause = SeenPause::take(facts.pause.take(), record.pause.as_deref(), clock);

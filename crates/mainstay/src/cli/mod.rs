@@ -30,6 +30,7 @@ mod site;
 mod status;
 mod text;
 mod watchdog;
+mod watching;
 mod way_back;
 
 pub use context::Context;

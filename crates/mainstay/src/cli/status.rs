@@ -217,7 +217,7 @@ fn way_back(way: &Return, app: &ApplicationStatus) -> String {
 
 fn sites(status: &Status, app: &ApplicationStatus) -> String {
     let mut parts: Vec<String> =
-        app.sites.iter().map(|(name, view)| site(name.as_str(), view)).collect();
+        app.sites.iter().map(|(name, view)| site(app, name, view)).collect();
     parts.push(coordinator(status, app));
     parts.join(", ")
 }
@@ -254,7 +254,7 @@ fn member(member: &Member) -> String {
     format!("  member {}: {text}{alarm}\n", member.endpoint)
 }
 
-fn site(name: &str, view: &SiteView) -> String {
+fn site(app: &ApplicationStatus, name: &SiteName, view: &SiteView) -> String {
     let style = match view.verdict.as_str() {
         "healthy" => GOOD,
         "unknown" => CARE,
@@ -265,7 +265,8 @@ fn site(name: &str, view: &SiteView) -> String {
     } else {
         format!(" ({})", view.why)
     };
-    format!("{name} {}{why}", styled(style, &view.verdict))
+    let gray = super::watching::gray(&app.watching, name);
+    format!("{name} {}{why}{gray}", styled(style, &view.verdict))
 }
 
 fn wrong(app: &ApplicationStatus) -> String {
@@ -316,7 +317,9 @@ fn details(app: &ApplicationStatus) -> String {
     let problem = |p: &Problem| format!("  problem {}\n    next: {}\n", p.what, p.advice);
     let equality = app.equality.iter().map(equality);
     let names = app.names.iter().map(super::dns::line);
-    links.chain(equality).chain(names).chain(app.problems.iter().map(problem)).collect()
+    let watching = std::iter::once(super::watching::details(&app.watching));
+    let problems = app.problems.iter().map(problem);
+    links.chain(equality).chain(names).chain(watching).chain(problems).collect()
 }
 
 /// `  compared db at west: equal to east as of 1/6B374D84 (2026-11-22 02:00:00)`

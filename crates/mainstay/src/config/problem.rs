@@ -31,6 +31,10 @@ pub mod code {
     pub const NO_SECOND_PERSON: &str = "MS-CFG-023";
     pub const ONE_PERSON_TWICE: &str = "MS-CFG-024";
     pub const WEAK_TOKEN: &str = "MS-CFG-025";
+    pub const PROBE_TOO_SLOW: &str = "MS-CFG-040";
+    pub const LINK_LOCAL: &str = "MS-CFG-041";
+    pub const COMMAND_NOT_ALLOWED: &str = "MS-CFG-042";
+    pub const WITNESS_SEES_NOTHING: &str = "MS-CFG-043";
 }
 
 /// One thing that is wrong with the file.

@@ -24,13 +24,13 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     /// Whose view it is.
     eyes: &'a SiteName,
-    vault: &'a Vault<'a>,
+    pub(super) vault: &'a Vault<'a>,
     /// False at a witness, and where nobody needs them.
-    secrets: bool,
-    witness: bool,
+    pub(super) secrets: bool,
+    pub(super) witness: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -107,13 +107,13 @@ fn address(at: &Option<At<Address>>) -> Option<String> {
 }
 
 /// The value without its place.
-fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
+pub(super) fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
     at.as_ref().map(|at| at.value.clone())
 }
 
 impl Resolver<'_> {
     /// All entries, so that each can report; None when one is incomplete.
-    fn map<K: Ord + Clone, T, R>(
+    pub(super) fn map<K: Ord + Clone, T, R>(
         &mut self,
         table: &At<Named<K, T>>,
         mut one: impl FnMut(&mut Self, &K, &At<T>) -> Option<R>,
@@ -132,6 +132,7 @@ impl Resolver<'_> {
         let typed = &at.value;
         let stores = self.map(typed.stores.as_ref()?, Self::store);
         let objectives = &typed.objectives.as_ref()?.value;
+        let gates = self.map(typed.gates.as_ref()?, |_, _, at| gate(&at.value))?;
         Some(Application {
             name: name.clone(),
             home: value(&typed.home)?,
@@ -147,7 +148,8 @@ impl Resolver<'_> {
             },
             fence_after: value(&typed.fence_after)?,
             stores: stores?,
-            gates: self.map(typed.gates.as_ref()?, |_, _, gate_at| gate(&gate_at.value))?,
+            probes: self.probes(typed, &gates)?,
+            gates,
             names: dns::names(file, typed)?,
         })
     }
@@ -263,7 +265,10 @@ impl Resolver<'_> {
         Some(People { authority, group: value(&typed.group), by_name })
     }
 
-    fn secret(&mut self, reference: Option<&At<SecretReference>>) -> Option<Option<Secret>> {
+    pub(super) fn secret(
+        &mut self,
+        reference: Option<&At<SecretReference>>,
+    ) -> Option<Option<Secret>> {
         match reference.map(|reference| self.vault.read(reference)) {
             None => Some(None),
             Some(Ok(secret)) => Some(Some(secret)),
@@ -303,7 +308,7 @@ impl Resolver<'_> {
         Some(TlsFiles { authority, certificate, key })
     }
 
-    fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
+    pub(super) fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
         let missing = paths.iter().filter_map(|path| {
             let why = self.vault.file_exists(path).err()?;
             Some(format!("{}: {why}", path.display()))

@@ -6,12 +6,12 @@ pub mod dns;
 use super::people::People;
 use super::reader::{At, table};
 use super::values::{
-    Address, CoordinatorKind, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind, SecretReference,
-    TableName, TlsMode, UrlPath, VariableName,
+    Address, BodyPattern, CoordinatorKind, Count, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind,
+    ProbeKind, SecretReference, Statuses, TableName, TlsMode, UrlPath, VariableName,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::people::{Force, Role};
-use mainstay_core::{ApplicationName, SiteName, StoreName};
+use mainstay_core::{ApplicationName, ProbeName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +33,8 @@ table! {
         /// Who may do what. Without it whoever may open an agent's Unix socket may do everything:
         /// the user that runs the agent, and root.
         people: People = Optional;
+        /// Programs that probes may start, each with its whole path.
+        probe_commands: Vec<At<String>> = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
     }
@@ -124,6 +126,9 @@ table! {
         gates: Named<SiteName, Gate> = Required;
         /// Names in DNS that lead to the active site.
         names: Named<DnsName, dns::PublishedName> = Optional;
+        /// How every agent looks at the application. When left out: at the `health` path of each
+        /// gate's web side.
+        probes: Named<ProbeName, Probe> = Optional;
     }
 }
 
@@ -247,5 +252,57 @@ table! {
         user: String = Optional;
         /// What the person shows over the network without a certificate: at least 32 characters.
         token: SecretReference = Optional;
+    }
+}
+
+table! {
+    /// A probe is one way to look at the application. Every agent makes it of every site that holds
+    /// data, its own included, and of each the way that clients take; a witness makes those that
+    /// need no credentials. A site is healthy while all its probes pass.
+    Probe {
+        /// `http`: a GET that is answered as it must be. `tcp`: a connection that is accepted.
+        /// `postgres`: a write that is committed. `redis`: a PING that is answered. `command`: a
+        /// program that ends with status 0.
+        kind: ProbeKind = Required;
+        /// `http`, `tcp`, `redis`: where it looks at each site that holds data. `postgres`: the
+        /// same, such as the gate's address; the store's own endpoint when left out.
+        addresses: Named<SiteName, Address> = Optional;
+        /// From one look to the next, from 100ms. A tenth of the lease, and at most 1s, when left
+        /// out.
+        interval: Duration = Optional;
+        /// How long one look may take. One and a half times as long as the usual `interval` when
+        /// left out.
+        timeout: Duration = Optional;
+        /// So many looks in a row of the other outcome change what is concluded, from 1 to 100.
+        /// Before the lease is over, a loss must be noticed: `interval` + (`threshold` - 1) times
+        /// the longer of `interval` and `timeout` + `timeout` is shorter than that.
+        threshold: Count = Default("2");
+        /// `http`: what is asked for; `/` when left out.
+        path: UrlPath = Optional;
+        /// `http`: which statuses pass; `200-299` when left out. A redirect is never followed.
+        status: Statuses = Optional;
+        /// `http`: text that the first 64 KiB of the answer must hold.
+        body: String = Optional;
+        /// `http`: a regular expression that they must match.
+        body_matches: BodyPattern = Optional;
+        /// `http`, `redis`: file with the certificates that signed the server's, relative to this
+        /// file; with it, the probe is made over TLS.
+        authority: String = Optional;
+        /// `postgres`: the store that is written to, in `mainstay.heartbeat`.
+        store: StoreName = Optional;
+        /// `redis`: the user, where the server has users.
+        user: String = Optional;
+        /// `redis`: the password.
+        password: SecretReference = Optional;
+        /// `redis`: whether `mainstay:probe` may be set, for a minute each time; a PING alone does
+        /// not tell that the server takes writes.
+        write: bool = Optional;
+        /// `command`: the program, which must stand in `probe-commands`, and its arguments. It runs
+        /// without a shell, with MAINSTAY_APPLICATION, MAINSTAY_PROBE, MAINSTAY_SITE and PATH as
+        /// its whole environment, and is killed with all that it started when its time is over.
+        command: Vec<At<String>> = Optional;
+        /// Whether addresses in 169.254.0.0/16 and fe80::/10 may be asked. There clouds hand out
+        /// a machine's own credentials.
+        link_local: bool = Default("false");
     }
 }

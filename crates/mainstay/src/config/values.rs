@@ -1,11 +1,12 @@
 //! The single values that can stand in the file, each with the words that an error uses for it.
 
 use super::mask;
+pub use super::probe_values::{BodyPattern, Count, ProbeKind, Statuses};
 use super::problem::{Problem, code};
 use super::reader::{At, Read, Reader, Shape};
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::people::{Force, Role};
-use mainstay_core::{ApplicationName, PersonName, SiteName, StoreName};
+use mainstay_core::{ApplicationName, PersonName, ProbeName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// A value written as a TOML string.
-trait Text: Sized {
+pub(super) trait Text: Sized {
     const WORDS: &'static str;
     /// Why the text was refused, as the end of "`x` is not …".
     fn parse(text: &str) -> Result<Self, String>;
@@ -52,7 +53,8 @@ macro_rules! text {
         }
     )+};
 }
-text!(String, Duration, SiteName, Address, SocketAddr, UrlPath, EtcdUrl, KeyPrefix);
+text!(String, Duration, SiteName, StoreName, Address, SocketAddr, UrlPath, EtcdUrl, KeyPrefix);
+text!(ProbeKind, Statuses, BodyPattern);
 text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
 text!(Role, Force);
 
@@ -60,6 +62,13 @@ impl Text for String {
     const WORDS: &'static str = "a string";
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
+    }
+}
+
+impl Text for StoreName {
+    const WORDS: &'static str = "the name of a store";
+    fn parse(text: &str) -> Result<Self, String> {
+        StoreName::new(text).map_err(|_| "is not a name".to_owned())
     }
 }
 
@@ -349,7 +358,7 @@ macro_rules! names {
     )+};
 }
 names!(SiteName => "<site>", ApplicationName => "<application>", StoreName => "<store>");
-names!(PersonName => "<person>");
+names!(PersonName => "<person>", ProbeName => "<probe>");
 
 /// `schema.table`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

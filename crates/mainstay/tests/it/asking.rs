@@ -152,6 +152,14 @@ fn status_with_all_shows_each_link_and_problem() {
 }
 
 #[test]
+fn status_with_all_says_what_each_vantage_sees_and_what_clients_see() {
+    let mut status = sample::status();
+    status.applications[0].watching = sample::watching();
+    let agent = FakeAgent::new().answers("GET /v1/status", &status);
+    compare("status/watching.txt", &agent.shows(&["status", "--all"]));
+}
+
+#[test]
 fn status_with_all_says_when_a_store_was_last_proved_equal() {
     let mut status = sample::status();
     let unknown = |why: &str| Equality::Unknown { why: why.to_owned() };

@@ -7,10 +7,13 @@ use mainstay_agent::api::types::{
     ReplaySummary, Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary,
     SiteView, Status, StepRecord, StepState,
 };
+use mainstay_agent::api::watching::{ClientsView, ProbeView, VantageView, WatchingView};
 use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
+use mainstay_core::watch::Minute;
 use mainstay_core::{
-    ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, Retained, SiteName, StoreName,
+    ApplicationName, Epoch, Lag, LinkPhase, LinkStatus, Position, ProbeName, Retained, SiteName,
+    StoreName, Verdict,
 };
 use mainstay_stores::postgres::compare::Rechecked;
 use std::collections::BTreeMap;
@@ -62,8 +65,46 @@ pub fn status() -> Status {
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
             pause: None,
             names: Vec::new(),
+            watching: WatchingView::default(),
             problems: vec![],
         }],
+    }
+}
+
+/// East as west and the witness see it, and its clients as they fare.
+pub fn watching() -> WatchingView {
+    let probe = |name: &str, outcome: &str, age_ms, why: &str| ProbeView {
+        probe: ProbeName::new(name).expect("a name"),
+        outcome: outcome.into(),
+        age_ms,
+        why: why.into(),
+    };
+    let web = probe("web", "passes", Some(412), "answers in 3 ms");
+    let bad = probe("write", "fails", Some(830), "db takes no write");
+    let never = probe("write", "unknown", None, "");
+    let vantage = |vantage: &str, verdict, why: &str, probes| VantageView {
+        about: site("east"),
+        vantage: site(vantage),
+        verdict,
+        age_s: 0.4,
+        why: why.into(),
+        probes,
+    };
+    let why = "this agent holds no credentials for any of the probes";
+    WatchingView {
+        vantages: vec![
+            vantage("east", Verdict::Healthy, "web: answers in 3 ms", vec![web.clone()]),
+            vantage("west", Verdict::Unhealthy, "probe write: no", vec![web, bad, never]),
+            vantage("witness", Verdict::Unknown, why, vec![]),
+        ],
+        clients: vec![ClientsView {
+            site: site("east"),
+            minute: Minute { requests: 120, failed: 37, connections: 4, unconnected: 0 },
+            gray: true,
+        }],
+        phi: Some(0.42),
+        flapping_s: None,
+        clock: None,
     }
 }
 

@@ -36,7 +36,7 @@ impl UpLab {
     }
 
     /// The binary, of which this is the only lab.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = mainstay(self.folder.path());
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env("TMPDIR", self.folder.path()).env("PATH", path).args(arguments);

@@ -8,6 +8,7 @@ pub mod server;
 pub use server::{ControlError, ControlServer};
 
 pub use mainstay_core::Posture;
+use mainstay_core::watch::Minute;
 use mainstay_core::{ApplicationName, Epoch};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,9 @@ pub struct Report {
     pub served: u64,
     /// Directives ignored because their epoch was stale, since the gate started.
     pub ignored: u64,
+    /// What came of the clients' requests and connections in the last minute.
+    #[serde(default)]
+    pub minute: Minute,
     /// The gate does not serve, no request is in flight to this site's upstreams, and no
     /// connection to this site's database is open.
     pub drained: bool,

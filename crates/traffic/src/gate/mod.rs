@@ -6,12 +6,16 @@ mod error;
 mod http;
 mod keeper;
 mod listen;
+mod minute;
 mod peer;
 pub mod posture;
 mod shared;
 mod spec;
 mod tcp;
 mod wire;
+
+pub(crate) use peer::tls::connector_without_certificate;
+pub(crate) use wire::Wire;
 
 pub use error::GateError;
 pub use spec::{GateSpec, HttpSpec, Limits, StoreSpec};

@@ -1,5 +1,6 @@
 //! What all tasks of one gate share: the posture, what is admitted under it, and the counts.
 
+use super::minute::Sliding;
 use super::posture::{NewWork, OpenWork, PeerWork, Route, Standing};
 use super::spec::GateSpec;
 use crate::control::{Posture, Report};
@@ -49,6 +50,7 @@ pub struct Counts {
     pub cut: AtomicU64,
     pub served: AtomicU64,
     pub ignored: AtomicU64,
+    pub minute: Sliding,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,6 +218,7 @@ impl Shared {
             cut: counts.cut.load(SeqCst),
             served: counts.served.load(SeqCst),
             ignored: counts.ignored.load(SeqCst),
+            minute: counts.minute.sum(now),
             drained: !duty.standing.serves(now) && local == 0,
         }
     }

@@ -85,6 +85,42 @@ pub const MUTANTS: &[Mutant] = &[
         "it.epoch == epoch",
     ),
     of(
+        CANDIDATE,
+        "nothing begins by itself while health comes and goes",
+        "found.extend(facts.health.suppressed(now)",
+        "found.extend(None::<Duration>",
+    ),
+    of(
+        CANDIDATE,
+        "nothing begins by itself while a clock is off",
+        "found.extend(facts.clock.clone().map(Hindrance::ClockRate));",
+        "",
+    ),
+    of(
+        "watch/damping.rs",
+        "a site that becomes active keeps what was counted",
+        "Self { healthy: false, ..self }",
+        "Self::default()",
+    ),
+    of(
+        "watch/damping.rs",
+        "an unknown verdict is no loss",
+        "Verdict::Unhealthy | Verdict::Unreachable if self.healthy => {",
+        "Verdict::Unknown | Verdict::Unhealthy | Verdict::Unreachable if self.healthy => {",
+    ),
+    of(
+        "watch/tally.rs",
+        "old looks stand for nothing",
+        "now.since(self.newest) <= self.fresh_for",
+        "true",
+    ),
+    of(
+        "watch/conclude.rs",
+        "a probe that was not made says nothing",
+        "looks.iter().find(|(_, look)| look.is_none())",
+        "looks.iter().find(|_| false)",
+    ),
+    of(
         FACTS,
         "a claim is open while its record stands",
         "seen.record == *from",

@@ -5,7 +5,9 @@ use mainstay_core::estate::{
     PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
 };
 use mainstay_core::people::{Force, People, Person, Role};
-use mainstay_core::{ApplicationName, PersonName, Secret, SiteName, StoreName};
+use mainstay_core::lease::Lease;
+use mainstay_core::watch::{Cadence, HttpProbe, Probe, ProbeKind};
+use mainstay_core::{ApplicationName, PersonName, ProbeName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +34,14 @@ fn people() -> People {
     People { by_name: BTreeMap::from([(ana, person)]), ..People::default() }
 }
 
+fn probe() -> Probe {
+    let addresses = (0..2).map(|site| (name(site), NAMES[site].to_owned())).collect();
+    let (path, status) = ("/health".to_owned(), 200..=299);
+    let http = HttpProbe { addresses, path, status, body: None, authority: None };
+    let cadence = Cadence::of(Lease::new(LEASE));
+    Probe { kind: ProbeKind::Http(http), cadence, link_local: false }
+}
+
 fn name(site: usize) -> SiteName {
     SiteName::new(NAMES[site]).expect("a name")
 }
@@ -53,6 +63,7 @@ pub fn estate(here: usize) -> Estate {
         fence_after: LEASE,
         approvals_expire: Duration::from_secs(600),
         names: BTreeMap::new(),
+        probes: BTreeMap::from([(ProbeName::new("web").expect("a name"), probe())]),
         stores: BTreeMap::from([store()]),
         gates: (0..2).map(|site| (name(site), gate(site))).collect(),
     };

@@ -8,10 +8,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use mainstay_agent::peer::{Exchange, SimulatedLine};
-use mainstay_agent::probes::{Probed, SimulatedProbes};
+use mainstay_agent::probes::{Looked, SimulatedProbes};
 use mainstay_agent::serve::Caller;
-use mainstay_core::estate::HttpGate;
-use mainstay_traffic::probe::{FailureKind, ProbeFailure};
+use mainstay_core::watch::Probe;
+use mainstay_traffic::probe::{Asked, FailureKind, Passed, ProbeFailure};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -87,12 +87,13 @@ pub struct Looks {
 }
 
 impl SimulatedProbes for Looks {
-    fn http<'a>(&'a self, gate: &'a HttpGate, timeout: Duration) -> Probed<'a> {
+    fn look<'a>(&'a self, probe: &'a Probe, asked: &'a Asked<'a>) -> Looked<'a> {
+        let timeout = probe.cadence.timeout;
         let (answer, answered) = oneshot::channel();
         let from = self.from;
         let mut world = lock(&self.world);
         let to =
-            (0..2).find(|site| world.name(*site).as_str() == gate.upstreams[0]).expect("a site");
+            (0..2).find(|site| world.name(*site) == asked.site).expect("a site");
         world.send(from, to, move |world, arrived| match arrived {
             true => {
                 let health = world.health(to);
@@ -101,13 +102,13 @@ impl SimulatedProbes for Looks {
             false => world.lose(answer),
         });
         drop(world);
-        let failure = |kind| ProbeFailure { address: gate.address.clone(), kind };
+        let failure = |kind| ProbeFailure { address: asked.site.to_string(), kind };
         Box::pin(async move {
             match tokio::time::timeout(timeout, answered).await {
                 Err(_) => Err(failure(FailureKind::Timeout)),
                 Ok(Err(_)) => Err(failure(FailureKind::Refused)),
                 Ok(Ok(Some(kind))) => Err(failure(kind)),
-                Ok(Ok(None)) => Ok(Duration::from_millis(20)),
+                Ok(Ok(None)) => Ok(Passed { took: Duration::from_millis(20) }),
             }
         })
     }

@@ -8,8 +8,11 @@ mod fencing;
 mod gates;
 mod names;
 mod people;
+mod probes;
 mod sites;
 mod stores;
+
+pub use probes::cadence;
 
 use super::nearest::nearest;
 use super::problem::{Problem, code};
@@ -26,6 +29,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
         gates::check(file, name, application, problems);
         failover::check(file, application, problems);
         fencing::check(file, application, problems);
+        probes::check(file, application, problems);
     }
     names::check(file, problems);
     people::check(file, problems);

@@ -23,6 +23,7 @@ use body::GateBody;
 use headers::{Head, REFUSED, strip_hop_by_hop};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
+use hyper::header::USER_AGENT;
 use mainstay_core::SiteName;
 use pool::{CheckIn, Pool, handshake};
 use replay::Replay;
@@ -33,6 +34,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use upstreams::{Load, Upstreams};
 
+/// Who says so is a probe, and no client.
+const PROBE: &str = crate::probe::USER_AGENT;
 /// How often a request that may be repeated is sent to upstreams that break.
 const ATTEMPTS: usize = 3;
 /// Tunnels are dear to open; the other gate keeps them for longer than this.
@@ -80,14 +83,35 @@ impl Proxy {
     }
 
     async fn answer(&self, origin: Origin, request: Request<Incoming>) -> Response<GateBody> {
-        let (parts, incoming) = request.into_parts();
-        let head = match Head::new(parts, &origin) {
-            Ok(head) => head,
-            Err(problem) => return problem.answer(),
+        let is_probe = request.headers().get(USER_AGENT).is_some_and(|agent| agent == PROBE);
+        let counted = matches!(origin, Origin::Client(_)) && !is_probe;
+        let answered = self.answer_within(origin, request).await;
+        if counted {
+            self.count(&answered);
+        }
+        answered.unwrap_or_else(|problem| problem.answer())
+    }
+
+    /// What clients see, for people: that no site serves at a moment is told elsewhere.
+    fn count(&self, answered: &Result<Response<GateBody>, Problem>) {
+        let failed = match answered {
+            Ok(response) => response.status().is_server_error(),
+            Err(Problem::NoUpstream | Problem::Broken(_)) => true,
+            Err(_) => return,
         };
+        self.shared.counts.minute.request(tick::now(), failed);
+    }
+
+    async fn answer_within(
+        &self,
+        origin: Origin,
+        request: Request<Incoming>,
+    ) -> Result<Response<GateBody>, Problem> {
+        let (parts, incoming) = request.into_parts();
+        let head = Head::new(parts, &origin)?;
         let deadline = Instant::now() + self.shared.spec.hold;
         let work = Work { origin, head, body: Replay::new(incoming), deadline, attempts: 0 };
-        self.work(work).await.unwrap_or_else(|problem| problem.answer())
+        self.work(work).await
     }
 
     async fn work(&self, mut work: Work) -> Result<Response<GateBody>, Problem> {

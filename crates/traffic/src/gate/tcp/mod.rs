@@ -166,6 +166,7 @@ impl Stores {
         let mut server = match &pass.route {
             Route::Local => {
                 let connected = self.connect(store).await;
+                self.shared.counts.minute.connection(tick::now(), connected.is_err());
                 connected.map_err(|error| Failure::Refused(unreachable(store, &error)))?
             }
             Route::Peer(_) => self.tunnel(store, pass, deadline).await?,

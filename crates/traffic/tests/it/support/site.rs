@@ -148,6 +148,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         cool_down: LONG,
         fencing: Default::default(),
         fence_after: LONG,
+        probes: Default::default(),
         stores: [(db_name(), Store { name: db_name(), kind: StoreKind::Postgres(postgres) })]
             .into(),
         gates: names.into_iter().zip(gates).collect(),

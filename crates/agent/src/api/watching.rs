@@ -1,0 +1,200 @@
+//! What the agents see of the sites, and what of it is a person's concern.
+
+use super::types::Problem;
+use crate::application::Application;
+use crate::known::Known;
+use mainstay_core::estate::FailoverMode;
+use mainstay_core::verdict::Evidence;
+use mainstay_core::watch::{LATE, Minute, Outcome, Tally};
+use mainstay_core::{ProbeName, SiteName, Tick, Verdict};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Clients are believed against probes when those have passed for as long as the figures count.
+const WINDOW: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct WatchingView {
+    /// What each vantage says of each site that holds data.
+    pub vantages: Vec<VantageView>,
+    /// What clients see at each gate.
+    pub clients: Vec<ClientsView>,
+    /// How late the active site's next renewal is (φ), as this agent sees it.
+    pub phi: Option<f64>,
+    /// How long no failover begins by itself, because health comes and goes.
+    pub flapping_s: Option<f64>,
+    /// Whose clock runs too fast or too slow.
+    pub clock: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VantageView {
+    pub about: SiteName,
+    pub vantage: SiteName,
+    pub verdict: Verdict,
+    pub age_s: f64,
+    pub why: String,
+    pub probes: Vec<ProbeView>,
+}
+
+/// One probe of one site by one vantage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeView {
+    pub probe: ProbeName,
+    /// `passes`, `fails`, `silent`; `unknown` without a fresh look.
+    pub outcome: String,
+    /// Of the newest look.
+    pub age_ms: Option<u64>,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientsView {
+    /// The site whose gate they come to.
+    pub site: SiteName,
+    pub minute: Minute,
+    /// Too many of them fail, although every probe has passed for as long.
+    pub gray: bool,
+}
+
+impl ProbeView {
+    pub fn of(probe: &ProbeName, tally: &Tally, unmade: Option<&String>, now: Tick) -> Self {
+        let look = tally.standing(now);
+        let outcome = match look.map(|look| look.outcome) {
+            Some(Outcome::Passed) => "passes",
+            Some(Outcome::Failed) => "fails",
+            Some(Outcome::Silent) => "silent",
+            None => "unknown",
+        };
+        let why = look.map(|look| look.why.clone()).or_else(|| unmade.cloned());
+        Self {
+            probe: probe.clone(),
+            outcome: outcome.to_owned(),
+            age_ms: tally.age(now).map(|age| age.as_millis().try_into().unwrap_or(u64::MAX)),
+            why: why.unwrap_or_default(),
+        }
+    }
+}
+
+pub fn view(application: &Application, known: &Known, now: Tick) -> WatchingView {
+    let lease = application.rules.lease;
+    let seen = known.facts.record.as_ref();
+    let follows = seen.filter(|seen| seen.record.active != known.facts.here);
+    WatchingView {
+        vantages: vantages(application, known, now),
+        clients: clients(application, known, now),
+        phi: follows.and_then(|seen| known.watching.phi(seen, lease)),
+        flapping_s: known.facts.health.suppressed(now).map(|rest| rest.as_secs_f64()),
+        clock: known.facts.clock.as_ref().map(ToString::to_string),
+    }
+}
+
+fn vantages(application: &Application, known: &Known, now: Tick) -> Vec<VantageView> {
+    let fresh_for = application.rules.lease.fresh_for();
+    let view = |((vantage, about), evidence): (&(SiteName, SiteName), &Evidence)| {
+        let told = known.views.get(vantage).and_then(|(_, view)| view.probes.get(about));
+        let probes = match *vantage == known.facts.here {
+            true => known.watching.probes(about, now),
+            false => told.cloned().unwrap_or_default(),
+        };
+        VantageView {
+            about: about.clone(),
+            vantage: vantage.clone(),
+            verdict: evidence.fresh(now, fresh_for),
+            age_s: now.since(evidence.gathered).as_secs_f64(),
+            why: evidence.why.clone(),
+            probes,
+        }
+    };
+    let mut all: Vec<VantageView> = known.evidence.iter().map(view).collect();
+    all.sort_by(|a, b| (&a.about, &a.vantage).cmp(&(&b.about, &b.vantage)));
+    all
+}
+
+/// Of this site's gate, and of the others' as their agents told lately.
+fn clients(application: &Application, known: &Known, now: Tick) -> Vec<ClientsView> {
+    let fresh_for = application.rules.lease.fresh_for();
+    let heard = known.views.iter().filter(|(_, (heard, _))| now.since(*heard) <= fresh_for);
+    let told = heard.filter_map(|(site, (_, view))| Some((site.clone(), view.clients?)));
+    let own = own_clients(application).map(|minute| (known.facts.here.clone(), minute));
+    own.into_iter()
+        .chain(told)
+        .map(|(site, minute)| {
+            let gray = is_gray(known, &site, minute, now);
+            ClientsView { site, minute, gray }
+        })
+        .collect()
+}
+
+pub fn own_clients(application: &Application) -> Option<Minute> {
+    let report = application.context.gate.watch(&application.spec.name);
+    let minute = report.borrow().as_ref().map(|report| report.minute);
+    minute
+}
+
+/// Clients fail although probes pass. It is shown, and decides nothing: what probes do not see, the
+/// other site may have as well.
+pub fn is_gray(known: &Known, site: &SiteName, minute: Minute, now: Tick) -> bool {
+    let healthy = known.watching.since(site, Verdict::Healthy, now);
+    minute.is_bad() && healthy.is_some_and(|healthy| healthy >= WINDOW)
+}
+
+pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
+    let mut push = |what: String, advice: String| found.push(Problem { what, advice });
+    let name = &application.spec.name;
+    for clients in clients(application, known, now).iter().filter(|clients| clients.gray) {
+        push(
+            format!(
+                "clients fail at {}, while every probe passes: {}",
+                clients.site,
+                of(clients.minute)
+            ),
+            format!(
+                "look at the application and its databases there; if it cannot be mended: \
+                 mainstay plan switchover {name}, then mainstay switchover {name}"
+            ),
+        );
+    }
+    if let Some(off) = &known.facts.clock {
+        push(
+            format!("{off}: nothing fails over by itself meanwhile"),
+            "look there at the clock source of the machine (cat \
+             /sys/devices/system/clocksource/clocksource0/current_clocksource), and at its host; \
+             who is right is what two of three say"
+                .to_owned(),
+        );
+    }
+    if let Some(rest) = known.facts.health.suppressed(now) {
+        let advice = match application.rules.mode {
+            FailoverMode::Automatic => "if it should move now: mainstay plan failover",
+            _ => "find out why it comes and goes: mainstay status --all",
+        };
+        push(
+            format!(
+                "the health of the active site keeps coming and going: nothing fails over by \
+                 itself for another {} s",
+                rest.as_secs()
+            ),
+            format!("{advice} {name}, then mainstay failover {name}"),
+        );
+    }
+    let late = known.facts.record.as_ref().filter(|_| known.watching.late);
+    let phi = late.and_then(|seen| known.watching.phi(seen, application.rules.lease));
+    if let (Some(seen), Some(phi)) = (late, phi.filter(|phi| *phi >= LATE)) {
+        push(
+            format!("renewals of {} are late: φ {phi:.1}", seen.record.active),
+            "nothing yet: if they stay away, what follows is shown here".to_owned(),
+        );
+    }
+}
+
+fn of(minute: Minute) -> String {
+    let Minute { requests, failed, connections, unconnected } = minute;
+    let web = format!("{failed} of {requests} requests");
+    let stores = format!("{unconnected} of {connections} database connections");
+    match (failed > 0, unconnected > 0) {
+        (true, true) => format!("{web} and {stores} in the last minute"),
+        (false, true) => format!("{stores} in the last minute"),
+        _ => format!("{web} in the last minute"),
+    }
+}
