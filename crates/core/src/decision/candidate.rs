@@ -151,6 +151,8 @@ impl Hindrance {
             Self::NotProved => "not-proved".to_owned(),
             Self::CoolDown { .. } => "cool-down".to_owned(),
             Self::Paused(pause) => format!("paused:{}:{}", pause.by, pause.since_micros),
+            Self::Flapping { .. } => "flapping".to_owned(),
+            Self::ClockRate(_) => "clock-rate".to_owned(),
             Self::NotAutomatic => "not-automatic".to_owned(),
             Self::LedgerBroken => "ledger-broken".to_owned(),
         }
