@@ -1,6 +1,7 @@
 //! The resolved configuration: what the one file means, as one site sees it.
 
-use crate::{ApplicationName, Secret, SiteName, StoreName};
+use crate::notifier::Notifier;
+use crate::{ApplicationName, NotifierName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,8 @@ pub struct Estate {
     pub coordinator: CoordinatorPlace,
     pub tls: TlsFiles,
     pub applications: BTreeMap<ApplicationName, Application>,
+    /// Who is told, by its name.
+    pub alerts: BTreeMap<NotifierName, Notifier>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

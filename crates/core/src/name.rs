@@ -80,6 +80,10 @@ name!(
     /// Data that an application cannot lose.
     StoreName
 );
+name!(
+    /// One way to people.
+    NotifierName
+);
 
 #[cfg(test)]
 mod tests {

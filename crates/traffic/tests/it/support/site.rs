@@ -157,6 +157,7 @@ fn estate(here: &str, tls: TlsFiles) -> Estate {
         coordinator: CoordinatorPlace::Embedded { site: site_name("east") },
         tls,
         applications: Default::default(),
+        alerts: Default::default(),
     }
 }
 

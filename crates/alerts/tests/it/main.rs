@@ -1,0 +1,3 @@
+//! What a notifier delivers, as real servers receive it.
+
+mod fake;
