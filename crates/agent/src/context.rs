@@ -1,5 +1,6 @@
 //! What all tasks of one agent share.
 
+use crate::alerting::Alerting;
 use crate::coordinator::Coordinator;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -27,6 +28,7 @@ pub struct Context {
     pub watchdog: Heard,
     /// A comparison that this agent makes by itself: one at a time, of all applications.
     pub comparing: Once,
+    pub alerts: Alerting,
 }
 
 impl Context {

@@ -35,6 +35,8 @@ pub enum AgentError {
     Space { path: PathBuf, free_mib: u64, needed_mib: u64 },
     #[error("MS-AGENT-005: the site {site} is not in the configuration's [sites]")]
     UnknownSite { site: String },
+    #[error(transparent)]
+    Alerts(#[from] mainstay_alerts::AlertsError),
     #[error("MS-AGENT-009: {site} is a witness: it has no databases, and needs no watchdog")]
     NothingToWatch { site: String },
 }

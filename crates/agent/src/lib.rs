@@ -2,6 +2,7 @@
 //! coordinator, the runbook's journal, the ledger and the API.
 
 mod act;
+mod alerting;
 pub mod api;
 mod application;
 mod comparing;
@@ -27,6 +28,7 @@ pub mod watchdog;
 
 pub use error::AgentError;
 
+use crate::alerting::Alerting;
 use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
@@ -59,7 +61,7 @@ pub struct AgentSpec {
 /// Runs one site's agent until shutdown.
 pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
     let identity = Arc::new(Identity::load(&spec.estate.tls)?);
-    let context = Arc::new(context(&spec, &identity)?);
+    let context = Arc::new(context(&spec, &identity).await?);
     let applications = applications(&context).await?;
     let agent = Agent { context: context.clone(), applications: applications.clone() };
     let tasks = TaskTracker::new();
@@ -73,6 +75,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
         observe::start(application, &shutdown);
         tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));
     }
+    alerting::start(&agent, &tasks, &shutdown);
     tracing::info!(site = %context.here(), "the agent runs");
     shutdown.cancelled().await;
     tasks.close();
@@ -80,7 +83,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     Ok(())
 }
 
-fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError> {
+async fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError> {
     let estate = spec.estate.clone();
     let here = estate.here.clone();
     std::fs::create_dir_all(&spec.state)
@@ -97,11 +100,13 @@ fn context(spec: &AgentSpec, identity: &Identity) -> Result<Context, AgentError>
     let coordinator = coordinator(spec, &peers)?;
     let gate = ControlServer::bind(&control::socket(&spec.state))
         .map_err(|why| AgentError::State { path: spec.state.clone(), why: why.to_string() })?;
+    let memory = Memory::open(&spec.state.join("state.db"))?;
     Ok(Context {
         state: spec.state.clone(),
         tools: spec.tools.clone(),
         started: time::tick(),
-        memory: Memory::open(&spec.state.join("state.db"))?,
+        alerts: Alerting::open(&estate, &memory).await?,
+        memory,
         ledger: Ledger::open(&spec.state.join("ledger.db"), here)?,
         peers,
         coordinator,

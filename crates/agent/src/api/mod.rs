@@ -1,6 +1,7 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
 pub mod agent;
+pub mod alerts;
 pub mod comparison;
 pub mod coordinator;
 pub mod links;
@@ -9,6 +10,7 @@ pub mod pause;
 pub mod peers;
 pub mod people;
 pub mod plan;
+pub mod problem;
 mod repair;
 mod reply;
 mod returning;

@@ -2,6 +2,7 @@
 //! everything; it belongs to the user that runs the agent.
 
 use super::agent::Agent;
+use super::alerts::{Alerts, TestRequest, Tested};
 use super::moves::begin;
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
@@ -38,6 +39,8 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/link/continue", post(go_on))
         .route("/v1/return/continue", post(go_on_inexact))
         .route("/v1/lag", get(lag))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/alerts/test", post(test_alerts))
         .route("/metrics", get(metrics))
         .merge(super::salvage::router())
         .with_state(agent)
@@ -178,6 +181,18 @@ async fn go_on(
     Json(request): Json<ContinueRequest>,
 ) -> Reply<Continued> {
     reply(super::links::at_receiver(&agent, &request)).await
+}
+
+async fn alerts(State(agent): State<Agent>) -> Json<Alerts> {
+    Json(super::alerts::list(&agent))
+}
+
+async fn test_alerts(
+    State(agent): State<Agent>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<TestRequest>,
+) -> Reply<Tested> {
+    reply(async { super::alerts::test(&agent, &request, &person.name().await).await }).await
 }
 
 pub fn unreadable(why: AgentError) -> Refused {

@@ -1,6 +1,7 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
 use super::pause::PauseView;
+use super::problem::Problem;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
@@ -88,8 +89,9 @@ pub struct SiteView {
     pub witness: bool,
 }
 
+/// Why a move would be refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Problem {
+pub struct Refusal {
     pub what: String,
     pub advice: String,
 }
@@ -355,7 +357,7 @@ pub struct Plan {
     #[serde(default)]
     pub returning: Option<Return>,
     /// What stands in the way.
-    pub refusals: Vec<Problem>,
+    pub refusals: Vec<Refusal>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Appending to the ledger. An entry is durable when `append` returns.
 
 use super::entry::{Entry, NO_PREVIOUS, hash};
+use super::verify::read;
 use crate::error::AgentError;
 use crate::time::unix_micros;
 use mainstay_core::SiteName;
@@ -53,6 +54,17 @@ impl Ledger {
         (chain.number, chain.head.clone())
     }
 
+    /// The next entries after one, oldest first.
+    pub async fn after(&self, number: u64, most: u32) -> Result<Vec<Entry>, AgentError> {
+        let inner = self.inner.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let chain = inner.chain.lock().unwrap_or_else(PoisonError::into_inner);
+            read_after(&chain.connection, number, most)
+        });
+        let read = read.await.map_err(|why| failed(&self.inner.path, why))?;
+        read.map_err(|why| failed(&self.inner.path, why))
+    }
+
     fn append_now(
         &self,
         kind: &'static str,
@@ -99,6 +111,14 @@ fn open_chain(path: &Path) -> rusqlite::Result<Chain> {
         .optional()?;
     let (number, head) = newest.unwrap_or((0, NO_PREVIOUS.to_owned()));
     Ok(Chain { connection, number: number.cast_unsigned(), head })
+}
+
+fn read_after(connection: &Connection, number: u64, most: u32) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, micros, site, kind, application, body, previous, hash
+         FROM entry WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
+    statement.query_map(params![number.cast_signed(), most], |row| read(row))?.collect()
 }
 
 fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {

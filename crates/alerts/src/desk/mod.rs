@@ -10,7 +10,7 @@ mod case;
 use crate::alert::{Alert, Message, Status};
 use case::Case;
 use mainstay_core::notifier::Notifier;
-use mainstay_core::{NotifierName, Tick};
+use mainstay_core::{ApplicationName, NotifierName, Tick};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub const FAILS: &str = "notifier-fails";
 pub struct Desk {
     name: NotifierName,
     spec: Notifier,
-    kept: Kept,
+    kept: Document,
     trouble: Option<Trouble>,
     /// Nothing is tried before.
     not_before: Tick,
@@ -34,8 +34,8 @@ pub struct Desk {
 }
 
 /// What outlives the agent.
-#[derive(Default, Serialize, Deserialize)]
-struct Kept {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Document {
     cases: BTreeMap<String, Case>,
     delivered: VecDeque<Delivered>,
     left_out: u64,
@@ -80,7 +80,7 @@ pub struct Others {
     /// Keys that another agent tells by a notifier of this name.
     pub covered: BTreeSet<String>,
     /// How long this agent leaves agents that come first alone with what it sees too.
-    pub rank: Duration,
+    pub ranks: BTreeMap<ApplicationName, Duration>,
 }
 
 impl Desk {
@@ -88,16 +88,13 @@ impl Desk {
     pub fn new(
         name: NotifierName,
         spec: Notifier,
-        document: Option<&str>,
+        document: Option<Document>,
         now: Tick,
-    ) -> Result<Self, serde_json::Error> {
-        let mut kept: Kept = match document {
-            Some(document) => serde_json::from_str(document)?,
-            None => Kept::default(),
-        };
+    ) -> Self {
+        let mut kept = document.unwrap_or_default();
         kept.cases.values_mut().for_each(|case| case.restored(now));
         let (trouble, not_before, changed) = (None, Tick::default(), false);
-        Ok(Self { name, spec, kept, trouble, not_before, changed, counts: Counts::default() })
+        Self { name, spec, kept, trouble, not_before, changed, counts: Counts::default() }
     }
 
     pub fn name(&self) -> &NotifierName {
@@ -129,7 +126,8 @@ impl Desk {
             if !there.contains(key) {
                 self.changed |= case.gone(micros, now);
             }
-            self.changed |= case.falls_due(others.rank, now);
+            let rank = others.ranks.get(&case.alert.application).copied().unwrap_or_default();
+            self.changed |= case.falls_due(rank, now);
         }
         let before = self.kept.cases.len();
         self.kept.cases.retain(|_, case| !case.is_over(now));
@@ -250,13 +248,8 @@ impl Desk {
     }
 
     /// What must be kept before anything else is sent; none when that is kept already.
-    pub fn take_document(&mut self) -> Result<Option<String>, serde_json::Error> {
-        if !self.changed {
-            return Ok(None);
-        }
-        let document = serde_json::to_string(&self.kept)?;
-        self.changed = false;
-        Ok(Some(document))
+    pub fn take_document(&mut self) -> Option<Document> {
+        std::mem::take(&mut self.changed).then(|| self.kept.clone())
     }
 
     /// It could not be kept: it is tried again.
