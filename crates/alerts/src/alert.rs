@@ -267,7 +267,9 @@ mod tests {
         assert_eq!(json["expected_loss_s"], 56.2);
         assert_eq!(json["id"], "bank/link-stopped/db at west@1795000000123456");
         let text = message.text();
-        for part in ["came         3 times", "lost         at most 56.2 s", "next         see MS-PG"] {
+        for part in
+            ["came         3 times", "lost         at most 56.2 s", "next         see MS-PG"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

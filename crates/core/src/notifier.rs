@@ -53,12 +53,19 @@ impl Notifier {
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotifierKind {
     /// JSON by POST, signed when there is a secret.
-    Webhook { to: HttpTarget, secret: Option<Secret> },
+    Webhook {
+        to: HttpTarget,
+        secret: Option<Secret>,
+    },
     /// A program of this machine that reads JSON: an absolute path, then its arguments.
-    Command { run: Vec<String> },
+    Command {
+        run: Vec<String>,
+    },
     Email(Email),
     /// Prometheus's Alertmanager.
-    Alertmanager { to: HttpTarget },
+    Alertmanager {
+        to: HttpTarget,
+    },
 }
 
 impl NotifierKind {

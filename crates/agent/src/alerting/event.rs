@@ -44,9 +44,7 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
     match entry.kind.as_str() {
         "order" => vec![ordered(name, body)],
         "execution-begun" => execution(body).iter().map(begun).collect(),
-        "execution-ended" => {
-            execution(body).iter().flat_map(|it| ended(application, it)).collect()
-        }
+        "execution-ended" => execution(body).iter().flat_map(|it| ended(application, it)).collect(),
         "paused" => {
             let what = format!("{} paused automatic failover: {}", text("by"), text("reason"));
             let advice = format!("nothing; to end it: mainstay resume {name}");
@@ -70,7 +68,8 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
         "schema-change-left-out" => {
             let store = text("store");
             let what = format!("a schema change of {store} was left out: {}", text("reason"));
-            let advice = format!("when both sites are to be alike: mainstay compare {name} {store}");
+            let advice =
+                format!("when both sites are to be alike: mainstay compare {name} {store}");
             vec![Event("forced", Warning, format!("{store} at {here}"), what, advice)]
         }
         "repair-begun" if body["dry_run"] == false => {

@@ -2,7 +2,8 @@
 
 use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates};
 use mainstay_core::{
-    ApplicationName, Epoch, NotifierName, Position, Receipt, SiteName, StoreName, Verdict};
+    ApplicationName, Epoch, NotifierName, Position, Receipt, SiteName, StoreName, Verdict,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

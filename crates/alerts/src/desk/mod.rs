@@ -85,12 +85,7 @@ pub struct Others {
 
 impl Desk {
     /// With what an earlier agent kept, if it did.
-    pub fn new(
-        name: NotifierName,
-        spec: Notifier,
-        document: Option<Document>,
-        now: Tick,
-    ) -> Self {
+    pub fn new(name: NotifierName, spec: Notifier, document: Option<Document>, now: Tick) -> Self {
         let mut kept = document.unwrap_or_default();
         kept.cases.values_mut().for_each(|case| case.restored(now));
         let (trouble, not_before, changed) = (None, Tick::default(), false);
@@ -149,7 +144,8 @@ impl Desk {
     }
 
     fn wants(&self, alert: &Alert) -> bool {
-        let own = alert.kind == FAILS && alert.subject.split(' ').next() == Some(self.name.as_str());
+        let own =
+            alert.kind == FAILS && alert.subject.split(' ').next() == Some(self.name.as_str());
         !own && self.spec.covers(&alert.application) && alert.severity >= self.spec.least
     }
 

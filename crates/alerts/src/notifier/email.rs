@@ -67,16 +67,12 @@ fn trust(
 ) -> Result<TlsParameters, AlertsError> {
     let mut parameters = TlsParameters::builder(host.to_owned());
     if let Some(path) = authority {
-        let bad = |why: String| AlertsError::Authority {
-            name: name.clone(),
-            path: path.to_owned(),
-            why,
-        };
+        let bad =
+            |why: String| AlertsError::Authority { name: name.clone(), path: path.to_owned(), why };
         let pem = std::fs::read(path).map_err(|why| bad(why.to_string()))?;
         let certificate = Certificate::from_pem(&pem).map_err(|why| bad(why.to_string()))?;
-        parameters = parameters
-            .certificate_store(CertificateStore::None)
-            .add_root_certificate(certificate);
+        parameters =
+            parameters.certificate_store(CertificateStore::None).add_root_certificate(certificate);
     }
     parameters
         .build()

@@ -53,7 +53,8 @@ impl Post {
         let status = match &self.tls {
             None => exchange(tcp, request).await?,
             Some(tls) => {
-                let name = ServerName::try_from(self.to.url.host.clone()).map_err(SendError::new)?;
+                let name =
+                    ServerName::try_from(self.to.url.host.clone()).map_err(SendError::new)?;
                 let connecting = TlsConnector::from(tls.clone()).connect(name, tcp);
                 exchange(connecting.await.map_err(SendError::new)?, request).await?
             }

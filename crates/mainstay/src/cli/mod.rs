@@ -1,6 +1,7 @@
 //! The command line: what was typed. One file a command, each with its rendering.
 
 mod agent;
+mod alerts;
 mod check;
 mod compare;
 mod comparing;
@@ -110,6 +111,9 @@ pub enum Command {
     /// The record of every observation, decision and step
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Who is told of what is wrong, and whether it arrives
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Tell everything that is wrong with a configuration
     Check(check::Args),
     /// About the configuration

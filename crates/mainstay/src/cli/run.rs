@@ -1,8 +1,8 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, agent, check, compare, config, executions, gate, help_all, lab,
-    ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
+    Cli, Command, Context, Failure, agent, alerts, check, compare, config, executions, gate,
+    help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
 };
 use std::process::ExitCode;
 
@@ -31,6 +31,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Return(command) => returning::run(command, context).await,
         Command::Link(command) => link::run(command, context).await,
         Command::Salvage(command) => salvage::run(command, context).await,
+        Command::Alerts(command) => alerts::run(command, context).await,
         Command::Check(args) => check::run(args, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Ledger(command) => ledger::run(command, context).await,

@@ -5,6 +5,7 @@ pub mod duration;
 mod load;
 mod mask;
 mod nearest;
+mod notifiers;
 pub mod problem;
 mod reader;
 pub mod reference;

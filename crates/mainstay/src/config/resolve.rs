@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-struct Resolver<'a> {
-    vault: &'a Vault<'a>,
+pub(super) struct Resolver<'a> {
+    pub(super) vault: &'a Vault<'a>,
     /// False at a witness, and where nobody needs them.
     secrets: bool,
     witness: bool,
-    problems: &'a mut Vec<Problem>,
+    pub(super) problems: &'a mut Vec<Problem>,
 }
 
 /// The estate as `here` sees it; without `here`, as the first site that holds data sees it, and
@@ -45,12 +45,17 @@ pub fn resolve(
     let applications = resolver.map(file.applications.as_ref()?, Resolver::application);
     let coordinator = resolver.coordinator(&file.coordinator.as_ref()?.value);
     let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
+    let alerts = match &file.alerts {
+        Some(alerts) => resolver.map(alerts, Resolver::notifier),
+        None => Some(BTreeMap::new()),
+    };
     Some(Estate {
         here: eyes.clone(),
         sites: sites.value.iter().map(site).collect::<Option<_>>()?,
         coordinator: coordinator?,
         tls: tls?,
         applications: applications?,
+        alerts: alerts?,
     })
 }
 
@@ -83,7 +88,7 @@ fn address(at: &Option<At<Address>>) -> Option<String> {
 }
 
 /// The value without its place.
-fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
+pub(super) fn value<T: Clone>(at: &Option<At<T>>) -> Option<T> {
     at.as_ref().map(|at| at.value.clone())
 }
 
@@ -180,7 +185,10 @@ impl Resolver<'_> {
         })
     }
 
-    fn secret(&mut self, reference: Option<&At<SecretReference>>) -> Option<Option<Secret>> {
+    pub(super) fn secret(
+        &mut self,
+        reference: Option<&At<SecretReference>>,
+    ) -> Option<Option<Secret>> {
         match reference.map(|reference| self.vault.read(reference)) {
             None => Some(None),
             Some(Ok(secret)) => Some(Some(secret)),
@@ -220,7 +228,7 @@ impl Resolver<'_> {
         Some(TlsFiles { authority, certificate, key })
     }
 
-    fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
+    pub(super) fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
         let missing = paths.iter().filter_map(|path| {
             let why = self.vault.file_exists(path).err()?;
             Some(format!("{}: {why}", path.display()))

@@ -2,6 +2,7 @@
 //! with what it can read.
 
 mod addresses;
+mod alerts;
 mod coordinator;
 mod failover;
 mod gates;
@@ -25,6 +26,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
     }
     stores::shared_databases(file, problems);
     addresses::check(file, problems);
+    alerts::check(file, problems);
 }
 
 /// The entries of a table that may be missing.
