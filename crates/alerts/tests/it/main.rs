@@ -1,3 +1,7 @@
-//! What a notifier delivers, as real servers receive it.
+//! What a notifier delivers, as real servers and programs receive it.
 
-mod fake;
+mod alertmanager;
+mod command;
+mod email;
+mod support;
+mod webhook;
