@@ -8,12 +8,15 @@ use crate::application::Application;
 use crate::ledger::Entry;
 use crate::time::tick;
 use mainstay_alerts::Alert;
+use mainstay_alerts::alert::Loss;
 use mainstay_core::{AlertSeverity, ApplicationName};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Kind, severity, subject, what happened, and what to type.
 struct Event(&'static str, AlertSeverity, String, String, String);
+
+const MISSED: &str = "objective-missed";
 
 /// An entry of which people are not told gives none.
 pub fn alerts(agent: &Agent, entry: &Entry) -> Vec<Alert> {
@@ -22,7 +25,9 @@ pub fn alerts(agent: &Agent, entry: &Entry) -> Vec<Alert> {
     let body: Option<Value> = serde_json::from_str(&entry.body).ok();
     let (Some(application), Some(body)) = (application, body) else { return Vec::new() };
     let events = events(application, entry, &body);
-    let loss = loss::expected(application, tick());
+    // What a failover that is under way may lose was known when it began.
+    let bound = execution(&body).and_then(|it| lost(&it)).map(Loss::AtMost);
+    let loss = bound.unwrap_or_else(|| loss::expected(application, tick()));
     let alert = |Event(kind, severity, subject, what, advice)| Alert {
         application: application.spec.name.clone(),
         kind: kind.to_owned(),
@@ -59,6 +64,7 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
             let advice = format!("look at the agent of {here}: mainstay status");
             vec![Event("fenced-by-watchdog", Critical, here.to_string(), what, advice)]
         }
+        "salvage" => exact_loss(application, body).into_iter().collect(),
         "return-inexact" => {
             let reason = body["return"]["inexact"].as_str().unwrap_or_default();
             let what = format!("the way back of {here} goes on without a whole salvage: {reason}");
@@ -144,12 +150,12 @@ fn ended(application: &Application, execution: &Execution) -> Vec<Event> {
         format!(", {:.1} s after the last sign of the old site", it.as_secs_f64())
     });
     let lost = lost(execution).map_or_else(String::new, |it| {
-        format!("; at most {:.1} s of acknowledged work is missing", it.as_secs_f64())
+        format!("; at most {:.1} s of acknowledged work is missing here", it.as_secs_f64())
     });
     let what = format!("the {way} is done, epoch {}{took}{lost}", execution.epoch);
     let advice = format!("mainstay executions {id}; when the old site is back: mainstay status");
     let mut events = vec![Event(kind, severity, id, what, advice)];
-    events.extend(missed(application, execution));
+    events.extend(too_long(application, execution));
     events
 }
 
@@ -169,24 +175,32 @@ fn lost(execution: &Execution) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Objectives that a failover did not hold.
-fn missed(application: &Application, execution: &Execution) -> Vec<Event> {
-    let objectives = application.spec.objectives;
-    let measured = [
-        ("RTO", outage(execution), objectives.rto, "was without service for up to"),
-        ("RPO", lost(execution), objectives.rpo, "may miss acknowledged work of up to"),
-    ];
-    let missed = measured.into_iter().filter_map(|(name, measured, objective, words)| {
-        let measured = measured.filter(|measured| *measured > objective)?;
-        let what = format!(
-            "{} {words} {:.1} s; its {name} is {:.1} s",
-            application.spec.name,
-            measured.as_secs_f64(),
-            objective.as_secs_f64()
-        );
-        let advice = format!("mainstay executions {} shows what took how long", execution.id);
-        let subject = format!("{name} of {}", execution.id);
-        Some(Event("objective-missed", AlertSeverity::Critical, subject, what, advice))
-    });
-    missed.collect()
+/// Without service for longer than it may be.
+fn too_long(application: &Application, execution: &Execution) -> Option<Event> {
+    let (outage, rto) = (outage(execution)?, application.spec.objectives.rto);
+    let what = format!(
+        "{} was without service for up to {:.1} s; its RTO is {:.1} s",
+        application.spec.name,
+        outage.as_secs_f64(),
+        rto.as_secs_f64()
+    );
+    let advice = format!("mainstay executions {} shows what took how long", execution.id);
+    let subject = format!("RTO of {}", execution.id);
+    (outage > rto).then_some(Event(MISSED, AlertSeverity::Critical, subject, what, advice))
+}
+
+/// How much was lost is known once the lost site is back and its salvage was taken.
+fn exact_loss(application: &Application, body: &Value) -> Option<Event> {
+    let (lost, rpo) = (body["rpo_exact_s"].as_f64()?, application.spec.objectives.rpo);
+    let id = body["id"].as_str()?;
+    let what = format!(
+        "the failover had lost {lost:.1} s of acknowledged work, which is in the salvage {id}; the \
+         RPO of {} is {:.1} s",
+        application.spec.name,
+        rpo.as_secs_f64()
+    );
+    let missed = lost > rpo.as_secs_f64();
+    let advice = format!("mainstay salvage show {id}");
+    let subject = format!("RPO of {id}");
+    missed.then_some(Event(MISSED, AlertSeverity::Critical, subject, what, advice))
 }

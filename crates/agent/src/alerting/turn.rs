@@ -1,8 +1,9 @@
 //! Which agent tells what several of them see: the active site's, then the other sites', then the
 //! witness's. One that is silent, or cannot deliver, is not waited for.
 
+use super::loss;
 use crate::application::{Application, Applications};
-use mainstay_alerts::desk::Others;
+use mainstay_alerts::desk::Around;
 use mainstay_core::{NotifierName, SiteName, Tick};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,23 +12,25 @@ use std::time::Duration;
 /// it tells it.
 const GRACE: Duration = Duration::from_secs(3);
 
-pub fn others(applications: &Applications, notifier: &NotifierName, now: Tick) -> Others {
-    let mut others = Others::default();
+pub fn around(applications: &Applications, notifier: &NotifierName, now: Tick) -> Around {
+    let mut around = Around::default();
     for application in applications.values() {
         let heard = heard(application, now);
         let known = application.known();
         for site in &heard {
             let telling = known.views.get(site).and_then(|(_, view)| view.telling.get(notifier));
-            others.covered.extend(telling.into_iter().flatten().cloned());
+            around.covered.extend(telling.into_iter().flatten().cloned());
         }
         let active = known.facts.record.as_ref().map(|seen| &seen.record.active);
         let first = heard.iter().filter(|site| {
             order(application, active, site) < order(application, active, &known.facts.here)
         });
         let first = u32::try_from(first.count()).unwrap_or(u32::MAX);
-        others.ranks.insert(application.spec.name.clone(), GRACE.saturating_mul(first));
+        around.ranks.insert(application.spec.name.clone(), GRACE.saturating_mul(first));
+        drop(known);
+        around.losses.insert(application.spec.name.clone(), loss::expected(application, now));
     }
-    others
+    around
 }
 
 /// Sites whose agents were heard lately.

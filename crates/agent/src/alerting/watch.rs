@@ -41,8 +41,8 @@ fn observe(agent: &Agent) {
     let problems = problems(agent);
     let (micros, now) = (unix_micros(), tick());
     for outlet in agent.context.alerts.outlets() {
-        let others = turn::others(&agent.applications, outlet.name(), now);
-        outlet.desk().observe(&problems, &others, micros, now);
+        let around = turn::around(&agent.applications, outlet.name(), now);
+        outlet.desk().observe(&problems, &around, micros, now);
     }
 }
 

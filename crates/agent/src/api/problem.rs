@@ -92,9 +92,7 @@ kinds! {
     HistoryScarce = "history-scarce", Critical;
     /// A link stopped for good, until a person mends it.
     LinkStopped = "link-stopped", Critical;
-    /// A link has lost its source, and tries by itself.
-    LinkDisconnected = "link-disconnected", Warning;
-    /// A link is behind its bound, or how far it is behind is unknown.
+    /// A link is further behind than its bound, or nobody knows how far: it may have lost its source.
     LinkBehind = "link-behind", Warning;
     /// A standby differs from the active site.
     Differs = "differs", Critical;

@@ -371,7 +371,7 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
             }
             LinkPhase::Disconnected { reason } => {
                 let what = format!("{name} is disconnected: {reason}");
-                push(found, Kind::LinkDisconnected, subject, what, "it tries by itself");
+                push(found, Kind::LinkBehind, subject, what, "it tries by itself");
             }
             // A link on a way back catches up: that is told with the way back.
             LinkPhase::Streaming if returns => {}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What is over sooner is not told by itself.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_secs(1);
 /// So long a problem must be gone before its end is told.
 const QUIET: Duration = Duration::from_secs(5);
 /// The same for one that came and went often; and how long it is remembered that it did.

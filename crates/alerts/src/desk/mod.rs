@@ -7,7 +7,7 @@
 
 mod case;
 
-use crate::alert::{Alert, Message, Status};
+use crate::alert::{Alert, Loss, Message, Status};
 use case::Case;
 use mainstay_core::notifier::Notifier;
 use mainstay_core::{ApplicationName, NotifierName, Tick};
@@ -74,13 +74,15 @@ pub struct Pending {
     pub since_micros: i64,
 }
 
-/// Which agent is to tell what several of them see.
+/// What surrounds the problems of one look.
 #[derive(Debug, Clone, Default)]
-pub struct Others {
+pub struct Around {
     /// Keys that another agent tells by a notifier of this name.
     pub covered: BTreeSet<String>,
     /// How long this agent leaves agents that come first alone with what it sees too.
     pub ranks: BTreeMap<ApplicationName, Duration>,
+    /// What a failover would lose now; also told with what has ended.
+    pub losses: BTreeMap<ApplicationName, Loss>,
 }
 
 impl Desk {
@@ -101,7 +103,7 @@ impl Desk {
     }
 
     /// Takes in everything that is wrong now. What is not among it has ended.
-    pub fn observe(&mut self, problems: &[Alert], others: &Others, micros: i64, now: Tick) {
+    pub fn observe(&mut self, problems: &[Alert], around: &Around, micros: i64, now: Tick) {
         let mut there = BTreeSet::new();
         for alert in problems {
             if !self.wants(alert) {
@@ -117,11 +119,15 @@ impl Desk {
             there.insert(key);
         }
         for (key, case) in &mut self.kept.cases {
-            case.covered = others.covered.contains(key);
+            case.covered = around.covered.contains(key);
             if !there.contains(key) {
                 self.changed |= case.gone(micros, now);
             }
-            let rank = others.ranks.get(&case.alert.application).copied().unwrap_or_default();
+            let application = &case.alert.application;
+            let rank = around.ranks.get(application).copied().unwrap_or_default();
+            if let (true, Some(loss)) = (case.lasting, around.losses.get(application)) {
+                case.alert.loss = *loss;
+            }
             self.changed |= case.falls_due(rank, now);
         }
         let before = self.kept.cases.len();

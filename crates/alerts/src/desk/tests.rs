@@ -8,7 +8,7 @@ struct Desks {
     now: u64,
     heard: Vec<(Status, u32)>,
     works: bool,
-    others: Others,
+    around: Around,
 }
 
 fn spec(every: Option<u64>) -> Notifier {
@@ -44,7 +44,7 @@ fn named(name: &str) -> NotifierName {
 impl Desks {
     fn new(every: Option<u64>) -> Self {
         let desk = Desk::new(named("hook"), spec(every), None, Tick::default());
-        Self { desk, now: 0, heard: Vec::new(), works: true, others: Others::default() }
+        Self { desk, now: 0, heard: Vec::new(), works: true, around: Around::default() }
     }
 
     fn tick(&self) -> Tick {
@@ -59,7 +59,7 @@ impl Desks {
     fn seconds(&mut self, seconds: u64, problems: &[Alert]) {
         for _ in 0..seconds * 2 {
             self.now += 500;
-            self.desk.observe(problems, &self.others, self.micros(), self.tick());
+            self.desk.observe(problems, &self.around, self.micros(), self.tick());
             self.send();
         }
     }
@@ -204,10 +204,10 @@ fn an_event_is_told_once_and_survives_a_crash() {
 #[test]
 fn what_another_agent_tells_is_left_to_it_until_it_falls_silent() {
     let mut it = Desks::new(None);
-    it.others.covered = [behind().key()].into();
+    it.around.covered = [behind().key()].into();
     it.seconds(60, &[behind()]);
     assert_eq!(it.statuses(), []);
-    it.others.covered.clear();
+    it.around.covered.clear();
     it.seconds(3, &[behind()]);
     assert_eq!(it.heard.len(), 1);
     let since = it.desk.last_delivered()[0].micros;
@@ -218,7 +218,7 @@ fn what_another_agent_tells_is_left_to_it_until_it_falls_silent() {
 #[test]
 fn whoever_does_not_come_first_waits_a_little() {
     let mut it = Desks::new(None);
-    it.others.ranks = [(behind().application, Duration::from_secs(6))].into();
+    it.around.ranks = [(behind().application, Duration::from_secs(6))].into();
     it.seconds(7, &[behind()]);
     assert_eq!(it.statuses(), []);
     it.seconds(2, &[behind()]);
@@ -233,7 +233,7 @@ fn what_cannot_be_delivered_here_is_not_kept_from_the_other_agents() {
     assert!(it.desk.covers(it.tick()).contains(&behind().key()), "it has just begun to try");
     it.seconds(20, &[behind()]);
     assert!(it.desk.covers(it.tick()).is_empty(), "others may try");
-    it.others.covered = [behind().key()].into();
+    it.around.covered = [behind().key()].into();
     it.works = true;
     it.seconds(400, &[]);
     assert_eq!(it.statuses(), [], "another one told it");

@@ -2,6 +2,7 @@
 
 mod agents;
 mod alarms;
+mod alerts;
 mod asking;
 mod check;
 mod etcd_lost;
