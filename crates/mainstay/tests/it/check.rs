@@ -30,7 +30,7 @@ fn check(folder: &Path, arguments: &[&str]) -> std::process::Output {
 }
 
 /// The example with some texts replaced must be answered as the golden file says.
-fn told(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
+pub fn told(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
     let mut text = GOOD.to_owned();
     for (from, to) in edits {
         assert!(text.contains(from), "{from:?} is not in the example");

@@ -13,6 +13,7 @@ mod lab;
 mod ledger;
 mod live;
 mod moving;
+mod notifiers;
 mod pausing;
 mod reference;
 mod repairing;
