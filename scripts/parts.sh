@@ -6,6 +6,8 @@
 #   scripts/parts.sh etcd        prints the folder that holds etcd and its etcdctl
 #   scripts/parts.sh dns         prints the folder that holds the DNS servers of the tests (Knot, BIND,
 #                                PowerDNS) and dig; unpacked there, nothing is installed
+#   scripts/parts.sh aiosmtpd    prints the folder that holds the mail server of tests, in Python
+#   scripts/parts.sh alertmanager prints the folder that holds Alertmanager, for tests
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
@@ -33,6 +35,13 @@ declare -A POSTGRES_SHA256=(
 ETCD_VERSION=3.5.1
 declare -A ETCD_SHA256=(
     [x86_64]=b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
+)
+# A mail server for tests and what it needs, all in plain Python.
+AIOSMTPD_VERSION=1.4.6
+AIOSMTPD_WHEELS=(
+    "aiosmtpd 1.4.6 72c99179ba5aa9ae0abbda6994668239b64a5ce054471955fe75f581d2592475"
+    "atpublic 9.0.0 449c3c4f0c74df79749d6fe225ba55e2a2fce34b303f0329211e4d6989ed6f6e"
+    "attrs 26.1.0 c647aa4a12dfbad9333ca4e71fe62ddc36f4e63b2d260a37a8b83d2f043ac309"
 )
 # The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
 NEXTEST_VERSION=0.9.148
@@ -247,6 +256,45 @@ dns() {
     printf '%s\n' "$folder"
 }
 
+# fetch_aiosmtpd FOLDER
+fetch_aiosmtpd() {
+    local work name version sha
+    work=$(new_work)
+    mkdir "$work/tree"
+    while read -r name version sha; do
+        mkdir "$work/$name"
+        download_wheel "$name" "$version" "$sha" "$work/$name" || return 1
+        rm "$work/$name"/*.whl
+        cp -r "$work/$name/." "$work/tree"
+    done < <(printf '%s\n' "${AIOSMTPD_WHEELS[@]}")
+    chmod -R a+rX "$work/tree"
+    mv -T "$work/tree" "$1"
+}
+
+aiosmtpd() {
+    local folder=$root/aiosmtpd-$AIOSMTPD_VERSION
+    [ -d "$folder/aiosmtpd" ] || fetch_aiosmtpd "$folder" ||
+        fail "could not fetch aiosmtpd $AIOSMTPD_VERSION; check the network (pip download aiosmtpd)"
+    printf '%s\n' "$folder"
+}
+
+# Debian's package, unpacked and not installed: nothing of it is to run by itself.
+fetch_alertmanager() {
+    local work
+    work=$(new_work)
+    (cd "$work" && apt-get download -qq prometheus-alertmanager >&2) || return 1
+    dpkg -x "$work"/prometheus-alertmanager_*.deb "$work/tree" || return 1
+    chmod -R a+rX "$work/tree"
+    mv -T "$work/tree" "$1"
+}
+
+alertmanager() {
+    local folder=$root/alertmanager
+    [ -x "$folder/usr/bin/prometheus-alertmanager" ] || fetch_alertmanager "$folder" ||
+        fail "could not fetch Alertmanager; check the network (apt-get download prometheus-alertmanager)"
+    printf '%s\n' "$folder"
+}
+
 rust() {
     command -v cargo >/dev/null || fail "Rust is not installed; see https://rustup.rs"
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
@@ -296,7 +344,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | etcd | dns | wrk | pgcopydb) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | dns | aiosmtpd | alertmanager | wrk | pgcopydb) "$part" ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -307,7 +355,9 @@ for part in "${@:-all}"; do
             older_postgres 17
             etcd
             dns
+            aiosmtpd
+            alertmanager
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, all, wrk, pgcopydb, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, aiosmtpd, alertmanager, all, wrk, pgcopydb, root" ;;
     esac
 done

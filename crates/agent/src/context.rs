@@ -1,6 +1,7 @@
 //! What all tasks of one agent share.
 
 use crate::clocks::Clocks;
+use crate::alerting::Alerting;
 use crate::coordinator::Coordinator;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -36,6 +37,7 @@ pub struct Context {
     /// Who may ask this agent for something.
     pub register: Register,
     pub clocks: Clocks,
+    pub alerts: Alerting,
 }
 
 impl Context {

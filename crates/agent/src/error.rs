@@ -38,6 +38,8 @@ pub enum AgentError {
     UnknownSite { site: String },
     #[error("MS-PEOPLE-008: cannot let people in: {why}; see [people] in the configuration")]
     People { why: String },
+    #[error(transparent)]
+    Alerts(#[from] mainstay_alerts::AlertsError),
     #[error("MS-AGENT-009: {site} is a witness: it has no databases, and needs no watchdog")]
     NothingToWatch { site: String },
 }

@@ -2,6 +2,7 @@
 //! coordinator, the runbook's journal, the ledger and the API.
 
 mod act;
+mod alerting;
 pub mod api;
 mod application;
 mod clocks;
@@ -35,6 +36,7 @@ mod watching;
 
 pub use error::AgentError;
 
+use crate::alerting::Alerting;
 use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
@@ -86,6 +88,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     let tasks = TaskTracker::new();
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
     start(&agent, &tasks, &shutdown);
+    alerting::start(&agent, &tasks, &shutdown);
     tracing::info!(site = %agent.context.here(), "the agent runs");
     shutdown.cancelled().await;
     tasks.close();
@@ -95,7 +98,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
 
 /// The agent with all that it remembers; nothing of it runs yet.
 pub async fn assemble(spec: &AgentSpec, outside: Outside) -> Result<Agent, AgentError> {
-    let context = Arc::new(context(spec, outside)?);
+    let context = Arc::new(context(spec, outside).await?);
     let applications = applications(&context).await?;
     Ok(Agent { context, applications })
 }
@@ -141,7 +144,8 @@ fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
         state: spec.state.clone(),
         tools: spec.tools.clone(),
         started: time::tick(),
-        memory: Memory::open_on(&disk, &spec.state.join("state.db"))?,
+        alerts: Alerting::open(&estate, &memory).await?,
+        memory,
         ledger: Ledger::open_on(&disk, &spec.state.join("ledger.db"), estate.here.clone())?,
         peers,
         coordinator,

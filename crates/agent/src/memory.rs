@@ -3,7 +3,8 @@
 use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
 use crate::disk::{Disk, File};
 use crate::error::AgentError;
-use mainstay_core::{ApplicationName, Epoch, Record, StoreName};
+use mainstay_alerts::desk::Document;
+use mainstay_core::{ApplicationName, Epoch, NotifierName, Record, StoreName};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -170,10 +171,32 @@ impl Memory {
         Ok(())
     }
 
+    /// What a notifier still has to tell, and has told.
+    pub async fn desk(&self, notifier: &NotifierName) -> Result<Option<Document>, AgentError> {
+        self.read("alerts", "", notifier.as_str()).await
+    }
+
+    pub async fn keep_desk(
+        &self,
+        notifier: &NotifierName,
+        document: &Document,
+    ) -> Result<(), AgentError> {
+        self.write("alerts", "", notifier.as_str(), 0, document).await
+    }
+
+    /// The newest entry of the ledger of which people were told, where that was due.
+    pub async fn told_until(&self) -> Result<Option<u64>, AgentError> {
+        self.read("alerts-told-until", "", "").await
+    }
+
+    pub async fn keep_told_until(&self, number: u64) -> Result<(), AgentError> {
+        self.write("alerts-told-until", "", "", 0, &number).await
+    }
+
     async fn read<T: DeserializeOwned>(
         &self,
         kind: &'static str,
-        application: &ApplicationName,
+        application: impl ToString,
         name: &str,
     ) -> Result<Option<T>, AgentError> {
         let key = (application.to_string(), name.to_owned());
@@ -214,7 +237,7 @@ impl Memory {
     async fn write(
         &self,
         kind: &'static str,
-        application: &ApplicationName,
+        application: impl ToString,
         name: &str,
         sequence: i64,
         value: &impl Serialize,

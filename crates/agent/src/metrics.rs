@@ -1,8 +1,9 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
-use crate::api::types::{Equality, EqualityView, Recheck};
+use crate::api::types::{Equality, EqualityView, Recheck, Status};
 use crate::application::Applications;
 use crate::context::Context;
+use crate::time::tick;
 use mainstay_core::{Lag, LinkPhase, Retained};
 use std::fmt::Write;
 
@@ -80,7 +81,41 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             }
         }
     }
+    alerts(context, &status, &mut families);
     families.text()
+}
+
+/// What is wrong, by its kind, and whether people were told.
+fn alerts(context: &Context, status: &Status, families: &mut Families) {
+    for it in &status.applications {
+        for problem in &it.problems {
+            let labels = format!(
+                "application=\"{}\",kind=\"{}\",subject=\"{}\",severity=\"{}\"",
+                it.name,
+                problem.kind.name(),
+                label(&problem.subject),
+                problem.severity.name()
+            );
+            families.gauge("mainstay_problem", "1 while this is wrong.", &labels, 1);
+        }
+    }
+    for view in context.alerts.views(tick()) {
+        let labels = format!("notifier=\"{}\"", view.name);
+        let counts = view.counts;
+        let sent = "Alerts delivered since the agent began.";
+        families.gauge("mainstay_alerts_sent_total", sent, &labels, counts.sent);
+        let failed = "Deliveries that failed since the agent began; each is tried again.";
+        families.gauge("mainstay_alerts_failed_total", failed, &labels, counts.failed);
+        let left_out = "Alerts that were dropped, because too many waited.";
+        families.gauge("mainstay_alerts_left_out_total", left_out, &labels, counts.left_out);
+        let pending = "Alerts that are due and not delivered.";
+        families.gauge("mainstay_alerts_pending", pending, &labels, view.pending.len());
+    }
+}
+
+/// As the format wants a label's value (Prometheus, "Text-based exposition format").
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn lag(lag: Lag) -> String {

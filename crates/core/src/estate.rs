@@ -4,9 +4,10 @@ mod dns;
 
 pub use dns::{DnsKind, DnsZone, PublishedName, TsigAlgorithm, TsigKey};
 
+use crate::notifier::Notifier;
 use crate::people::{Force, People};
 use crate::watch::Probe;
-use crate::{ApplicationName, ProbeName, Secret, SiteName, StoreName};
+use crate::{ApplicationName, NotifierName, ProbeName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,8 @@ pub struct Estate {
     /// owner.
     pub people: Option<People>,
     pub applications: BTreeMap<ApplicationName, Application>,
+    /// Who is told, by its name.
+    pub alerts: BTreeMap<NotifierName, Notifier>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -88,6 +88,10 @@ name!(
     /// One way to look at an application.
     ProbeName
 );
+name!(
+    /// One way to people.
+    NotifierName
+);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ const POSTGRES: &[(u32, &str)] =
     &[(18, "postgres-18.6.0"), (17, "postgres-17.11.0"), (15, "postgres-15.19.0")];
 const DNS_SERVERS: &str = "dns-servers";
 const ETCD: &str = "etcd-3.5.1";
+const AIOSMTPD: &str = "aiosmtpd-1.4.6";
 /// The major that a test's server has unless it asks for another one.
 const POSTGRES_USUAL: u32 = 18;
 /// Login event triggers, which the fence uses, came with this major version.
@@ -80,6 +81,28 @@ pub fn dns_folder() -> PathBuf {
     let there = fetched.join("usr/sbin/knotd").is_file();
     assert!(there, "no DNS servers in {}; please type: make parts", fetched.display());
     fetched
+}
+
+/// The folder that Python finds `aiosmtpd` in.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub(crate) fn aiosmtpd_folder() -> PathBuf {
+    let folder = cache_root().join(AIOSMTPD);
+    let there = folder.join("aiosmtpd").is_dir();
+    assert!(there, "no aiosmtpd in {}; please type: make parts", folder.display());
+    folder
+}
+
+/// The folder that holds Debian's package of Alertmanager, unpacked.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub(crate) fn alertmanager_folder() -> PathBuf {
+    let folder = cache_root().join("alertmanager");
+    let there = folder.join("usr/bin/prometheus-alertmanager").is_file();
+    assert!(there, "no Alertmanager in {}; please type: make parts", folder.display());
+    folder
 }
 
 fn pinned(major: u32) -> PathBuf {

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod approval;
+pub mod alerts;
 pub mod comparison;
 pub mod coordinator;
 mod failover;
@@ -12,6 +13,7 @@ pub mod pause;
 pub mod peers;
 pub mod people;
 pub mod plan;
+pub mod problem;
 mod repair;
 mod reply;
 mod returning;

@@ -100,6 +100,7 @@ fn view_of(application: &Application) -> ApplicationView {
         equality: known.equality(),
         execution: known.execution.clone(),
         salvages: known.salvages.clone(),
+        telling: application.context.alerts.telling(&application.spec.name, now),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::agent::Agent;
 use super::approval::{self, ApprovalRequest, Begun, RequestId};
+use super::alerts::{Alerts, TestRequest, Tested};
 use super::moves::begin;
 use super::names::{Trace, TraceQuery};
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
@@ -272,6 +273,18 @@ async fn ledger(State(agent): State<Agent>, Query(newest): Query<Newest>) -> Rep
         entries.map_err(|why| failed(why.to_string()))
     })
     .await
+}
+
+async fn alerts(State(agent): State<Agent>) -> Json<Alerts> {
+    Json(super::alerts::list(&agent))
+}
+
+async fn test_alerts(
+    State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
+    Json(request): Json<TestRequest>,
+) -> Reply<Tested> {
+    reply(async { super::alerts::test(&agent, &request, &asker.name).await }).await
 }
 
 pub fn unreadable(why: AgentError) -> Refused {

@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Problem};
+use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Refusal};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::known::Known;
@@ -142,10 +142,10 @@ fn loss(application: &Application, kind: ExecutionKind) -> Option<f64> {
     known?.into_iter().max().map(|lag| lag.as_secs_f64())
 }
 
-fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
-    let problem = |what: String| Problem { what, advice: "see `mainstay status`".to_owned() };
+fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Refusal> {
+    let refusal = |what: String| Refusal { what, advice: "see `mainstay status`".to_owned() };
     if kind == ExecutionKind::Switchover {
-        return check::refusals(application).into_iter().map(problem).collect();
+        return check::refusals(application).into_iter().map(refusal).collect();
     }
     let now = tick();
     let mut known = application.known();
@@ -154,14 +154,14 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
     let lasting = known.lasting_hindrances(&application.rules, seen, now);
     let advised = |it: &Hindrance| match it {
         Hindrance::NotProved => {
-            Problem { what: it.to_string(), advice: unproved(&application.spec.name, &known) }
+            Refusal { what: it.to_string(), advice: unproved(&application.spec.name, &known) }
         }
-        Hindrance::Paused(_) => Problem {
+        Hindrance::Paused(_) => Refusal {
             what: it.to_string(),
             advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
                 .to_owned(),
         },
-        _ => problem(it.to_string()),
+        _ => refusal(it.to_string()),
     };
     lasting.iter().map(advised).collect()
 }

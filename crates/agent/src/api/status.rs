@@ -2,9 +2,10 @@
 
 use super::approval::ApprovalRequest;
 use super::pause::PauseView;
+use super::problem::{Problem, ProblemKind as Kind};
 use super::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionState,
-    LinkView, Problem, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
+    LinkView, Recheck, Return, ReturnPhase, SalvageStates, SiteView, Status,
 };
 use super::watching;
 use crate::application::Application;
@@ -162,6 +163,7 @@ fn problems(
     salvage_problems(application, known, now, &mut found);
     name_problems(known, now, &mut found);
     unreachable(application, known, now, &mut found);
+    found.extend(application.context.alerts.problems(&application.spec.name));
     found
 }
 
@@ -173,7 +175,8 @@ fn coordinator_problem(
 ) {
     if let Some(why) = known.unreadable.as_ref().or(known.unchangeable.as_ref()) {
         let what = format!("the coordinator cannot be used; nothing can move until it can: {why}");
-        push(found, what, "mend it (MS-COORD-004), and look again: mainstay check --live");
+        let advice = "mend it (MS-COORD-004), and look again: mainstay check --live";
+        push(found, Kind::CoordinatorUnusable, "coordinator", what, advice);
     } else if !answers {
         let advice = match &application.context.estate.coordinator {
             CoordinatorPlace::Embedded { site } => {
@@ -184,12 +187,18 @@ fn coordinator_problem(
             }
         };
         let what = "the coordinator does not answer; nothing can move until it does";
-        push(found, what, advice);
+        push(found, Kind::CoordinatorSilent, "coordinator", what, advice);
     }
 }
 
-fn push(found: &mut Vec<Problem>, what: impl Into<String>, advice: impl Into<String>) {
-    found.push(Problem { what: what.into(), advice: advice.into() });
+fn push(
+    found: &mut Vec<Problem>,
+    kind: Kind,
+    subject: impl ToString,
+    what: impl Into<String>,
+    advice: impl Into<String>,
+) {
+    found.push(Problem::new(kind, subject, what, advice));
 }
 
 fn decision_problem(
@@ -209,34 +218,45 @@ fn decision_problem(
     };
     let active = known.facts.record.as_ref().map(|seen| seen.record.active.to_string());
     let active = active.unwrap_or_default();
+    let here = &known.facts.here;
     match decision.state {
         State::Asking => push(
             found,
+            Kind::Asking,
+            &active,
             format!("{active} is gone, and this site is ready to take over"),
             "look at `mainstay plan failover`, then type `mainstay failover`",
         ),
         State::Suspect => {
             let what = format!("{active} does not renew its lease; no failover: {}", because());
             let (lost, advice) = suspected(application, known, &decision.hindrances);
-            push(found, what + &lost, advice);
+            push(found, Kind::Suspect, active, what + &lost, advice);
         }
         State::Returning if silent => push(
             found,
+            Kind::LostWhileReturning,
+            &active,
             format!("{active} is lost too while this site returns; no failover: {}", because()),
             lost_too(&active, &decision.hindrances),
         ),
         State::LeaseWait => push(
             found,
-            format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
+                Kind::FailoverFollows,
+                &active,
+                format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
             "nothing: follow it with `mainstay executions --follow`",
         ),
         State::Fenced => push(
             found,
+            Kind::Fenced,
+            &active,
             "this site is active, but its lease ran out: it accepts no writes",
             "look at the way to the coordinator, and at this site's database",
         ),
         State::Regressed => push(
             found,
+            Kind::Regressed,
+            here,
             "the coordinator has forgotten an epoch that this site has seen: nothing is done",
             "see MS-COORD-003: give it back the last epoch and its holder",
         ),
@@ -317,22 +337,27 @@ fn waiting_for_approval(application: &Application, now: Tick, found: &mut Vec<Pr
 }
 
 fn trouble(known: &Known, found: &mut Vec<Problem>) {
+    let here = &known.facts.here;
     for Finding { code, place, what, advice, .. } in &known.findings {
-        push(found, format!("{place}: {what} ({code})"), advice.clone());
+        let subject = format!("{code} {place}");
+        let what = format!("{place}: {what} ({code})");
+        push(found, Kind::NotPrepared, subject, what, advice.clone());
     }
     if !known.findings.is_empty() {
         return;
     }
     for (store, why) in &known.store_trouble {
         if let Some(why) = why {
-            push(found, format!("{store} here: {why}"), "start it, or mend the way to it");
+            let (subject, what) = (format!("{store} at {here}"), format!("{store} here: {why}"));
+            push(found, Kind::StoreTrouble, subject, what, "start it, or mend the way to it");
         }
     }
     if let Some(why) = &known.database_trouble {
-        push(found, why.clone(), "it is tried again by itself");
+        push(found, Kind::DatabaseTrouble, here, why, "it is tried again by itself");
     }
     if let Some(why) = &known.ledger_trouble {
-        push(found, why.clone(), "free some space; nothing automatic is begun meanwhile");
+        let advice = "free some space; nothing automatic is begun meanwhile";
+        push(found, Kind::LedgerTrouble, here, why, advice);
     }
 }
 
@@ -346,6 +371,8 @@ fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Proble
         let here = context.here();
         push(
             found,
+            Kind::NoWatchdog,
+            here,
             format!(
                 "no watchdog runs at {here}: were its agent stopped, clients that come to the \
                  database past the gate would not be cut"
@@ -374,9 +401,10 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
     let returns = returning(known, now).is_some_and(|it| it.phase < ReturnPhase::Ready);
     for link in links(application, known, now) {
         let name = format!("the link of {} from {} to {}", link.store, link.from, link.to);
+        let subject = format!("{} from {} to {}", link.store, link.from, link.to);
         if let Some(retained) = link.status.retained.filter(Retained::is_scarce) {
             let (what, advice) = scarce(&link.from, retained);
-            push(found, format!("{name} {what}"), advice);
+            push(found, Kind::HistoryScarce, &subject, format!("{name} {what}"), advice);
         }
         match &link.status.phase {
             LinkPhase::Stopped { code, reason } => {
@@ -385,15 +413,19 @@ fn link_problems(application: &Application, known: &Known, now: Tick, found: &mu
                     "see {code}; when mended: mainstay link continue {named}; when rows or the \
                      history are not alike: mainstay repair --relink {named}"
                 );
-                push(found, format!("{name} stopped: {reason}"), advice);
+                let what = format!("{name} stopped: {reason}");
+                push(found, Kind::LinkStopped, subject, what, advice);
             }
             LinkPhase::Disconnected { reason } => {
-                push(found, format!("{name} is disconnected: {reason}"), "it tries by itself");
+                let what = format!("{name} is disconnected: {reason}");
+                push(found, Kind::LinkBehind, subject, what, "it tries by itself");
             }
             // A link on a way back catches up: that is told with the way back.
             LinkPhase::Streaming if returns => {}
             LinkPhase::Streaming if !link.status.lag.is_within(application.rules.rpo) => push(
                 found,
+                Kind::LinkBehind,
+                subject,
                 format!(
                     "{name} is behind: lag {}, bound {:?}",
                     link.status.lag, application.rules.rpo
@@ -416,7 +448,8 @@ fn differences(application: &Application, known: &Known, now: Tick, found: &mut 
         let what =
             format!("{store} at {to} differs from {from} in {counted} as of {}", at.position);
         let what = what + &rechecks.found.map(such_as).unwrap_or_default();
-        push(found, what, format!("mainstay compare {} {store}", application.spec.name));
+        let advice = format!("mainstay compare {} {store}", application.spec.name);
+        push(found, Kind::Differs, format!("{store} at {to}"), what, advice);
     }
 }
 
@@ -462,7 +495,8 @@ fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
         let failed = execution.steps.iter().rfind(|step| !step.detail.is_empty());
         let why = failed.map(|step| format!("{}: {}", step.name, step.detail)).unwrap_or_default();
         let what = format!("the {} is stuck: {why}", execution.id);
-        push(found, what, "mend the cause; the step is tried again by itself");
+        let advice = "mend the cause; the step is tried again by itself";
+        push(found, Kind::ExecutionStuck, execution.id, what, advice);
     }
 }
 
@@ -478,14 +512,11 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
     let what = format!("the way back of {} goes on{last}", returning.store);
     if let Some(asked) = returning.asked {
         let what = format!("the way back of {} waits: {}", returning.store, returning.detail);
-        return push(found, what, asked);
+        return push(found, Kind::ReturnWaits, returning.store, what, asked);
     }
     if returning.differs {
-        return push(
-            found,
-            what,
-            "see what differs, and mend it: mainstay compare, then mainstay repair",
-        );
+        let advice = "see what differs, and mend it: mainstay compare, then mainstay repair";
+        return push(found, Kind::ReturnWaits, returning.store, what, advice);
     }
     let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);
     let advice = match salvage {
@@ -496,7 +527,7 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
             salvage.id
         ),
     };
-    push(found, what, advice);
+    push(found, Kind::Returning, returning.store, what, advice);
 }
 
 /// Work of people that waits for people.
@@ -513,7 +544,7 @@ fn undecided(id: &str, states: SalvageStates) -> Option<Problem> {
     };
     let what = format!("{waiting} in the salvage {id} for a person to decide");
     let advice = format!("mainstay salvage show {id} --open, then replay or reject");
-    Some(Problem { what, advice })
+    Some(Problem::new(Kind::SalvageWaits, id, what, advice))
 }
 
 fn name_problems(known: &Known, now: Tick, found: &mut Vec<Problem>) {
@@ -525,11 +556,8 @@ fn name_problems(known: &Known, now: Tick, found: &mut Vec<Problem>) {
 fn unreachable(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
     for (name, site) in sites(application, known, now) {
         if site.verdict == Verdict::Unreachable.name() {
-            push(
-                found,
-                format!("{name} is unreachable from here: {}", site.why),
-                "look at that site",
-            );
+            let what = format!("{name} is unreachable from here: {}", site.why);
+            push(found, Kind::SiteUnreachable, name, what, "look at that site");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::names::NameView;
 use super::pause::PauseView;
 use super::watching::WatchingView;
+use super::problem::Problem;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
@@ -96,8 +97,9 @@ pub struct SiteView {
     pub witness: bool,
 }
 
+/// Why a move would be refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Problem {
+pub struct Refusal {
     pub what: String,
     pub advice: String,
 }
@@ -363,7 +365,7 @@ pub struct Plan {
     #[serde(default)]
     pub returning: Option<Return>,
     /// What stands in the way.
-    pub refusals: Vec<Problem>,
+    pub refusals: Vec<Refusal>,
     /// Of a failover: another one when something else would be done, outweighed or lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,

@@ -83,7 +83,7 @@ fn walk(
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let site: String = row.get(2)?;
     Ok(Entry {
         number: row.get::<_, i64>(0)?.cast_unsigned(),

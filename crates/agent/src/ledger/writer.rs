@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, NO_PREVIOUS, hash};
 use crate::disk::{Disk, File};
+use super::verify::read;
 use crate::error::AgentError;
 use crate::time::unix_micros;
 use mainstay_core::SiteName;
@@ -60,6 +61,12 @@ impl Ledger {
         (number, hash)
     }
 
+    /// The next entries after one, oldest first.
+    pub async fn after(&self, number: u64, most: u32) -> Result<Vec<Entry>, AgentError> {
+        let read = self.file.call(move |connection| read_after(connection, number, most));
+        read.await.map_err(|why| failed(self.file.path(), why))
+    }
+
     fn newest(&self) -> MutexGuard<'_, Head> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,6 +107,14 @@ fn newest(connection: &Connection) -> rusqlite::Result<Head> {
         })
         .optional()?;
     Ok(newest.unwrap_or_else(|| Head { number: 0, hash: NO_PREVIOUS.to_owned() }))
+}
+
+fn read_after(connection: &Connection, number: u64, most: u32) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, micros, site, kind, application, body, previous, hash
+         FROM entry WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
+    statement.query_map(params![number.cast_signed(), most], |row| read(row))?.collect()
 }
 
 fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {

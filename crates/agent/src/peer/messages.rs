@@ -4,10 +4,10 @@ use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates
 use crate::api::watching::ProbeView;
 use mainstay_core::watch::Minute;
 use mainstay_core::{
-    ApplicationName, Epoch, Position, Receipt, SiteName, StoreName, Tick, Verdict,
+    ApplicationName, Epoch, NotifierName, Position, Receipt, SiteName, StoreName, Tick, Verdict,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `GET /v1/peer/view`: what this agent knows, for the others to judge by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct ApplicationView {
     /// What became of each salvage's transactions, told by the active site.
     #[serde(default)]
     pub salvages: BTreeMap<String, SalvageStates>,
+    /// What this agent tells people, by each notifier: the others leave it to this one.
+    #[serde(default)]
+    pub telling: BTreeMap<NotifierName, BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod agent;
 mod approvals;
+mod alerts;
 mod check;
 mod compare;
 mod comparing;
@@ -144,6 +145,9 @@ pub enum Command {
     /// The applications' names in DNS
     #[command(subcommand)]
     Dns(dns::Command),
+    /// Who is told of what is wrong, and whether it arrives
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Tell everything that is wrong with a configuration
     Check(check::Args),
     /// About the configuration

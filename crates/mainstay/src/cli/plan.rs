@@ -83,7 +83,7 @@ fn way(plan: &Plan) -> String {
         let command = format!("mainstay {} {} --to {}", kind(plan.kind), plan.application, plan.to);
         return format!("in the way   {}\nstart it     {command}\n", styled(GOOD, "nothing"));
     }
-    let one = |refusal: &mainstay_agent::api::types::Problem| {
+    let one = |refusal: &mainstay_agent::api::types::Refusal| {
         format!("in the way   {}\n  next       {}\n", styled(BAD, &refusal.what), refusal.advice)
     };
     plan.refusals.iter().map(one).collect()

@@ -1,7 +1,8 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, agent, approvals, check, compare, config, dns, executions, gate,
+    Cli, Command, Context, Failure, agent, alerts, approvals, check, compare, config, dns, executions,
+    gate,
     help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
 };
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Link(command) => link::run(command, context).await,
         Command::Salvage(command) => salvage::run(command, context).await,
         Command::Dns(command) => dns::run(command, context).await,
+        Command::Alerts(command) => alerts::run(command, context).await,
         Command::Check(args) => check::run(args, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Ledger(command) => ledger::run(command, context).await,

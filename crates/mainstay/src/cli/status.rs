@@ -4,9 +4,10 @@ use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
 use super::text::{count, moment, seconds};
 use super::{Context, Failure};
 use mainstay_agent::api::pause::PauseView;
+use mainstay_agent::api::problem::Problem;
 use mainstay_agent::api::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, Problem,
-    ProvedAt, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, ProvedAt,
+    Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
 };
 use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};

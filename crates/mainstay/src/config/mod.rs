@@ -7,6 +7,7 @@ mod mask;
 mod nearest;
 mod people;
 mod probe_values;
+mod notifiers;
 pub mod problem;
 mod reader;
 pub mod reference;

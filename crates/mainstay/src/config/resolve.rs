@@ -31,7 +31,7 @@ pub(super) struct Resolver<'a> {
     /// False at a witness, and where nobody needs them.
     pub(super) secrets: bool,
     pub(super) witness: bool,
-    problems: &'a mut Vec<Problem>,
+    pub(super) problems: &'a mut Vec<Problem>,
 }
 
 /// The estate as `here` sees it; without `here`, as the first site that holds data sees it, and
@@ -66,6 +66,10 @@ pub fn resolve(
         Some(people) => Some(resolver.people(&people.value, door)?),
         None => None,
     };
+    let alerts = match &file.alerts {
+        Some(alerts) => resolver.map(alerts, Resolver::notifier),
+        None => Some(BTreeMap::new()),
+    };
     Some(Estate {
         here: eyes.clone(),
         sites: sites.value.iter().map(site).collect::<Option<_>>()?,
@@ -74,6 +78,7 @@ pub fn resolve(
         dns: zones?,
         people,
         applications: applications?,
+        alerts: alerts?,
     })
 }
 

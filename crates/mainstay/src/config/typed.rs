@@ -6,12 +6,14 @@ pub mod dns;
 use super::people::People;
 use super::reader::{At, table};
 use super::values::{
-    Address, BodyPattern, CoordinatorKind, Count, DnsName, EtcdUrl, Every, KeyPrefix, PostgresKind,
-    ProbeKind, SecretReference, Statuses, TableName, TlsMode, UrlPath, VariableName,
+    Address, BodyPattern, CoordinatorKind, Count, DnsName, EtcdUrl, Every, KeyPrefix, MailAddress,
+    NotifierWord, PostgresKind, ProbeKind, SecretReference, Statuses, TableName, TlsMode, UrlPath,
+    UrlText, VariableName,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
+use mainstay_core::notifier::MailEncryption;
 use mainstay_core::people::{Force, Role};
-use mainstay_core::{ApplicationName, ProbeName, SiteName, StoreName};
+use mainstay_core::{AlertSeverity, ApplicationName, NotifierName, ProbeName, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,6 +39,8 @@ table! {
         probe_commands: Vec<At<String>> = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
+        /// Who is told of what is wrong, and how.
+        alerts: Named<NotifierName, Alert> = Optional;
     }
 }
 
@@ -304,5 +308,46 @@ table! {
         /// Whether addresses in 169.254.0.0/16 and fe80::/10 may be asked. There clouds hand out
         /// a machine's own credentials.
         link_local: bool = Default("false");
+    }
+}
+
+table! {
+    /// A notifier: one way to people. Every agent tells by it, the witness's too, so each needs its
+    /// secrets; what several agents see is told by one of them.
+    Alert {
+        /// `webhook`: JSON by POST. `command`: a program of each site's machine, which reads JSON.
+        /// `email`: by a mail server. `alertmanager`: Prometheus's.
+        kind: NotifierWord = Required;
+        /// Only these applications; all of them when left out.
+        applications: Vec<At<ApplicationName>> = Optional;
+        /// What is less urgent is not told.
+        least: AlertSeverity = Default("\"warning\"");
+        /// How often what lasts is told again; `1h` when left out, and `1m` for `alertmanager`,
+        /// which forgets what it is not told again.
+        every: Every = Optional;
+        /// `webhook`, `alertmanager`: where to. Where its path is a secret, `env:NAME` or
+        /// `file:PATH` says where the whole URL is kept. Redirects are not followed, and link-local
+        /// addresses are refused.
+        url: UrlText = Optional;
+        /// `webhook`: what the messages are signed with (HMAC-SHA256).
+        secret: SecretReference = Optional;
+        /// `webhook`, `alertmanager`, `email`: file with the certificates that are trusted instead
+        /// of the machine's, relative to this file.
+        authority: String = Optional;
+        /// `command`: the program, as an absolute path, and its arguments. No shell reads them.
+        run: Vec<At<String>> = Optional;
+        /// `email`: the mail server.
+        server: Address = Optional;
+        /// `email`: `starttls`: nothing is sent unless the server encrypts. `tls`: from the first
+        /// byte. `none`: for a mail server on the same machine.
+        encryption: MailEncryption = Default("\"starttls\"");
+        /// `email`: Mainstay's user there, when the server wants one.
+        user: String = Optional;
+        /// `email`: its password.
+        password: SecretReference = Optional;
+        /// `email`: from whom.
+        from: MailAddress = Optional;
+        /// `email`: to whom.
+        to: Vec<At<MailAddress>> = Optional;
     }
 }

@@ -5,8 +5,11 @@ pub use super::probe_values::{BodyPattern, Count, ProbeKind, Statuses};
 use super::problem::{Problem, code};
 use super::reader::{At, Read, Reader, Shape};
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
+use mainstay_core::notifier::{HttpUrl, MailEncryption};
 use mainstay_core::people::{Force, Role};
-use mainstay_core::{ApplicationName, PersonName, ProbeName, SiteName, StoreName};
+use mainstay_core::{
+    AlertSeverity, ApplicationName, NotifierName, PersonName, ProbeName, SiteName, StoreName,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,6 +19,8 @@ use toml::de::DeValue;
 /// A value written as a TOML string.
 pub(super) trait Text: Sized {
     const WORDS: &'static str;
+    /// A refused one is not repeated in the error.
+    const HIDDEN: bool = false;
     /// Why the text was refused, as the end of "`x` is not …".
     fn parse(text: &str) -> Result<Self, String>;
     fn advice() -> String {
@@ -31,8 +36,8 @@ fn read_text<T: Text>(value: &Spanned<DeValue<'_>>, reader: &mut Reader) -> Opti
     match T::parse(text) {
         Ok(parsed) => Some(parsed),
         Err(why) => {
-            let shown =
-                if mask::may_hold_secret(text) { "the value".into() } else { format!("{text:?}") };
+            let hidden = T::HIDDEN || mask::may_hold_secret(text);
+            let shown = if hidden { "the value".into() } else { format!("{text:?}") };
             let what = format!("{}: {shown} {why}", reader.place());
             let problem = Problem::error(code::BAD_VALUE, what, T::advice());
             reader.report_here(value.span(), problem.label("not understood"));
@@ -57,6 +62,7 @@ text!(String, Duration, SiteName, StoreName, Address, SocketAddr, UrlPath, EtcdU
 text!(ProbeKind, Statuses, BodyPattern);
 text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
 text!(Role, Force);
+text!(NotifierWord, AlertSeverity, MailEncryption, MailAddress, UrlText, ApplicationName);
 
 impl Text for String {
     const WORDS: &'static str = "a string";
@@ -76,6 +82,13 @@ impl Text for SiteName {
     const WORDS: &'static str = "the name of a site";
     fn parse(text: &str) -> Result<Self, String> {
         SiteName::new(text).map_err(|_| "is not a name".to_owned())
+    }
+}
+
+impl Text for ApplicationName {
+    const WORDS: &'static str = "the name of an application";
+    fn parse(text: &str) -> Result<Self, String> {
+        ApplicationName::new(text).map_err(|_| "is not a name".to_owned())
     }
 }
 
@@ -196,6 +209,42 @@ impl Text for EtcdUrl {
     }
 }
 
+/// A URL, or where one is kept.
+#[derive(Debug, Clone)]
+pub enum UrlText {
+    Plain(HttpUrl),
+    Kept(SecretReference),
+}
+
+impl Text for UrlText {
+    const WORDS: &'static str =
+        "a URL such as \"https://hooks.example.org/x\", or \"env:NAME\" or \"file:PATH\"";
+    const HIDDEN: bool = true;
+    fn parse(text: &str) -> Result<Self, String> {
+        match SecretReference::of(text) {
+            Some(reference) => Ok(Self::Kept(reference)),
+            None => HttpUrl::parse(text).map(Self::Plain).map_err(str::to_owned),
+        }
+    }
+}
+
+/// `someone@example.org`
+#[derive(Debug, Clone)]
+pub struct MailAddress(pub String);
+
+impl Text for MailAddress {
+    const WORDS: &'static str = "a mail address such as \"ops@example.org\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic() && !"@<>,;\"".contains(c))
+        };
+        match text.split_once('@') {
+            Some((user, host)) if plain(user) && plain(host) => Ok(Self(text.to_owned())),
+            _ => Err("is not a mail address".to_owned()),
+        }
+    }
+}
+
 /// Where Mainstay's keys begin in etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPrefix(pub String);
@@ -283,6 +332,14 @@ pub enum PostgresKind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifierWord {
+    Webhook,
+    Command,
+    Email,
+    Alertmanager,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsMode {
     Disable,
     VerifyFull,
@@ -293,6 +350,13 @@ words!(CoordinatorKind, "\"embedded\" or \"etcd\"",
 words!(PostgresKind, "\"postgres\"", "postgres" => Self::Postgres);
 words!(TlsMode, "\"disable\" or \"verify-full\"",
     "disable" => Self::Disable, "verify-full" => Self::VerifyFull);
+words!(NotifierWord, "\"webhook\", \"command\", \"email\" or \"alertmanager\"",
+    "webhook" => Self::Webhook, "command" => Self::Command, "email" => Self::Email,
+    "alertmanager" => Self::Alertmanager);
+words!(AlertSeverity, "\"info\", \"warning\" or \"critical\"",
+    "info" => Self::Info, "warning" => Self::Warning, "critical" => Self::Critical);
+words!(MailEncryption, "\"starttls\", \"tls\" or \"none\"",
+    "starttls" => Self::StartTls, "tls" => Self::Tls, "none" => Self::None);
 words!(FailoverMode, "\"automatic\", \"approve\" or \"manual\"",
     "automatic" => Self::Automatic, "approve" => Self::Approve, "manual" => Self::Manual);
 words!(Durability, "\"each-commit\" or \"together\"",
@@ -358,7 +422,7 @@ macro_rules! names {
     )+};
 }
 names!(SiteName => "<site>", ApplicationName => "<application>", StoreName => "<store>");
-names!(PersonName => "<person>", ProbeName => "<probe>");
+names!(PersonName => "<person>", ProbeName => "<probe>", NotifierName => "<notifier>");
 
 /// `schema.table`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

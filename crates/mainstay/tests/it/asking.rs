@@ -4,7 +4,7 @@ use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
 use crate::sample::{self, SALVAGED, SIDES, link, problem, site};
 use mainstay_agent::api::types::{
-    ApiError, Equality, ExecutionKind, ExecutionState, LinkView, ProvedAt, ReturnPhase,
+    ApiError, Equality, ExecutionKind, ExecutionState, LinkView, ProvedAt, Refusal, ReturnPhase,
     ReturnProgress, Status,
 };
 use mainstay_agent::coordinator::etcd::Member;
@@ -190,10 +190,10 @@ fn a_plan_shows_the_steps_the_loss_and_the_last_time() {
     compare("plan/failover.txt", &agent.shows(&["plan", "failover", "bank"]));
     let mut refused = sample::plan();
     refused.loss_bound_s = None;
-    refused.refusals = vec![problem(
-        "the lag is unknown",
-        "mainstay failover --accept-loss 30s, if nothing of east can be saved",
-    )];
+    refused.refusals = vec![Refusal {
+        what: "the lag is unknown".into(),
+        advice: "mainstay failover --accept-loss 30s, if nothing of east can be saved".into(),
+    }];
     let agent = FakeAgent::new().answers("GET /v1/plan?kind=failover", &refused);
     compare("plan/refused.txt", &agent.shows(&["plan", "failover"]));
     let mut home = sample::plan();

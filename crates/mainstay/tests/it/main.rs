@@ -2,6 +2,7 @@
 
 mod agents;
 mod alarms;
+mod alerts;
 mod asking;
 mod check;
 mod check_probes;
@@ -15,6 +16,7 @@ mod ledger;
 mod live;
 mod moving;
 mod names;
+mod notifiers;
 mod pausing;
 mod people;
 mod reference;

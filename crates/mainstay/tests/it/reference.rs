@@ -1,6 +1,7 @@
 //! The references in `docs/` say what the code says.
 
 use crate::golden::{compare_file, mainstay};
+use mainstay_agent::api::problem::ProblemKind;
 use std::path::{Path, PathBuf};
 
 fn says(arguments: &[&str], file: &str) {
@@ -19,6 +20,21 @@ fn the_reference_of_the_configuration_is_what_the_code_says() {
 #[test]
 fn the_reference_of_the_commands_is_what_the_code_says() {
     says(&["help-all"], "cli.md");
+}
+
+#[test]
+fn the_reference_of_the_problems_is_what_the_code_says() {
+    let mut text = "# Problems\n\n<!-- Written by the tests of `mainstay`. Do not edit. -->\n\nWhat \
+                    `mainstay status` can show as wrong, and what [alerts](../guides/alerts.md) are \
+                    told of. Kinds keep their names: `/metrics` has each as \
+                    `mainstay_problem{kind=\"…\"}`.\n\n| kind | severity | what it means |\n|---|---|---|\n"
+        .to_owned();
+    for kind in ProblemKind::ALL {
+        let (name, severity, about) = (kind.name(), kind.severity().name(), kind.about());
+        text += &format!("| `{name}` | {severity} | {about} |\n");
+    }
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    compare_file(&docs.join("problems.md"), &text);
 }
 
 /// Every code that the sources name has its page, and the page begins with the code.

@@ -1,11 +1,12 @@
 //! What an agent would say, in the types of its API.
 
 use mainstay_agent::api::pause::PauseView;
+use mainstay_agent::api::problem::{Problem, ProblemKind};
 use mainstay_agent::api::types::{
     ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionKind,
-    ExecutionState, LinkView, Plan, PlannedStep, Problem, ProvedAt, Recheck, Rechecks,
-    ReplaySummary, Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary,
-    SiteView, Status, StepRecord, StepState,
+    ExecutionState, LinkView, Plan, PlannedStep, ProvedAt, Recheck, Rechecks, ReplaySummary,
+    Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView,
+    Status, StepRecord, StepState,
 };
 use mainstay_agent::api::watching::{ClientsView, ProbeView, VantageView, WatchingView};
 use mainstay_agent::coordinator::etcd::Member;
@@ -179,7 +180,7 @@ pub fn link(phase: LinkPhase, lag: Lag) -> LinkView {
 }
 
 pub fn problem(what: &str, advice: &str) -> Problem {
-    Problem { what: what.into(), advice: advice.into() }
+    Problem::new(ProblemKind::LinkStopped, "db from east to west", what, advice)
 }
 
 /// A switchover whose first `done` steps are done.

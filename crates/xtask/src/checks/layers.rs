@@ -5,8 +5,14 @@ use crate::problem::Problem;
 use crate::tree::{Tree, numbered};
 
 /// From the bottom to the top. `testkit` stands beside `wire`: it knows the nouns only.
-const LAYERS: [&[&str]; 6] =
-    [&["core"], &["wire", "testkit"], &["stores", "traffic"], &["agent"], &["lab"], &["mainstay"]];
+const LAYERS: [&[&str]; 6] = [
+    &["core"],
+    &["wire", "testkit"],
+    &["stores", "traffic", "alerts"],
+    &["agent"],
+    &["lab"],
+    &["mainstay"],
+];
 
 /// For tests only: never among a crate's ordinary dependencies.
 const FOR_TESTS: &str = "testkit";

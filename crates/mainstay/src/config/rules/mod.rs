@@ -2,6 +2,7 @@
 //! with what it can read.
 
 mod addresses;
+mod alerts;
 mod coordinator;
 mod failover;
 mod fencing;
@@ -35,6 +36,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
     people::check(file, problems);
     stores::shared_databases(file, problems);
     addresses::check(file, problems);
+    alerts::check(file, problems);
 }
 
 /// The entries of a table that may be missing.

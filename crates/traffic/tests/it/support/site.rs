@@ -166,6 +166,7 @@ fn estate(here: &str, tls: TlsFiles) -> Estate {
         dns: Default::default(),
         people: None,
         applications: Default::default(),
+        alerts: Default::default(),
     }
 }
 
