@@ -136,10 +136,11 @@ fn outside(spec: &AgentSpec, identity: &Identity) -> Result<Outside, AgentError>
     })
 }
 
-fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
+async fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentError> {
     let estate = spec.estate.clone();
     let Outside { disk, peers, gate, stores, probes } = outside;
     let coordinator = coordinator(spec, &disk, &peers)?;
+    let memory = Memory::open_on(&disk, &spec.state.join("state.db"))?;
     Ok(Context {
         state: spec.state.clone(),
         tools: spec.tools.clone(),

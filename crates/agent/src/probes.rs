@@ -1,9 +1,12 @@
 //! Looking at the application, at each site.
 
+use mainstay_core::SiteName;
+use mainstay_core::estate::HttpGate;
 use mainstay_core::watch::Probe;
-use mainstay_traffic::probe::{Asked, Passed, ProbeFailure, Prober};
+use mainstay_traffic::probe::{self, Asked, Passed, ProbeFailure, Prober};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The network, or a simulated one.
 pub enum Probes {
@@ -15,8 +18,8 @@ pub type Looked<'a> = Pin<Box<dyn Future<Output = Result<Passed, ProbeFailure>> 
 
 /// A network in a test.
 pub trait SimulatedProbes: Send + Sync {
-    /// As [`Prober::look`].
-    fn look<'a>(&'a self, probe: &'a Probe, asked: &'a Asked<'a>) -> Looked<'a>;
+    /// Whether the application answers there, by whatever probe.
+    fn look<'a>(&'a self, site: &'a SiteName, timeout: Duration) -> Looked<'a>;
 }
 
 impl Probes {
@@ -27,7 +30,19 @@ impl Probes {
     ) -> Result<Passed, ProbeFailure> {
         match self {
             Probes::Real => prober.look(asked).await,
-            Probes::Simulated(probes) => probes.look(probe, asked).await,
+            Probes::Simulated(probes) => probes.look(asked.site, probe.cadence.timeout).await,
+        }
+    }
+
+    /// Through a site's gate.
+    pub async fn http(
+        &self,
+        (site, gate): (&SiteName, &HttpGate),
+        timeout: Duration,
+    ) -> Result<(), ProbeFailure> {
+        match self {
+            Probes::Real => probe::http(&gate.address, &gate.health, timeout).await.map(drop),
+            Probes::Simulated(probes) => probes.look(site, timeout).await.map(drop),
         }
     }
 }

@@ -106,6 +106,20 @@ kinds! {
     SalvageWaits = "salvage-waits", Warning;
     /// A site cannot be reached from another.
     SiteUnreachable = "site-unreachable", Warning;
+    /// A person asked for a failover that takes another person's word.
+    ApprovalWaits = "approval-waits", Warning;
+    /// A means to stop a site from outside cannot be started.
+    MeansMissing = "means-missing", Warning;
+    /// A name in DNS does not lead to the active site at every server.
+    NameWrong = "name-wrong", Warning;
+    /// Clients fail although every probe passes.
+    ClientsFail = "clients-fail", Critical;
+    /// A clock runs too fast or too slow: nothing fails over by itself.
+    ClockOff = "clock-off", Critical;
+    /// Health comes and goes: nothing fails over by itself for a while.
+    Flapping = "flapping", Warning;
+    /// The active site's renewals are late.
+    RenewalsLate = "renewals-late", Info;
     /// A notifier does not deliver.
     NotifierFails = "notifier-fails", Warning;
 }

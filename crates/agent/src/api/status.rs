@@ -332,7 +332,8 @@ fn waiting_for_approval(application: &Application, now: Tick, found: &mut Vec<Pr
     let all = application.requests.list(now);
     for ApprovalRequest { id, by, left_s, .. } in all.iter().filter(|it| it.left_s > 0.0) {
         let what = format!("{by} asks for a failover, for another {left_s:.0} s");
-        push(found, what, format!("somebody else: mainstay approve {id}"));
+        let advice = format!("somebody else: mainstay approve {id}");
+        push(found, Kind::ApprovalWaits, id, what, advice);
     }
 }
 
@@ -389,6 +390,8 @@ fn means_problem(application: &Application, found: &mut Vec<Problem>) {
         for why in means.iter().filter_map(outside::missing) {
             push(
                 found,
+                Kind::MeansMissing,
+                site,
                 format!("a means to stop {site} cannot be started here: {why}"),
                 "install it, or name another in the configuration; without it a failover waits \
                  for the lease",
@@ -548,8 +551,10 @@ fn undecided(id: &str, states: SalvageStates) -> Option<Problem> {
 }
 
 fn name_problems(known: &Known, now: Tick, found: &mut Vec<Problem>) {
-    for (what, advice) in known.names.iter().filter_map(|(name, it)| it.problem(name, now)) {
-        push(found, what, advice);
+    for (name, known) in &known.names {
+        if let Some((what, advice)) = known.problem(name, now) {
+            push(found, Kind::NameWrong, name, what, advice);
+        }
     }
 }
 

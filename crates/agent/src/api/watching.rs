@@ -1,6 +1,6 @@
 //! What the agents see of the sites, and what of it is a person's concern.
 
-use super::types::Problem;
+use super::problem::{Problem, ProblemKind as Kind};
 use crate::application::Application;
 use crate::known::Known;
 use mainstay_core::estate::FailoverMode;
@@ -140,10 +140,14 @@ pub fn is_gray(known: &Known, site: &SiteName, minute: Minute, now: Tick) -> boo
 }
 
 pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut Vec<Problem>) {
-    let mut push = |what: String, advice: String| found.push(Problem { what, advice });
+    let mut push = |kind, subject: &str, what: String, advice: String| {
+        found.push(Problem::new(kind, subject, what, advice));
+    };
     let name = &application.spec.name;
     for clients in clients(application, known, now).iter().filter(|clients| clients.gray) {
         push(
+            Kind::ClientsFail,
+            clients.site.as_str(),
             format!(
                 "clients fail at {}, while every probe passes: {}",
                 clients.site,
@@ -157,6 +161,8 @@ pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut
     }
     if let Some(off) = &known.facts.clock {
         push(
+            Kind::ClockOff,
+            "",
             format!("{off}: nothing fails over by itself meanwhile"),
             "look there at the clock source of the machine (cat \
              /sys/devices/system/clocksource/clocksource0/current_clocksource), and at its host; \
@@ -170,6 +176,8 @@ pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut
             _ => "find out why it comes and goes: mainstay status --all",
         };
         push(
+            Kind::Flapping,
+            "",
             format!(
                 "the health of the active site keeps coming and going: nothing fails over by \
                  itself for another {} s",
@@ -182,6 +190,8 @@ pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut
     let phi = late.and_then(|seen| known.watching.phi(seen, application.rules.lease));
     if let (Some(seen), Some(phi)) = (late, phi.filter(|phi| *phi >= LATE)) {
         push(
+            Kind::RenewalsLate,
+            seen.record.active.as_str(),
             format!("renewals of {} are late: φ {phi:.1}", seen.record.active),
             "nothing yet: if they stay away, what follows is shown here".to_owned(),
         );

@@ -30,7 +30,7 @@ pub async fn make(
     // The application reconnects to its database in its own time.
     let begun = tick();
     loop {
-        match application.context.probes.http(http, TIMEOUT).await {
+        match application.context.probes.http((application.here(), http), TIMEOUT).await {
             Ok(_) => {
                 return Ok("the application answers, and every database takes writes".to_owned());
             }

@@ -77,6 +77,7 @@ pub fn estate(here: usize) -> Estate {
             key: PathBuf::new(),
         },
         dns: BTreeMap::new(),
+        alerts: BTreeMap::new(),
         people: Some(people()),
         applications: BTreeMap::from([(application(), bank)]),
     }

@@ -79,6 +79,7 @@ pub fn listen(world: &mut World, application: &ApplicationName) {
             served: 0,
             ignored: gate.ignored,
             drained: !serves,
+            minute: Default::default(),
         }));
         if let Some((epoch, posture)) = said {
             let name = world.name(site).clone();

@@ -10,8 +10,8 @@ use hyper_util::service::TowerToHyperService;
 use mainstay_agent::peer::{Exchange, SimulatedLine};
 use mainstay_agent::probes::{Looked, SimulatedProbes};
 use mainstay_agent::serve::Caller;
-use mainstay_core::watch::Probe;
-use mainstay_traffic::probe::{Asked, FailureKind, Passed, ProbeFailure};
+use mainstay_core::SiteName;
+use mainstay_traffic::probe::{FailureKind, Passed, ProbeFailure};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -87,13 +87,12 @@ pub struct Looks {
 }
 
 impl SimulatedProbes for Looks {
-    fn look<'a>(&'a self, probe: &'a Probe, asked: &'a Asked<'a>) -> Looked<'a> {
-        let timeout = probe.cadence.timeout;
+    fn look<'a>(&'a self, at: &'a SiteName, timeout: Duration) -> Looked<'a> {
         let (answer, answered) = oneshot::channel();
         let from = self.from;
         let mut world = lock(&self.world);
         let to =
-            (0..2).find(|site| world.name(*site) == asked.site).expect("a site");
+            (0..2).find(|site| world.name(*site) == at).expect("a site");
         world.send(from, to, move |world, arrived| match arrived {
             true => {
                 let health = world.health(to);
@@ -102,7 +101,7 @@ impl SimulatedProbes for Looks {
             false => world.lose(answer),
         });
         drop(world);
-        let failure = |kind| ProbeFailure { address: asked.site.to_string(), kind };
+        let failure = |kind| ProbeFailure { address: at.to_string(), kind };
         Box::pin(async move {
             match tokio::time::timeout(timeout, answered).await {
                 Err(_) => Err(failure(FailureKind::Timeout)),
