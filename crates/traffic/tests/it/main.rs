@@ -6,6 +6,7 @@ mod encrypted;
 mod epoch;
 mod http;
 mod limits;
+mod minute;
 mod peer;
 mod postgres;
 mod probe;
