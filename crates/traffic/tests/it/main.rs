@@ -10,6 +10,7 @@ mod minute;
 mod peer;
 mod postgres;
 mod probe;
+mod probe_redis;
 mod speed;
 mod start;
 mod stopped;
