@@ -109,7 +109,7 @@ impl Application {
     pub fn decide(&self) -> Decision {
         let now = crate::time::tick();
         let mut known = self.known();
-        known.facts.clock = self.context.clocks.off();
+        known.facts.clock = self.context.clocks.off(self.here(), now);
         known.refresh(&self.rules, now);
         decide(&self.rules, &known.facts, now)
     }

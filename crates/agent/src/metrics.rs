@@ -1,10 +1,11 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
 use crate::api::types::{Equality, EqualityView, Recheck, Status};
+use crate::api::watching::WatchingView;
 use crate::application::Applications;
 use crate::context::Context;
 use crate::time::tick;
-use mainstay_core::{Lag, LinkPhase, Retained};
+use mainstay_core::{Lag, LinkPhase, Retained, SiteName};
 use std::fmt::Write;
 
 /// One family after the other, as the format asks (Prometheus, "Text-based exposition format").
@@ -27,6 +28,7 @@ pub fn render(context: &Context, applications: &Applications) -> String {
             &app,
             it.pause.as_ref().map_or(0.0, |pause| pause.left_s),
         );
+        families.watching(&app, context.here(), &it.watching);
         families.gauge("mainstay_problems", "Problems shown in status.", &app, it.problems.len());
         for link in it.links.iter().filter(|link| link.to == *context.here()) {
             let labels =
@@ -185,6 +187,32 @@ impl Families {
                 at.micros as f64 / 1e6,
             );
         }
+    }
+
+    /// Of this agent's own looks, and of its own gate's clients.
+    fn watching(&mut self, app: &str, here: &SiteName, watching: &WatchingView) {
+        for one in watching.vantages.iter().filter(|one| one.vantage == *here) {
+            for probe in one.probes.iter().filter(|probe| probe.outcome != "unknown") {
+                let labels = format!("{app},about=\"{}\",probe=\"{}\"", one.about, probe.probe);
+                let help =
+                    "1 while the probe passes, as this agent makes it; absent while unknown.";
+                let passes = u8::from(probe.outcome == "passes");
+                self.gauge("mainstay_probe_passes", help, &labels, passes);
+            }
+        }
+        for one in watching.clients.iter().filter(|one| one.site == *here) {
+            let help = "Requests of this gate's clients within the last minute.";
+            self.gauge("mainstay_client_requests", help, app, one.minute.requests);
+            let help = "Those of them that failed.";
+            self.gauge("mainstay_client_requests_failed", help, app, one.minute.failed);
+        }
+        let help = "How late the active site's next renewal is (φ).";
+        if let Some(phi) = watching.phi {
+            self.gauge("mainstay_renewal_phi", help, app, phi);
+        }
+        let help = "How long no failover begins by itself, because health comes and goes.";
+        let rest = watching.flapping_s.unwrap_or_default();
+        self.gauge("mainstay_flapping_left_seconds", help, app, rest);
     }
 
     fn recheck(&mut self, labels: &str, last: &Recheck) {

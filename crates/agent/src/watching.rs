@@ -82,13 +82,14 @@ impl Watching {
         why: &str,
         now: Tick,
     ) -> Option<Told> {
-        let before = self.concluded.get(site).map(|(verdict, _)| *verdict);
-        if before == Some(verdict) {
+        let (was, _) = self.concluded.entry(site.clone()).or_insert((Verdict::Unknown, now));
+        let was = std::mem::replace(was, verdict);
+        if was == verdict {
             return None;
         }
         self.concluded.insert(site.clone(), (verdict, now));
         let body = json!({
-            "about": site, "verdict": verdict, "was": before.unwrap_or_default(), "why": why,
+            "about": site, "verdict": verdict, "was": was, "why": why,
             "probes": self.probes(site, now),
         });
         Some(("verdict", body))
@@ -152,7 +153,13 @@ mod tests {
         let east = SiteName::new("east").unwrap();
         let mut watching = Watching::default();
         let mut told = Vec::new();
-        for verdict in [Verdict::Healthy, Verdict::Healthy, Verdict::Unhealthy, Verdict::Healthy] {
+        for verdict in [
+            Verdict::Unknown,
+            Verdict::Healthy,
+            Verdict::Healthy,
+            Verdict::Unhealthy,
+            Verdict::Healthy,
+        ] {
             let turned = watching.turn_verdict(&east, verdict, "so it is", Tick::default());
             told.extend(turned.map(|(_, body)| body["was"].as_str().unwrap().to_owned()));
         }

@@ -3,7 +3,6 @@
 use super::problem::{Problem, ProblemKind as Kind};
 use crate::application::Application;
 use crate::known::Known;
-use mainstay_core::estate::FailoverMode;
 use mainstay_core::verdict::Evidence;
 use mainstay_core::watch::{LATE, Minute, Outcome, Tally};
 use mainstay_core::{ProbeName, SiteName, Tick, Verdict};
@@ -128,8 +127,7 @@ fn clients(application: &Application, known: &Known, now: Tick) -> Vec<ClientsVi
 
 pub fn own_clients(application: &Application) -> Option<Minute> {
     let report = application.context.gate.watch(&application.spec.name);
-    let minute = report.borrow().as_ref().map(|report| report.minute);
-    minute
+    report.borrow().as_ref().map(|report| report.minute)
 }
 
 /// Clients fail although probes pass. It is shown, and decides nothing: what probes do not see, the
@@ -164,17 +162,13 @@ pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut
             Kind::ClockOff,
             "",
             format!("{off}: nothing fails over by itself meanwhile"),
-            "look there at the clock source of the machine (cat \
-             /sys/devices/system/clocksource/clocksource0/current_clocksource), and at its host; \
-             who is right is what two of three say"
+            "was that machine suspended, it passes within three minutes; else look there at its \
+             host, and at the clock source: cat \
+             /sys/devices/system/clocksource/clocksource0/current_clocksource"
                 .to_owned(),
         );
     }
     if let Some(rest) = known.facts.health.suppressed(now) {
-        let advice = match application.rules.mode {
-            FailoverMode::Automatic => "if it should move now: mainstay plan failover",
-            _ => "find out why it comes and goes: mainstay status --all",
-        };
         push(
             Kind::Flapping,
             "",
@@ -183,7 +177,10 @@ pub fn problems(application: &Application, known: &Known, now: Tick, found: &mut
                  itself for another {} s",
                 rest.as_secs()
             ),
-            format!("{advice} {name}, then mainstay failover {name}"),
+            format!(
+                "find out why: mainstay status --all; to move it now: mainstay plan failover \
+                 {name}, then mainstay failover {name}"
+            ),
         );
     }
     let late = known.facts.record.as_ref().filter(|_| known.watching.late);

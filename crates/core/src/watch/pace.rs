@@ -82,8 +82,7 @@ impl Pace {
         self.rate = self.measured().or(self.rate);
     }
 
-    /// The last rate that was measured exactly enough. It stands while that machine is silent: its
-    /// clock does not mend by that.
+    /// The last rate that was measured exactly enough.
     pub fn rate(&self) -> Option<Rate> {
         self.rate
     }

@@ -93,6 +93,9 @@ fn the_penalty_is_that_of_the_rfc() {
     health.take(Verdict::Unhealthy, at(1));
     health.take(Verdict::Unknown, at(2));
     assert!((health.penalty(at(300)) - 500.0).abs() < 1e-6, "still the same loss");
+    health.take(Verdict::Healthy, at(300));
+    health.take(Verdict::Unknown, at(300));
+    assert!((health.penalty(at(300)) - 500.0).abs() < 1e-6, "to know nothing is no loss");
     lose(&mut health, 300);
     assert!((health.penalty(at(300)) - 1500.0).abs() < 1e-6);
     assert_eq!(health.suppressed(at(300)), None, "two losses are none too many");

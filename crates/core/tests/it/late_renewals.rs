@@ -2,6 +2,7 @@
 
 use mainstay_core::Tick;
 use mainstay_core::watch::Arrivals;
+use std::f64::consts::LOG10_2;
 use std::time::Duration;
 
 const LONGEST: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ fn phi(arrivals: &Arrivals, last: u64, waited: u64, jitter: Duration) -> f64 {
 fn phi_is_what_others_compute() {
     let (arrivals, last) = arrivals();
     for (waited, expected) in [
-        (1000, 0.301_029_995_664),
+        (1000, LOG10_2),
         (1500, 3.230_303_012_509),
         (1800, 6.980_734_927_953),
         (2200, 14.463_308_517_420),
@@ -44,7 +45,7 @@ fn phi_is_right_for_the_thinnest_tails_and_before_the_mean() {
     let (arrivals, last) = arrivals();
     let second = Duration::from_secs(1);
     for (deviations, expected) in [
-        (0, 0.301_029_995_664),
+        (0, LOG10_2),
         (3, 2.869_699_035_929),
         (20, 88.560_095_343_06),
         (60, 783.907_429_166_111),

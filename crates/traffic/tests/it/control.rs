@@ -33,6 +33,7 @@ fn report(seq: u64) -> Report {
         cut: 0,
         served: 0,
         ignored: 0,
+        minute: Default::default(),
         drained: true,
     }
 }

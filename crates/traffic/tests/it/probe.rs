@@ -34,7 +34,7 @@ fn web(address: &str, path: &str) -> HttpProbe {
     }
 }
 
-fn redis(address: &str) -> RedisProbe {
+pub fn redis(address: &str) -> RedisProbe {
     RedisProbe {
         addresses: at(address),
         user: None,
@@ -63,7 +63,7 @@ async fn look_at_web(http: HttpProbe) -> Option<FailureKind> {
     look(probe(ProbeKind::Http(http))).await
 }
 
-async fn look_at_redis(redis: RedisProbe) -> Option<FailureKind> {
+pub async fn look_at_redis(redis: RedisProbe) -> Option<FailureKind> {
     look(probe(ProbeKind::Redis(redis))).await
 }
 
@@ -76,7 +76,7 @@ fn command(program: &str, arguments: &[&str]) -> ProbeKind {
     ProbeKind::Command(CommandProbe { program: program.into(), arguments })
 }
 
-fn says(failure: Option<FailureKind>) -> String {
+pub fn says(failure: Option<FailureKind>) -> String {
     match failure {
         Some(FailureKind::Says(what)) => what,
         other => panic!("{other:?}"),
