@@ -18,4 +18,5 @@ pub use parts::{etcd_folder, postgres_folder, postgres_folder_of};
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
 pub use process::signal;
+pub use user::{other_user, run_as_other};
 pub use wait::{wait_for, wait_for_value};

@@ -219,12 +219,21 @@ async fn obey(
         known.facts.order = Some(order);
         known.ordered_by = Some(by.to_owned());
     });
-    let obeyed = until_begun(application).await;
-    application.learn(|known| {
-        known.facts.order = None;
-        known.ordered_by = None;
-    });
-    obeyed
+    let _given = Given(application.clone());
+    until_begun(application).await
+}
+
+/// An order that stands for as long as somebody waits for it: a person who leaves before it begins
+/// has taken it back. Nothing must come of it an hour later.
+struct Given(Arc<Application>);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.0.learn(|known| {
+            known.facts.order = None;
+            known.ordered_by = None;
+        });
+    }
 }
 
 async fn until_begun(application: &Arc<Application>) -> Result<Execution, Refused> {

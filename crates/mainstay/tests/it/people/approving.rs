@@ -244,3 +244,26 @@ async fn what_waits_for_a_word_is_begun_by_an_approvers_and_an_operator_asks_for
     assert_eq!(json(&done)["requested_by"], "ben");
     assert!(two.west_takes_writes());
 }
+
+/// Whoever leaves before it begins has taken the order back.
+#[tokio::test]
+async fn an_order_that_nobody_waits_for_any_more_begins_nothing() {
+    let lab = UpLab::start();
+    lab.done(&["pause", "--reason", "a test"]);
+    let mut order =
+        lab.start_command(&["failover", "--accept-loss", "1h", "--reason", "too early"]);
+    let ledger = |kind| {
+        let shown = lab.at("west", &["ledger", "show", "--kind", kind]);
+        String::from_utf8_lossy(&shown.stdout).into_owned()
+    };
+    wait_for("the order is given", LONG, async || ledger("order").contains("too early")).await;
+    order.kill().expect("it runs");
+    order.wait().expect("it ended");
+    lab.done(&["lab", "kill", "east"]);
+    // Time itself is the subject: the lease of 10 s runs out, and what else takes its time is over.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(ledger("decision"), "", "nothing was begun");
+    let plan = json(&lab.at("west", &["plan", "failover", "--output", "json"]));
+    let refusals = plan["refusals"].to_string();
+    assert!(refusals.contains("paused"), "the pause stands in the way again: {plan:#}");
+}
