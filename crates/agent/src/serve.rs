@@ -58,7 +58,7 @@ pub fn listen_unix(path: &Path, group: Option<&str>) -> Result<UnixListener, Age
     Ok(listener)
 }
 
-/// Its folder too has to be entered.
+/// Its members also have to be able to enter the folder.
 fn give_to(path: &Path, group: &str) -> Result<(), AgentError> {
     let people = |why: String| AgentError::People { why };
     let found =

@@ -94,12 +94,12 @@ pub async fn approved(
 }
 
 /// Enters in the ledger which requests have expired.
-pub async fn sweep(application: &Application) -> Result<(), Refused> {
+pub async fn sweep(application: &Application) {
     for expired in application.requests.sweep(tick()) {
-        enter(application, "request-expired", json!({"request": expired.id, "of": expired.by}))
-            .await?;
+        let body = json!({"request": expired.id, "of": expired.by});
+        // A ledger that cannot be written is told by `enter` itself.
+        let _told = application.enter("request-expired", body).await;
     }
-    Ok(())
 }
 
 pub async fn enter(
@@ -178,6 +178,8 @@ async fn ask(
     forced: Vec<Hindrance>,
     accept_loss: Option<Duration>,
 ) -> Result<Begun, Refused> {
+    let accepts = |it: &Hindrance| matches!(it, Hindrance::LagOverBound { .. });
+    let accept_loss = accept_loss.filter(|_| forced.iter().any(accepts));
     let plan = plan::make(application, ExecutionKind::Failover).await?;
     let unknown = || refused("the coordinator has not answered yet", "see `mainstay status`");
     let from = plan.from.ok_or_else(unknown)?;

@@ -9,6 +9,7 @@ use crate::known::Known;
 use crate::runbook::{steps::check, steps_of};
 use crate::time::tick;
 use mainstay_core::decision::{Hindrance, loss_bound};
+use mainstay_core::people::Force;
 use mainstay_core::{ApplicationName, Lag};
 use std::time::Duration;
 
@@ -148,8 +149,16 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Problem> {
         }
         Hindrance::Paused(_) => Problem {
             what: it.to_string(),
-            advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
-                .to_owned(),
+            advice: match application.spec.force {
+                Force::One => {
+                    "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
+                }
+                Force::Two => {
+                    "`mainstay failover` asks another person to outweigh it; `mainstay resume` \
+                     ends it"
+                }
+            }
+            .to_owned(),
         },
         _ => problem(it.to_string()),
     };

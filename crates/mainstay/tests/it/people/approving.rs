@@ -190,7 +190,12 @@ async fn a_request_ends_with_its_time_its_agent_its_epoch_and_when_it_is_taken_b
 
     let withdrawn = two.asks(Who::Ana);
     assert!(two.says(Who::Ana, &["withdraw", id(&withdrawn)]).status.success());
-    assert_eq!(approve(&withdrawn), "MS-PEOPLE-006");
+    let from_elsewhere = two.lab.at("witness", &["approve", id(&withdrawn)]);
+    assert_eq!(refusal(&from_elsewhere), "MS-PEOPLE-006");
+
+    let roots = json(&two.lab.at("witness", &["failover", "--output", "json"]));
+    let by_root = two.lab.at("west", &["approve", id(&roots)]);
+    assert_eq!(refusal(&by_root), "MS-PEOPLE-004", "the owner is one person at every site");
 
     let expired = two.asks(Who::Ana);
     // Time itself is the subject: the request stands for a minute.
