@@ -54,7 +54,7 @@ fn requests_are_listed_and_approved_and_taken_back() {
     };
     let agent = FakeAgent::new()
         .answers("GET /v1/requests", &[request(), ended.clone()])
-        .answers("GET /v1/requests", std::slice::from_ref(&ended))
+        .answers("GET /v1/requests", &std::slice::from_ref(&ended))
         .answers("POST /v1/approve", &sample::execution(0, Running))
         .answers("GET /v1/executions/bank-4", &sample::execution(5, Succeeded))
         .answers("POST /v1/withdraw", &ApprovalRequest { detail: "by ana".into(), ..ended });
