@@ -61,6 +61,9 @@ pub struct AgentSpec {
 
 /// Runs one site's agent until shutdown.
 pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
+    if spec.estate.people.as_ref().is_some_and(|people| people.group.is_some()) {
+        serve::keep_to_owner();
+    }
     let identity = Arc::new(Identity::load(&spec.estate.tls)?);
     let context = Arc::new(context(&spec, &identity)?);
     let applications = applications(&context).await?;

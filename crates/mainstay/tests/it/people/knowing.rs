@@ -218,6 +218,10 @@ async fn with_a_group_its_members_are_the_people_that_the_configuration_names() 
     let seen = as_other_user(&office, &["status"]);
     assert!(seen.status.success(), "{}", told(&seen));
     assert_eq!(refusal(&as_other_user(&office, &["failover"])), "MS-PEOPLE-003");
+    for file in ["ledger.db", "state.db"] {
+        let kept = std::fs::metadata(office.path().join("state").join(file)).expect("a file");
+        assert_eq!(kept.permissions().mode() & 0o077, 0, "{file} is the owner's alone");
+    }
     drop(office);
     let office = open("stranger").await;
     reach(&office);
