@@ -82,6 +82,9 @@ pub struct Outside {
 
 /// Runs one site's agent until shutdown.
 pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
+    if spec.estate.people.as_ref().is_some_and(|people| people.group.is_some()) {
+        serve::keep_to_owner();
+    }
     let identity = Arc::new(Identity::load(&spec.estate.tls)?);
     let outside = outside(&spec, &identity)?;
     let agent = assemble(&spec, outside).await?;

@@ -8,6 +8,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mainstay_core::SiteName;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Group, chown};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -58,14 +59,28 @@ pub fn listen_unix(path: &Path, group: Option<&str>) -> Result<UnixListener, Age
     Ok(listener)
 }
 
-/// Its folder too has to be entered.
+/// What else is written from here on is the owner's alone: whoever may enter the folder for the
+/// socket must not find there what the role does not show.
+pub fn keep_to_owner() {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
+
+/// Its members may also enter the folder, without seeing what is in it.
 fn give_to(path: &Path, group: &str) -> Result<(), AgentError> {
     let people = |why: String| AgentError::People { why };
     let found =
         Group::from_name(group).map_err(|why| people(format!("the group {group}: {why}")))?;
     let found = found.ok_or_else(|| people(format!("there is no Unix group {group} here")))?;
-    chown(path, None, Some(found.gid))
-        .map_err(|why| people(format!("{} to the group {group}: {why}", path.display())))
+    let folder = path.parent().unwrap_or(path);
+    for given in [folder, path] {
+        chown(given, None, Some(found.gid))
+            .map_err(|why| people(format!("{} to the group {group}: {why}", given.display())))?;
+    }
+    let entered = std::fs::metadata(folder).and_then(|it| {
+        let mode = it.permissions().mode() | 0o010;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+    });
+    entered.map_err(|why| people(format!("{}: {why}", folder.display())))
 }
 
 /// What the end of a connection showed, as the router is to know it.

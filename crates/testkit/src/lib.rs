@@ -22,4 +22,5 @@ pub use port::free_port;
 pub use postgres::{Options, Postgres};
 pub use process::signal;
 pub use receivers::{AlertmanagerServer, Certificate, MailServer, MailWay, WebhookServer};
+pub use user::{other_user, run_as_other};
 pub use wait::{wait_for, wait_for_value};

@@ -1,7 +1,7 @@
 //! Who runs the servers. PostgreSQL refuses to run as root ("server must be started under an
 //! unprivileged user ID"), so root lends them another user.
 
-use nix::unistd::{Uid, User, chown};
+use nix::unistd::{Group, Uid, User, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -22,6 +22,18 @@ fn find_or_create() -> User {
         let made = Command::new("useradd").args(["--system", "--no-create-home", OWN]).output();
         find(OWN).unwrap_or_else(|| panic!("could not create the user {OWN}: {made:?}"))
     })
+}
+
+/// Another user of this machine, by name and group, when this process is root and can be it.
+pub fn other_user() -> Option<(String, String)> {
+    let user = server_user()?;
+    let group = Group::from_gid(user.gid).expect("the group database can be read");
+    Some((user.name.clone(), group.expect("a user has a group").name))
+}
+
+/// The command runs as that user; with no other user as this one.
+pub fn run_as_other(command: &mut Command) {
+    run_as_server(command);
 }
 
 /// Makes `command` run as the servers' user.

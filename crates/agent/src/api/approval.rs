@@ -30,6 +30,7 @@ pub struct ApprovalRequest {
     pub forced: Vec<Forced>,
     /// Upper bound of acknowledged work that would be lost, seconds; none when unknown.
     pub loss_bound_s: Option<f64>,
+    /// What of it is accepted, where it is over the bound.
     pub accept_loss_s: Option<f64>,
     /// The person's word that the active site is off, in place of its lease.
     #[serde(default)]
@@ -111,7 +112,7 @@ pub async fn list(agent: &Agent) -> Result<Vec<ApprovalRequest>, Refused> {
 pub async fn list_here(agent: &Agent) -> Result<Vec<ApprovalRequest>, Refused> {
     let mut all = Vec::new();
     for application in agent.applications.values() {
-        failover::sweep(application).await?;
+        failover::sweep(application).await;
         all.extend(application.requests.list(tick()));
     }
     Ok(all)
@@ -125,7 +126,7 @@ pub async fn approve(agent: &Agent, id: &str, person: Asker) -> Result<Execution
     if request.to == *application.here() {
         return approve_here(agent, &word).await;
     }
-    let timeout = failover::patience(application);
+    let timeout = failover::patience(application) + TIMEOUT;
     pass(agent, &request.to, "/v1/peer/approve", &word, timeout).await
 }
 

@@ -100,12 +100,12 @@ pub async fn approved(
 }
 
 /// Enters in the ledger which requests have expired.
-pub async fn sweep(application: &Application) -> Result<(), Refused> {
+pub async fn sweep(application: &Application) {
     for expired in application.requests.sweep(tick()) {
-        enter(application, "request-expired", json!({"request": expired.id, "of": expired.by}))
-            .await?;
+        let body = json!({"request": expired.id, "of": expired.by});
+        // A ledger that cannot be written is told by `enter` itself.
+        let _told = application.enter("request-expired", body).await;
     }
-    Ok(())
 }
 
 pub async fn enter(
@@ -206,6 +206,8 @@ async fn ask(
     forced: Vec<Hindrance>,
     accept_loss: Option<Duration>,
 ) -> Result<Begun, Refused> {
+    let accepts = |it: &Hindrance| matches!(it, Hindrance::LagOverBound { .. });
+    let accept_loss = accept_loss.filter(|_| forced.iter().any(accepts));
     let plan = plan::make(application, ExecutionKind::Failover).await?;
     let unknown = || refused("the coordinator has not answered yet", "see `mainstay status`");
     let from = plan.from.ok_or_else(unknown)?;
@@ -258,15 +260,27 @@ async fn obey(
         known.facts.order = Some(order);
         known.ordered_by = Some(by.to_owned());
     });
-    let obeyed = until_begun(application).await;
-    application.learn(|known| {
-        known.facts.order = None;
-        known.ordered_by = None;
-    });
-    if obeyed.is_err() && word.is_some() {
-        fencing::forget_word(application);
+    let _given = Given { application: application.clone(), word: word.is_some() };
+    until_begun(application).await
+}
+
+/// An order that stands for as long as somebody waits for it: a person who leaves before it begins
+/// has taken it back, and the word that went with it. Nothing must come of it an hour later.
+struct Given {
+    application: Arc<Application>,
+    word: bool,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.application.learn(|known| {
+            known.facts.order = None;
+            known.ordered_by = None;
+        });
+        if self.word {
+            fencing::forget_word(&self.application);
+        }
     }
-    obeyed
 }
 
 async fn until_begun(application: &Arc<Application>) -> Result<Execution, Refused> {

@@ -9,6 +9,7 @@ use crate::known::Known;
 use crate::runbook::{Step, steps::check, steps_of};
 use crate::time::tick;
 use mainstay_core::decision::{Hindrance, loss_bound};
+use mainstay_core::people::Force;
 use mainstay_core::{ApplicationName, Lag};
 use std::time::Duration;
 
@@ -158,8 +159,16 @@ fn refusals(application: &Application, kind: ExecutionKind) -> Vec<Refusal> {
         }
         Hindrance::Paused(_) => Refusal {
             what: it.to_string(),
-            advice: "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
-                .to_owned(),
+            advice: match application.spec.force {
+                Force::One => {
+                    "your own `mainstay failover` outweighs it; `mainstay resume` ends it"
+                }
+                Force::Two => {
+                    "`mainstay failover` asks another person to outweigh it; `mainstay resume` \
+                     ends it"
+                }
+            }
+            .to_owned(),
         },
         _ => refusal(it.to_string()),
     };

@@ -34,8 +34,8 @@ pub async fn pause(args: Pause, context: &Context) -> Result<ExitCode, Failure> 
     let paused: Paused = context.client().await?.post("/v1/pause", &request).await?;
     context.show(&paused, |Paused { application, pause }| {
         format!(
-            "{application}: no failover begins by itself for {}, at any site; a person's own \
-             order is obeyed as ever\nto end it sooner: mainstay resume {application}\n",
+            "{application}: no failover begins by itself for {}, at any site; people can still \
+             order one\nto end it sooner: mainstay resume {application}\n",
             seconds(pause.left_s)
         )
     })?;

@@ -254,7 +254,8 @@ table! {
         role: Role = Required;
         /// The Unix login; the person's name when left out.
         user: String = Optional;
-        /// What the person shows over the network without a certificate: at least 32 characters.
+        /// What the person shows over the network without a certificate: at least 32 characters. Only
+        /// the agents of sites with `people` read it.
         token: SecretReference = Optional;
     }
 }

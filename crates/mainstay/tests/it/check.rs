@@ -298,3 +298,39 @@ fn a_finding_names_its_line_and_column() {
     assert_eq!(finding["column"], 7);
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// The example with other people in it.
+fn told_of_people(name: &str, people: &str, arguments: &[&str]) {
+    let begin = GOOD.find("# Ana asks").expect("the people of the example");
+    told(name, &[(&GOOD[begin..], people)], arguments);
+}
+
+#[test]
+fn people_are_people_and_there_are_enough_of_them() {
+    told_of_people("people-none", "", &[]);
+    told_of_people("people-too-few", "[people.ana]\nrole = \"approver\"\n", &[]);
+    let one_login =
+        "[people.ana]\nrole = \"operator\"\n[people.ben]\nrole = \"approver\"\nuser = \"ana\"\n";
+    told_of_people("people-one-login", one_login, &[]);
+    let site = "[people.east]\nrole = \"operator\"\n[people.ben]\nrole = \"approver\"\n";
+    told_of_people("people-site", site, &[]);
+    told_of_people("people-strange", "[people]\nrole = \"admin\"\n[people.ana]\nrule = 1\n", &[]);
+    let literal =
+        "[people.ana]\nrole = \"operator\"\ntoken = \"canary-0123456789abcdef0123456789\"\n";
+    told_of_people("people-literal-token", literal, &[]);
+    told("approvals-expire", &[("lease =", "approvals-expire = \"2h\"\nlease =")], &[]);
+}
+
+#[test]
+fn tokens_are_read_where_people_come_and_must_be_long_and_nobody_elses() {
+    let door =
+        ("agent = \"10.0.1.10:7400\"", "agent = \"10.0.1.10:7400\"\npeople = \"0.0.0.0:7480\"");
+    let token = ("role = \"operator\"", "role = \"operator\"\ntoken = \"env:BANK_DB_PASSWORD\"");
+    let other = ("role = \"approver\"", "role = \"approver\"\ntoken = \"env:BANK_DB_PASSWORD\"");
+    told("people-door-without-proof", &[door], &[]);
+    told("people-weak-token", &[door, token, other], &["--site", "east"]);
+    told("people-token-not-read", &[door, token, other], &["--site", "west"]);
+    let taken =
+        ("agent = \"10.0.1.10:7400\"", "agent = \"10.0.1.10:7400\"\npeople = \"0.0.0.0:8080\"");
+    told("people-address-taken", &[taken, token], &["--site", "west"]);
+}

@@ -50,6 +50,11 @@ impl UpLab {
         self.command(arguments).output().expect("it runs")
     }
 
+    /// A command that is not waited for.
+    pub fn start_command(&self, arguments: &[&str]) -> std::process::Child {
+        self.command(arguments).spawn().expect("it runs")
+    }
+
     /// A command for the agent of a site.
     pub fn at(&self, site: &str, arguments: &[&str]) -> Output {
         let state = self.root.join("sites").join(site).join("state").display().to_string();

@@ -61,6 +61,11 @@ fn uses(file: &File) -> Vec<Use<'_>> {
     {
         uses.push(of_address(site, agent, true, "the agent".to_owned()));
     }
+    for (site, people) in
+        entries(&file.sites).filter_map(|(n, s)| Some((n, s.value.people.as_ref()?)))
+    {
+        uses.push(of_socket(site, people, "the agent's `people`".to_owned()));
+    }
     for (_, application) in applications(file) {
         for (store, site, address) in entries(&application.stores).flat_map(|(store, at)| {
             let endpoints = entries(&at.value.endpoints);

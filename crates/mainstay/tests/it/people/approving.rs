@@ -4,7 +4,7 @@
 use super::certificates::{Authority, Files};
 use super::office::{json, refusal};
 use crate::up::UpLab;
-use mainstay_testkit::{Signal, free_port, signal, wait_for};
+use mainstay_testkit::{Signal, free_port, signal, wait_for, wait_for_value};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
@@ -93,12 +93,9 @@ impl TwoPeople {
     }
 
     /// The request that a person's failover is answered with.
-    fn asks(&self, who: Who) -> Value {
-        let output = self.says(who, &["failover", "--reason", "a test", "--output", "json"]);
-        let request = json(&output);
-        assert!(!output.status.success(), "it is not begun: {request:#}");
-        assert_eq!(request["state"], "open", "{request:#}");
-        request
+    async fn asks(&self, who: Who) -> Value {
+        let arguments = ["failover", "--reason", "a test", "--output", "json"];
+        request(|| self.says(who, &arguments)).await
     }
 
     fn ledger(&self, kind: &str) -> String {
@@ -118,13 +115,28 @@ impl TwoPeople {
 
     /// East is lost, and nobody takes over by himself: somebody has paused.
     async fn paused_and_lost(&self) {
-        self.lab.done(&["pause", "--reason", "a test"]);
+        wait_for("it is paused", LONG, async || {
+            self.lab.run(&["pause", "--reason", "a test"]).status.success()
+        })
+        .await;
         wait_for("west knows of the pause", LONG, async || {
             String::from_utf8_lossy(&self.lab.at("west", &["status"]).stdout).contains("a test")
         })
         .await;
         self.lab.done(&["lab", "kill", "east"]);
     }
+}
+
+/// What a failover is answered with, once the link and the evidence are as they should be: until
+/// then the agent refuses it, and a person types it again.
+async fn request(asks: impl Fn() -> Output) -> Value {
+    wait_for_value("a request", LONG, async || {
+        let output = asks();
+        let answer = json(&output);
+        assert!(!output.status.success(), "it is not begun: {answer:#}");
+        (answer["state"] == "open").then_some(answer)
+    })
+    .await
 }
 
 fn id(request: &Value) -> &str {
@@ -135,7 +147,7 @@ fn id(request: &Value) -> &str {
 async fn what_is_forced_is_begun_by_the_word_of_somebody_else_and_of_nobody_else() {
     let two = TwoPeople::with("force = \"two\"\n").await;
     two.paused_and_lost().await;
-    let request = two.asks(Who::Ben);
+    let request = two.asks(Who::Ben).await;
     let forced: Vec<&str> = request["forced"]
         .as_array()
         .expect("a list")
@@ -181,25 +193,30 @@ async fn a_request_ends_with_its_time_its_agent_its_epoch_and_when_it_is_taken_b
     two.paused_and_lost().await;
     let approve = |request: &Value| refusal(&two.says(Who::Carla, &["approve", id(request)]));
 
-    let restarted = two.asks(Who::Ana);
+    let restarted = two.asks(Who::Ana).await;
     signal(two.lab.pid("west-agent"), Signal::SIGKILL);
     two.lab.done(&["lab", "start", "west"]);
     wait_for("west answers", LONG, async || two.says(Who::Carla, &["requests"]).status.success())
         .await;
     assert_eq!(approve(&restarted), "MS-PEOPLE-005");
 
-    let withdrawn = two.asks(Who::Ana);
+    let withdrawn = two.asks(Who::Ana).await;
     assert!(two.says(Who::Ana, &["withdraw", id(&withdrawn)]).status.success());
-    assert_eq!(approve(&withdrawn), "MS-PEOPLE-006");
+    let from_elsewhere = two.lab.at("witness", &["approve", id(&withdrawn)]);
+    assert_eq!(refusal(&from_elsewhere), "MS-PEOPLE-006");
 
-    let expired = two.asks(Who::Ana);
+    let roots = request(|| two.lab.at("witness", &["failover", "--output", "json"])).await;
+    let by_root = two.lab.at("west", &["approve", id(&roots)]);
+    assert_eq!(refusal(&by_root), "MS-PEOPLE-004", "the owner is one person at every site");
+
+    let expired = two.asks(Who::Ana).await;
     // Time itself is the subject: the request stands for a minute.
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(approve(&expired), "MS-PEOPLE-006");
     assert!(two.ledger("request-expired").contains(id(&expired)));
     assert!(!two.west_takes_writes(), "none of them began anything");
 
-    let outrun = two.asks(Who::Ana);
+    let outrun = two.asks(Who::Ana).await;
     two.lab.at("west", &["resume"]);
     wait_for("west takes over by itself", LONG, async || two.west_takes_writes()).await;
     assert_eq!(approve(&outrun), "MS-PEOPLE-006");
@@ -231,7 +248,7 @@ async fn what_waits_for_a_word_is_begun_by_an_approvers_and_an_operator_asks_for
     .await;
     let other_plan = two.says(Who::Ben, &["failover", "--plan", "0123456789abcdef"]);
     assert_eq!(refusal(&other_plan), "MS-PEOPLE-007");
-    let request = two.asks(Who::Ana);
+    let request = two.asks(Who::Ana).await;
     assert_eq!(request["forced"], serde_json::json!([]), "{request:#}");
     assert!(!two.west_takes_writes(), "an operator's word is not enough");
     assert_eq!(refusal(&two.says(Who::Ana, &["approve", id(&request)])), "MS-PEOPLE-003");
@@ -243,4 +260,30 @@ async fn what_waits_for_a_word_is_begun_by_an_approvers_and_an_operator_asks_for
     assert_eq!(json(&done)["state"], "succeeded", "{:#}", json(&done));
     assert_eq!(json(&done)["requested_by"], "ben");
     assert!(two.west_takes_writes());
+}
+
+/// Whoever leaves before it begins has taken the order back.
+#[tokio::test]
+async fn an_order_that_nobody_waits_for_any_more_begins_nothing() {
+    let lab = UpLab::start();
+    wait_for("it is paused", LONG, async || {
+        lab.run(&["pause", "--reason", "a test"]).status.success()
+    })
+    .await;
+    let mut order =
+        lab.start_command(&["failover", "--accept-loss", "1h", "--reason", "too early"]);
+    let ledger = |kind| {
+        let shown = lab.at("west", &["ledger", "show", "--kind", kind]);
+        String::from_utf8_lossy(&shown.stdout).into_owned()
+    };
+    wait_for("the order is given", LONG, async || ledger("order").contains("too early")).await;
+    order.kill().expect("it runs");
+    order.wait().expect("it ended");
+    lab.done(&["lab", "kill", "east"]);
+    // Time itself is the subject: the lease of 10 s runs out, and what else takes its time is over.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(ledger("decision"), "", "nothing was begun");
+    let plan = json(&lab.at("west", &["plan", "failover", "--output", "json"]));
+    let refusals = plan["refusals"].to_string();
+    assert!(refusals.contains("paused"), "the pause stands in the way again: {plan:#}");
 }

@@ -3,11 +3,12 @@
 use super::certificates::{Authority, Files, Says};
 use super::office::{Office, json, refusal, token};
 use mainstay_core::people::Role;
+use mainstay_testkit::{other_user, run_as_other};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -176,4 +177,53 @@ async fn without_a_group_the_socket_is_the_owners_alone() {
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     let own = std::fs::metadata(office.path()).expect("a folder").uid();
     assert_eq!(socket.uid(), own);
+}
+
+/// What the other user of this machine is told at the socket.
+fn as_other_user(office: &Office, arguments: &[&str]) -> Output {
+    let binary = office.path().join("mainstay");
+    if !binary.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_mainstay"), &binary).expect("a copy that all can run");
+    }
+    let mut command = Command::new(binary);
+    command.env_clear().arg("--state").arg(office.path().join("state")).args(arguments);
+    run_as_other(&mut command);
+    command.output().expect("it runs")
+}
+
+#[tokio::test]
+async fn with_a_group_its_members_are_the_people_that_the_configuration_names() {
+    let Some((user, group)) = other_user() else {
+        // Only root can be somebody else for a moment: the owner's way is tested above.
+        return;
+    };
+    let open = |person: &str| {
+        let (with_group, login) = (
+            format!("[people]\ngroup = \"{group}\"\n"),
+            format!("[people.{person}]\nuser = \"{user}\"\n"),
+        );
+        let person = format!("[people.{person}]\n");
+        Office::open_with(move |text| {
+            text.replace("[people]\n", &with_group).replace(&person, &login)
+        })
+    };
+    let reach = |office: &Office| {
+        let all = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(office.path(), all).expect("others can enter");
+    };
+    let office = open("viewer").await;
+    reach(&office);
+    let socket = std::fs::metadata(office.path().join("state/agent.sock")).expect("a socket");
+    assert_eq!(socket.permissions().mode() & 0o777, 0o660);
+    let seen = as_other_user(&office, &["status"]);
+    assert!(seen.status.success(), "{}", told(&seen));
+    assert_eq!(refusal(&as_other_user(&office, &["failover"])), "MS-PEOPLE-003");
+    for file in ["ledger.db", "state.db"] {
+        let kept = std::fs::metadata(office.path().join("state").join(file)).expect("a file");
+        assert_eq!(kept.permissions().mode() & 0o077, 0, "{file} is the owner's alone");
+    }
+    drop(office);
+    let office = open("stranger").await;
+    reach(&office);
+    assert_eq!(refusal(&as_other_user(&office, &["status"])), "MS-PEOPLE-002");
 }

@@ -6,3 +6,4 @@ mod certificates;
 mod knowing;
 mod office;
 mod roles;
+mod showing;

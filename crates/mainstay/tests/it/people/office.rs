@@ -31,6 +31,11 @@ pub fn token(role: &str) -> String {
 
 impl Office {
     pub async fn open() -> Self {
+        Self::open_with(|text| text).await
+    }
+
+    /// With another configuration.
+    pub async fn open_with(edit: impl Fn(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let tls = folder.path().join("tls");
         std::fs::create_dir(&tls).expect("a folder");
@@ -39,7 +44,7 @@ impl Office {
         std::fs::write(tls.join("people.pem"), people.pem()).expect("a file");
         sites.issue("witness", &tls);
         let (door, peers) = (free_port(), free_port());
-        write_configuration(folder.path(), door, peers);
+        write_configuration(folder.path(), door, peers, edit);
         let log = File::create(folder.path().join("agent.log")).expect("a file");
         let mut command = mainstay(folder.path());
         command.args(["agent", "--site", "witness", "--state"]).arg(folder.path().join("state"));
@@ -102,7 +107,7 @@ impl Drop for Office {
     }
 }
 
-fn write_configuration(folder: &Path, door: u16, peers: u16) {
+fn write_configuration(folder: &Path, door: u16, peers: u16, edit: impl Fn(String) -> String) {
     let before_people = EXAMPLE.split("# Ana asks").next().expect("a beginning");
     let witness = format!("agent = \"127.0.0.1:{peers}\"\npeople = \"127.0.0.1:{door}\"");
     let mut text = before_people.replace("agent = \"10.0.3.10:7400\"", &witness);
@@ -111,7 +116,7 @@ fn write_configuration(folder: &Path, door: u16, peers: u16) {
         std::fs::write(folder.join(format!("{role}.token")), token(role.name())).expect("a file");
         text += &format!("[people.{role}]\nrole = \"{role}\"\ntoken = \"file:{role}.token\"\n");
     }
-    std::fs::write(folder.join("mainstay.toml"), text).expect("a file");
+    std::fs::write(folder.join("mainstay.toml"), edit(text)).expect("a file");
 }
 
 pub fn text(path: &Path) -> &str {
