@@ -11,7 +11,7 @@ const RUNS: u64 = 20;
 
 /// What a seed is played with: as it is; or all of these, one after the other.
 const PLAIN: [&[&str]; 1] = [&[]];
-const TRIALS: [&[&str]; 7] = [
+const TRIALS: [&[&str]; 10] = [
     &["--disasters", "3"],
     &["--crash-return"],
     &["--lose-again"],
@@ -19,6 +19,9 @@ const TRIALS: [&[&str]; 7] = [
     &["--lost", "2000", "--crash-return"],
     &["--coordinator", "etcd"],
     &["--coordinator", "etcd", "--disasters", "3"],
+    &["--fence", "--disasters", "3"],
+    &["--fence=unknown"],
+    &["--coordinator", "etcd", "--fence=cut"],
 ];
 const LOST: [&[&str]; 1] = [&["--lost", "50000"]];
 

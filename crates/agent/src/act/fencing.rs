@@ -161,9 +161,15 @@ pub fn keep(application: &Arc<Application>) {
     });
 }
 
-/// The order that the word went with is over, and with it the word.
+/// The order that the word went with is over, and with it the word. A fence of the agents' own that
+/// was begun meanwhile stays.
 pub fn forget_word(application: &Application) {
-    application.learn(|known| known.facts.fencing = None);
+    application.learn(|known| {
+        let by_hand = |it: &Receipt| it.tried.iter().any(|it| it.means == Means::ByHand);
+        if known.fence_receipt.take_if(|it| by_hand(it)).is_some() {
+            known.facts.fencing.take_if(|it| it.outcome == FenceOutcome::Confirmed);
+        }
+    });
 }
 
 /// A person's word that the active site is off: as a confirmed fence, for the record that stands.

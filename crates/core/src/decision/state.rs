@@ -128,8 +128,8 @@ impl State {
             ),
             State::LeaseWait => (
                 "nothing standing in the way but the rest of the lease",
-                "nothing: after a restart the wait begins anew",
-                &[1, 5],
+                "that a fence from outside was begun; after a restart the wait begins anew",
+                &[1, 5, 7, 11],
             ),
             State::Claiming => (
                 "every condition of a failover to this site",
