@@ -58,7 +58,12 @@ fn play(seeds: Range<u64>) {
     let told = failed.iter().map(|(seed, (rule, _))| format!("seed {seed}: {rule}\n"));
     let told: String = told.collect();
     let first = failed.first_key_value().map(|(_, (_, trace))| last_lines(trace));
-    assert!(failed.is_empty(), "{} of {seeds:?}:\n{told}{}", failed.len(), first.unwrap_or_default());
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds:?}:\n{told}{}",
+        failed.len(),
+        first.unwrap_or_default()
+    );
 }
 
 fn last_lines(trace: &str) -> String {
