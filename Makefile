@@ -10,6 +10,7 @@
 # make soak ARGS="lost 1" (1 seed, 50,000 transactions that never arrive: 10 minutes)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
 # make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
+# make soak ARGS="sim 0 1000" (whole agents under the simulation: first seed, count)
 # make bench-postgres ARGS="--only inserts"
 ARGS ?=
 

@@ -12,6 +12,8 @@
 #   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
 #                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
 #   scripts/soak.sh model                 the large families of the decision's exploration
+#   scripts/soak.sh sim [FIRST] [COUNT]   whole agents under the simulation, COUNT seeds from FIRST on
+#                                         (100,000 from 0); MAINSTAY_SEED=N in front prints one run
 #   scripts/soak.sh mutants [WORD]        each guard of the decision taken away in turn, or those
 #                                         whose words hold WORD; half an hour
 set -euo pipefail
@@ -32,6 +34,12 @@ fi
 if [ "${1:-}" = model ]; then
     scripts/parts.sh nextest >&2
     exec cargo nextest run --profile soak --package mainstay-core --locked
+fi
+
+if [ "${1:-}" = sim ]; then
+    scripts/parts.sh compiler nextest >&2
+    export MAINSTAY_FIRST="${2:-0}" MAINSTAY_COUNT="${3:-100000}"
+    exec cargo nextest run --profile soak --package mainstay-agent --locked -E 'test(/^sim::/)'
 fi
 
 if [ "${1:-}" = mutants ]; then

@@ -1,7 +1,8 @@
 //! The application's clients, and when faults begin.
 
+use super::estate;
 use super::faults::{self, Family};
-use super::oracle::Acknowledged;
+use super::oracle::{self, Acknowledged};
 use super::world::{WITNESS, World};
 
 /// A client at a site, again and again.
@@ -57,8 +58,13 @@ pub fn begin(world: &mut World, family: Family, end: u64) {
         Family::Disaster => {
             let after = world.now + world.random.below(5_000);
             world.schedule(after, move |world| faults::power_off(world, active, None));
+            world.schedule(after + estate::FOLLOWED, move |world| oracle::followed(world, active));
         }
-        Family::Restored | Family::Storm => faults::storm(world, end - 2_000),
+        Family::Restored => {
+            faults::restore(world);
+            faults::storm(world, end - 2_000);
+        }
+        Family::Storm => faults::storm(world, end - 2_000),
     }
 }
 

@@ -14,6 +14,11 @@ use std::time::Duration;
 
 pub const NAMES: [&str; 3] = ["east", "west", "witness"];
 const LEASE: Duration = Duration::from_secs(6);
+/// A site that lost power is followed within so many milliseconds: the lease with its margin, and
+/// what detection, fence, drain and promotion take beside it.
+pub const FOLLOWED: u64 = 6_120 + 4_000;
+/// The witness is off so long before an older copy of the record is brought back.
+pub const RESTORE: u64 = 8_000;
 const RPO: Duration = Duration::from_secs(3);
 pub const COOL_DOWN: Duration = Duration::from_secs(20);
 /// What a failover by itself may lose: the objective, and what a site may accept after its last

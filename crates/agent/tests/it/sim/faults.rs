@@ -1,8 +1,8 @@
 //! What goes wrong, and what people order.
 
-use super::estate::{NAMES, TOKEN};
+use super::estate::{self, NAMES, TOKEN};
 use super::gate;
-use super::world::{QUANTUM, WITNESS, World};
+use super::world::{Copied, QUANTUM, WITNESS, World};
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;
@@ -97,7 +97,7 @@ pub fn storm(world: &mut World, end: u64) {
 fn disturb(world: &mut World) {
     let site = usize::try_from(world.random.below(2)).expect("small");
     let any = usize::try_from(world.random.below(3)).expect("small");
-    match world.random.below(18) {
+    match world.random.below(19) {
         0 | 1 => {
             world.note(format_args!("the agent of {} is killed", NAMES[any]));
             crash(world, any);
@@ -136,7 +136,13 @@ fn disturb(world: &mut World) {
             gate::restart(world, site);
             world.gates[site].reconnect(line);
         }
-        _ => order(world, any),
+        17 => order(world, any),
+        _ => {
+            for site in 0..2 {
+                world.note(format_args!("the agent of {} is killed", NAMES[site]));
+                crash(world, site);
+            }
+        }
     }
 }
 
@@ -214,6 +220,23 @@ pub fn order(world: &mut World, site: usize) {
         request.extensions_mut().insert(Credentials::Network(None));
         // What came of it is seen in the world.
         drop(TowerToHyperService::new(door.people.clone()).call(request).await);
+    });
+}
+
+/// A person keeps a copy of the coordinator's record and brings it back later, as the manual says:
+/// the witness is off meanwhile, for longer than any right lasts.
+pub fn restore(world: &mut World) {
+    let taken = world.random.within(0..10_000);
+    world.schedule(world.now + taken, |world| {
+        world.note(format_args!("the record is copied"));
+        world.copies.push(Copied::Taken);
+    });
+    let off = taken + world.random.within(1_000..15_000);
+    world.schedule(world.now + off, |world| power_off(world, WITNESS, Some(estate::RESTORE)));
+    world.schedule(world.now + off + estate::RESTORE - 100, |world| {
+        world.note(format_args!("an older copy of the record is brought back"));
+        world.oracle.restored = true;
+        world.copies.push(Copied::BroughtBack);
     });
 }
 

@@ -9,11 +9,12 @@ use mainstay_core::{Lag, LinkPhase, LinkStatus, Position};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::{Changed, LinkSpec, WaitError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(100);
 const STOP: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ struct Inner {
     spec: LinkSpec,
     /// Of the target's row, which knows only the newest.
     session: AtomicU64,
-    ends: AtomicBool,
+    ends: CancellationToken,
     stores: Arc<Stores>,
     status: watch::Sender<LinkStatus>,
     place: watch::Sender<Place>,
@@ -49,7 +50,7 @@ pub fn start(stores: Arc<Stores>, spec: LinkSpec) -> Running {
     let inner = Arc::new(Inner {
         spec,
         session: AtomicU64::default(),
-        ends: AtomicBool::default(),
+        ends: CancellationToken::new(),
         stores,
         status,
         place: watch::Sender::default(),
@@ -67,8 +68,9 @@ struct Batch {
 
 impl Inner {
     async fn run(&self) {
-        while !self.ends() {
-            match self.begin().await {
+        while !self.ends.is_cancelled() {
+            let Some(begun) = self.ends.run_until_cancelled(self.begin()).await else { return };
+            match begun {
                 Ok(position) => {
                     let place = Place { received: position, applied: position, ..Place::default() };
                     self.place.send_replace(place);
@@ -82,10 +84,12 @@ impl Inner {
             tokio::time::sleep(PAUSE).await;
         }
         let mut waiting: Vec<Commit> = Vec::new();
-        while !self.ends() {
+        while !self.ends.is_cancelled() {
             let Place { received, applied, .. } = *self.place.borrow();
             let mut source = None;
-            match self.fetch(received, applied).await {
+            let fetched = self.ends.run_until_cancelled(self.fetch(received, applied)).await;
+            let Some(fetched) = fetched else { return };
+            match fetched {
                 Ok(batch) => {
                     waiting.extend(batch.commits);
                     self.place.send_modify(|place| place.received = place.received.max(batch.end));
@@ -139,10 +143,6 @@ impl Inner {
             Ok(end)
         });
         kept.await
-    }
-
-    fn ends(&self) -> bool {
-        self.ends.load(Ordering::Relaxed)
     }
 
     async fn fetch(&self, after: u64, applied: u64) -> Result<Batch, Fault> {
@@ -288,7 +288,7 @@ impl Link for Running {
 
     fn stop(mut self: Box<Self>) -> Answer<'static, Option<Lsn>> {
         Box::pin(async move {
-            self.inner.ends.store(true, Ordering::Relaxed);
+            self.inner.ends.cancel();
             let Running { inner, task } = &mut *self;
             if timeout(STOP, task).await.is_err() {
                 let name = inner.spec.name();

@@ -1,7 +1,7 @@
 //! Whole agents under a seeded simulation: the shipped agents and watchdogs, with simulated
 //! clocks, disks, networks, stores and gates. A seed decides everything, and plays it again.
 //!
-//! `make soak ARGS="sim FIRST COUNT"` runs many; `MAINSTAY_SEED=7` in front prints one.
+//! `make soak ARGS="sim FIRST COUNT"` plays many; `MAINSTAY_SEED=7` in front prints one.
 
 mod clients;
 mod database;
@@ -58,7 +58,12 @@ fn play(seeds: Range<u64>) {
     let told = failed.iter().map(|(seed, (rule, _))| format!("seed {seed}: {rule}\n"));
     let told: String = told.collect();
     let first = failed.first_key_value().map(|(_, (_, trace))| last_lines(trace));
-    assert!(failed.is_empty(), "{} of {seeds:?}:\n{told}{}", failed.len(), first.unwrap_or_default());
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds:?}:\n{told}{}",
+        failed.len(),
+        first.unwrap_or_default()
+    );
 }
 
 fn last_lines(trace: &str) -> String {
@@ -74,8 +79,8 @@ fn a_seed_plays_the_same_run_again_byte_for_byte() {
 }
 
 #[test]
-fn a_thousand_seeds_break_no_rule() {
-    play(0..1_000);
+fn hundreds_of_seeds_break_no_rule() {
+    play(0..300);
 }
 
 /// `MAINSTAY_SEED=7` prints that one run; `MAINSTAY_FIRST` and `MAINSTAY_COUNT` play many.

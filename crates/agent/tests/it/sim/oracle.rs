@@ -2,6 +2,7 @@
 //! coordinator's records; nothing here asks an agent.
 
 use super::database::Tx;
+use super::estate::NAMES;
 use super::world::World;
 use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record};
@@ -88,6 +89,25 @@ pub fn agreed(world: &mut World, record: &Record) {
         broken(world, "an automatic failover within the cool-down".to_owned());
     }
     world.oracle.agreed.push(Agreed { at, epoch, active, cause });
+}
+
+/// By now another site must have taken over from the one that lost power.
+pub fn followed(world: &mut World, lost: usize) {
+    let other = 1 - lost;
+    if world.leads_to(other) != Some(other) || !world.databases[other].is_open() {
+        broken(world, format!("nobody took over from {}", NAMES[lost]));
+    }
+}
+
+/// What a healthy application must not notice was not noticed.
+pub fn unnoticed(world: &mut World) {
+    let refused = world.oracle.refused;
+    if refused > 0 {
+        broken(world, format!("{refused} writes were refused by a healthy application"));
+    }
+    if world.oracle.agreed.len() != 1 {
+        broken(world, "the active site was changed without need".to_owned());
+    }
 }
 
 /// What was acknowledged and is not in the active site's database, with its time.

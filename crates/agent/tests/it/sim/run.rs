@@ -9,7 +9,7 @@ use super::network::{Looks, Way};
 use super::oracle;
 use super::process::Process;
 use super::stores::Stores;
-use super::world::{Door, QUANTUM, Shared, Ticket, WITNESS, World, lock};
+use super::world::{Copied, Door, QUANTUM, Shared, Ticket, WITNESS, World, lock};
 use mainstay_agent::disk::Disk as AgentDisk;
 use mainstay_agent::peer::Peer;
 use mainstay_agent::probes::Probes;
@@ -65,6 +65,9 @@ pub fn run(seed: u64) -> Outcome {
     };
     run.begin(family);
     run.until(FAULTS);
+    if family.is_calm() && !run.is_broken() {
+        oracle::unnoticed(&mut lock(&run.world));
+    }
     if !run.is_broken() {
         run.heal(family);
     }
@@ -148,6 +151,7 @@ impl Run {
             let take = |list: &mut Vec<usize>| std::mem::take(list);
             (take(&mut world.killed), take(&mut world.dark), take(&mut world.starts))
         };
+        self.copy();
         for site in killed {
             drop(self.agents[site].take());
         }
@@ -162,6 +166,22 @@ impl Run {
             if up {
                 self.start(site);
             }
+        }
+    }
+
+    /// What a person does with the coordinator's file.
+    fn copy(&mut self) {
+        for copied in std::mem::take(&mut lock(&self.world).copies) {
+            let path = self.state(WITNESS).join("coordinator.db");
+            let Some(file) = self.files[WITNESS].lock().expect("files").get(&path).cloned() else {
+                continue;
+            };
+            let file = file.lock().expect("a file");
+            let sql = match copied {
+                Copied::Taken => "CREATE TABLE copy AS SELECT * FROM record",
+                Copied::BroughtBack => "DELETE FROM record; INSERT INTO record SELECT * FROM copy",
+            };
+            file.execute_batch(sql).expect("a copy");
         }
     }
 

@@ -67,6 +67,12 @@ pub struct Site {
     pub stalled_until: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    Taken,
+    BroughtBack,
+}
+
 type Event = Box<dyn FnOnce(&mut World) + Send>;
 
 pub struct World {
@@ -90,6 +96,8 @@ pub struct World {
     pub killed: Vec<usize>,
     pub dark: Vec<usize>,
     pub starts: Vec<usize>,
+    /// A copy of the coordinator's record is to be taken, or brought back.
+    pub copies: Vec<Copied>,
     pub trace: String,
 }
 
@@ -128,6 +136,7 @@ impl World {
             killed: Vec::new(),
             dark: Vec::new(),
             starts: Vec::new(),
+            copies: Vec::new(),
             trace: String::new(),
         };
         world.databases.iter_mut().for_each(Database::boot);
