@@ -1,11 +1,13 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
+use crate::api::problem::Problem;
 use crate::api::types::{Equality, EqualityView, Recheck, Status};
 use crate::api::watching::WatchingView;
 use crate::application::Applications;
 use crate::context::Context;
 use crate::time::tick;
 use mainstay_core::{Lag, LinkPhase, Retained, SiteName};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// One family after the other, as the format asks (Prometheus, "Text-based exposition format").
@@ -90,14 +92,18 @@ pub fn render(context: &Context, applications: &Applications) -> String {
 /// What is wrong, by its kind, and whether people were told.
 fn alerts(context: &Context, status: &Status, families: &mut Families) {
     for it in &status.applications {
-        for problem in &it.problems {
-            let labels = format!(
+        let labels = |problem: &Problem| {
+            format!(
                 "application=\"{}\",kind=\"{}\",subject=\"{}\",severity=\"{}\"",
                 it.name,
                 problem.kind.name(),
                 label(&problem.subject),
                 problem.severity.name()
-            );
+            )
+        };
+        // Prometheus refuses all of a page on which one series stands twice.
+        let once: BTreeSet<String> = it.problems.iter().map(labels).collect();
+        for labels in once {
             families.gauge("mainstay_problem", "1 while this is wrong.", &labels, 1);
         }
     }

@@ -114,7 +114,7 @@ fn read_after(connection: &Connection, number: u64, most: u32) -> rusqlite::Resu
         "SELECT number, micros, site, kind, application, body, previous, hash
          FROM entry WHERE number > ?1 ORDER BY number LIMIT ?2",
     )?;
-    statement.query_map(params![number.cast_signed(), most], |row| read(row))?.collect()
+    statement.query_map(params![number.cast_signed(), most], read)?.collect()
 }
 
 fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {

@@ -35,6 +35,7 @@ pub struct Desk {
 
 /// What outlives the agent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Document {
     cases: BTreeMap<String, Case>,
     delivered: VecDeque<Delivered>,

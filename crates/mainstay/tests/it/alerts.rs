@@ -52,16 +52,18 @@ impl Told {
         format!("http://127.0.0.1:{}/{CANARY}", server.port())
     }
 
-    /// Returns when it is gone, so that it can be started again.
+    /// Returns when all its threads are gone, and with them its sockets: then it can be started
+    /// again.
     fn kill_agent(&self, site: &str) {
         let pid = self.lab.pid(&format!("{site}-agent"));
         signal(pid, Signal::SIGKILL);
         let began = Instant::now();
-        let alive = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        let waited_for = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains(") Z ") && threads() <= 1
         };
-        while alive() {
+        while threads() > 0 && !waited_for() {
             assert!(began.elapsed() < LONG, "{site}'s agent does not die");
             std::thread::yield_now();
         }
@@ -130,6 +132,7 @@ async fn a_cut_is_told_in_time_with_the_loss_and_its_end_is_told_after_all_that_
     a_test_goes_by_every_notifier(&told);
     the_cut_is_told(&told).await;
     the_end_is_told_although_the_server_was_down_and_the_agent_killed(&mut told).await;
+    a_failover_is_told(&told).await;
     the_ledger_has_what_was_sent_and_nothing_has_a_secret(&told);
 }
 
@@ -204,6 +207,19 @@ async fn the_end_is_told_although_the_server_was_down_and_the_agent_killed(told:
     wait_for("nothing waits", LONG, async || told.waiting_at("west").is_empty()).await;
 }
 
+/// By the site that takes over, with what it may lose. East's agent cannot tell anything any more.
+async fn a_failover_is_told(told: &Told) {
+    told.until_all_is_well().await;
+    told.lab.done(&["lab", "kill", "east"]);
+    let (began, begun) = told.wait("failover-begun", "happened").await;
+    assert_eq!((&begun["site"], &begun["severity"]), (&"west".into(), &"critical".into()));
+    assert!(begun["expected_loss_s"].is_f64(), "{begun:#}");
+    let (ended, done) = told.wait("failover-done", "happened").await;
+    assert!(ended >= began && done["what"].as_str().is_some_and(|what| what.contains("epoch 2")));
+    let times = told.received().iter().filter(|it| it["body"]["kind"] == "failover-done").count();
+    assert_eq!(times, 1, "nobody else tells it");
+}
+
 fn the_ledger_has_what_was_sent_and_nothing_has_a_secret(told: &Told) {
     let ledger = told.lab.root().join("sites/west/state/ledger.db").display().to_string();
     let entries = told.lab.done(&["ledger", "show", "--ledger", &ledger, "--kind", "alert"]);
@@ -213,6 +229,8 @@ fn the_ledger_has_what_was_sent_and_nothing_has_a_secret(told: &Told) {
     let mut seen = files(&told.lab.root().join("logs"));
     for site in ["east", "west", "witness"] {
         seen.extend(files(&told.lab.root().join("sites").join(site).join("state")));
+    }
+    for site in ["west", "witness"] {
         let agent = told.lab.pid(&format!("{site}-agent"));
         seen.push(format!("/proc/{agent}/cmdline").into());
     }

@@ -13,9 +13,12 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
         known_applications(file, &at.value, problems);
         let Some(kind) = at.value.kind.as_ref().map(|kind| kind.value) else { continue };
         for key in keys(&at.value) {
+            // One that was refused is not there either, and was told already.
+            let place = format!("{}.{}", at.place, key.name);
+            let refused = problems.iter().any(|problem| problem.place == place);
             match (key.of.contains(&kind), &key.place) {
                 (false, Some(blame)) => problems.push(blame(stray(&key, kind))),
-                (true, None) if key.needed => problems.push(missing(at, &key)),
+                (true, None) if key.needed && !refused => problems.push(missing(at, &key)),
                 _ => {}
             }
         }
