@@ -105,6 +105,11 @@ impl Folder {
         self.root.join("payees")
     }
 
+    /// A scene's clients write their logs here.
+    pub fn writers(&self) -> PathBuf {
+        self.root.join("writers")
+    }
+
     pub fn network_config(&self) -> PathBuf {
         self.root.join("network.json")
     }
