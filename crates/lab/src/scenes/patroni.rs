@@ -157,6 +157,7 @@ postgresql:
     superuser: {{username: postgres, password: '{password}'}}
     replication: {{username: replicator, password: '{password}'}}
   parameters: {{unix_socket_directories: '{folder}'}}
+  basebackup: {{checkpoint: fast}}
 "#
     )
 }
