@@ -27,6 +27,34 @@ pub enum SceneName {
     Isolated,
     /// Everything at the active site dies at once
     Killed,
+    /// The active site and the witness are cut from each other
+    WitnessCut,
+    /// The two sites are cut from each other, with etcd's leader at each place in turn
+    SitesCut,
+    /// Wall clocks jump by an hour
+    Clock,
+    /// The active site's agent is stopped, and goes on later
+    Stopped,
+    /// The old site returns with transactions that it never sent
+    LateReturn,
+    /// The active site dies while the standby is far behind
+    Lagging,
+    /// The active site comes and goes every five seconds
+    Flapping,
+    /// A row that the standby's database refuses
+    RefusedRow,
+    /// Both sites lose their power at once and get it back
+    Restarted,
+    /// All of etcd is restored from a snapshot of before the last move
+    OldBackup,
+    /// One site's configuration is a version behind
+    Versions,
+    /// The agent that conducts a failover is killed at one durable write after another
+    Conductor,
+    /// The disk under ledger and journal is full
+    DiskFull,
+    /// The standby's agent is killed while it applies what it has of the last seconds
+    DrainKilled,
     /// The same death with Patroni in our place, for comparison
     Patroni,
 }

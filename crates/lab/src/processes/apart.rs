@@ -16,7 +16,8 @@ impl LabPlan {
         etcd: PathBuf,
         prefix: &str,
     ) -> Self {
-        let site = |(name, has_data): (&str, bool)| (name.to_owned(), SitePlan::apart(name, has_data));
+        let site =
+            |(name, has_data): (&str, bool)| (name.to_owned(), SitePlan::apart(name, has_data));
         Self {
             wanted,
             binary,

@@ -20,9 +20,9 @@ mod sweep;
 mod tree;
 mod user;
 
-pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
 pub use child::{Spec, start as start_process};
-pub use folder::{Folder, make_passable, write_private};
+pub use config::{RPO_SECONDS, RTO_SECONDS, render as render_configuration, write_configuration};
+pub use folder::{Folder, make_passable, make_private, write_private};
 pub use parts::{find_etcd, find_postgres};
 pub use pid::PidFile;
 pub use plan::{DataSite, HOME, LabPlan, STANDBY, WITNESS, Wanted};

@@ -97,17 +97,7 @@ impl LabPlan {
         let routes = routes(&sites, &mut ports)?;
         let server_user = ServerUser::choose();
         let (spaces, environment) = (None, BTreeMap::new());
-        Ok(Self {
-            wanted,
-            binary,
-            postgres,
-            etcd,
-            server_user,
-            sites,
-            routes,
-            spaces,
-            environment,
-        })
+        Ok(Self { wanted, binary, postgres, etcd, server_user, sites, routes, spaces, environment })
     }
 
     pub fn save(&self, folder: &Folder) -> Result<(), LabError> {

@@ -2,13 +2,28 @@
 //! know nothing of Mainstay. `mainstay lab scene NAME`; `make soak ARGS="control NAME"` plays each
 //! with many seeds.
 
+mod clock;
+mod conductor;
+mod disk_full;
+mod drain_killed;
+mod etcd;
+mod flapping;
 mod isolated;
 mod judge;
 mod killed;
+mod lagging;
+mod late_return;
+mod old_backup;
 mod outcome;
 mod patroni;
 mod record;
+mod refused_row;
+mod restarted;
+mod sites_cut;
 mod stage;
+mod stopped;
+mod versions;
+mod witness_cut;
 pub mod writer;
 
 use crate::cli::{SceneArgs, SceneName, stop_on_signal};
@@ -34,10 +49,15 @@ async fn outside() -> Result<ExitCode, LabError> {
     let stop = stop_on_signal()?;
     let spaces = Spaces::create(&format!("ms{}", std::process::id()))?;
     let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
-    let mut command = tokio::process::Command::new("nsenter");
-    command.arg(format!("--net=/run/netns/{}", spaces.name(DESK))).arg("--").arg(binary);
+    // Mounts that a scene makes are nobody else's.
+    let mut command = tokio::process::Command::new("unshare");
+    command
+        .args(["--mount", "nsenter"])
+        .arg(format!("--net=/run/netns/{}", spaces.name(DESK)))
+        .arg("--")
+        .arg(binary);
     command.args(std::env::args_os().skip(1)).arg("--inside").arg(spaces.prefix());
-    let mut player = command.spawn().doing(|| "start nsenter".to_owned())?;
+    let mut player = command.spawn().doing(|| "start unshare".to_owned())?;
     let ended = tokio::select! {
         ended = player.wait() => ended,
         () = stop.cancelled() => {
@@ -69,6 +89,11 @@ async fn inside(args: &SceneArgs, prefix: &str, json: bool) -> Result<ExitCode, 
         played = play(args.name, &mut stage) => played,
         () = stop.cancelled() => Err(LabError::Interrupted),
     };
+    let cleaned = match args.name {
+        SceneName::DiskFull => disk_full::clean_up(&stage),
+        _ => Ok(()),
+    };
+    let played = played.and(cleaned);
     let mut outcome = std::mem::take(&mut stage.outcome);
     outcome.scene = args.name.text();
     outcome.took_s = stage.narrator.seconds();
@@ -87,10 +112,29 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
     if name == SceneName::Patroni {
         return patroni::play(stage).await;
     }
+    match name {
+        SceneName::Clock => clock::prepare(stage)?,
+        SceneName::DiskFull => disk_full::prepare(stage)?,
+        _ => {}
+    }
     stage.up().await?;
     match name {
         SceneName::Isolated => isolated::play(stage).await,
         SceneName::Killed => killed::play(stage).await,
+        SceneName::WitnessCut => witness_cut::play(stage).await,
+        SceneName::SitesCut => sites_cut::play(stage).await,
+        SceneName::Clock => clock::play(stage).await,
+        SceneName::Stopped => stopped::play(stage).await,
+        SceneName::LateReturn => late_return::play(stage).await,
+        SceneName::Lagging => lagging::play(stage).await,
+        SceneName::Flapping => flapping::play(stage).await,
+        SceneName::RefusedRow => refused_row::play(stage).await,
+        SceneName::Restarted => restarted::play(stage).await,
+        SceneName::OldBackup => old_backup::play(stage).await,
+        SceneName::Versions => versions::play(stage).await,
+        SceneName::Conductor => conductor::play(stage).await,
+        SceneName::DiskFull => disk_full::play(stage).await,
+        SceneName::DrainKilled => drain_killed::play(stage).await,
         SceneName::Patroni => Ok(()),
     }
 }

@@ -63,7 +63,9 @@ async fn up(stage: &Stage) -> Result<(), LabError> {
     for (site, place) in plan.data_sites() {
         start_writer(plan, folder, site, None, place.postgres, ("bank", &secrets.bank))?;
     }
-    stage.until("writes are replicated", async |stage| Ok(stage.ids(STANDBY).await?.len() > 20)).await?;
+    stage
+        .until("writes are replicated", async |stage| Ok(stage.ids(STANDBY).await?.len() > 20))
+        .await?;
     stage.say("Patroni runs, writers write at both sites");
     Ok(())
 }

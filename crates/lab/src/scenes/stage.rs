@@ -7,7 +7,8 @@ use crate::current::CurrentLab;
 use crate::error::{Doing, LabError};
 use crate::network::spaces::Spaces;
 use crate::processes::{
-    self, DATABASE, HOME, LabPlan, STANDBY, WITNESS, connect_as_superuser, database_error, start_writer,
+    self, DATABASE, HOME, LabPlan, STANDBY, WITNESS, connect_as_superuser, database_error,
+    start_writer,
 };
 use crate::scenario::{Agent, Narrator, Seen, bring_up, until_the_link_follows, wait_for};
 use mainstay_agent::api::types::ApplicationStatus;
@@ -55,8 +56,12 @@ impl Stage {
         self.start_writers()?;
         self.until("writes are accepted by every way", async |stage| {
             let record = stage.record()?;
-            let ways: HashSet<&str> =
-                record.accepted.iter().filter_map(|it| it.id.rsplit_once('-')).map(|it| it.0).collect();
+            let ways: HashSet<&str> = record
+                .accepted
+                .iter()
+                .filter_map(|it| it.id.rsplit_once('-'))
+                .map(|it| it.0)
+                .collect();
             Ok(ways.len() == 3)
         })
         .await?;
