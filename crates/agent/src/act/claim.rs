@@ -3,6 +3,7 @@
 use super::renewal::change;
 use crate::application::Application;
 use crate::coordinator::Versioned;
+use crate::runbook::steps::drain::received_of;
 use crate::time::{tick, unix_micros};
 use mainstay_core::Record;
 use mainstay_core::decision::{Action, decide, loss_bound};
@@ -42,13 +43,16 @@ fn facts(application: &Application, from: &Record) -> Option<BTreeMap<String, Va
     let seen = known.facts.record.clone().filter(|seen| seen.record == *from)?;
     let waited = now.since(seen.changed).as_millis();
     let bound = loss_bound(&application.rules, &known.facts, &seen);
-    let facts = BTreeMap::from([
+    let mut facts = BTreeMap::from([
         ("decided_micros".to_owned(), json!(unix_micros())),
         ("suspected_micros".to_owned(), json!(known.suspected_micros)),
         ("last_renewal_seen_micros".to_owned(), json!(known.last_renewal_seen_micros)),
         ("lease_waited_ms".to_owned(), json!(u64::try_from(waited).unwrap_or(u64::MAX))),
         ("loss_bound_s".to_owned(), json!(bound.map(|bound| bound.as_secs_f64()))),
     ]);
+    for (store, link) in &known.links {
+        facts.insert(received_of(store), json!(link.status.received));
+    }
     known.claim_facts = facts.clone();
     Some(facts)
 }

@@ -12,20 +12,24 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// Where Debian has it, by processor.
+const LIBRARIES: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+];
 const BETWEEN: Duration = Duration::from_secs(8);
 
 /// Before anything is started: every Mainstay process asks libfaketime for the wall clock.
 pub fn prepare(stage: &mut Stage) -> Result<(), LabError> {
-    if !Path::new(LIBRARY).exists() {
-        let why = std::io::Error::other("it is not installed; type: scripts/parts.sh faketime");
-        return Err(why).doing(|| format!("load {LIBRARY}"));
-    }
+    let library = LIBRARIES.into_iter().find(|it| Path::new(it).exists()).ok_or_else(|| {
+        std::io::Error::other("it is not installed; type: scripts/parts.sh faketime")
+    });
+    let library = library.doing(|| "load libfaketime".to_owned())?;
     for site in Stage::all_sites() {
         set(stage, site, "+0")?;
         let file = file(stage, site).display().to_string();
         let variables = [
-            ("LD_PRELOAD", LIBRARY),
+            ("LD_PRELOAD", library),
             ("FAKETIME_TIMESTAMP_FILE", &file),
             ("FAKETIME_CACHE_DURATION", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),

@@ -53,7 +53,7 @@ async fn told_after(stage: &mut Stage) -> Result<f64, LabError> {
     let mut told = None;
     while began.elapsed() < WATCHED {
         let plan = Agent::of(&stage.lab, STANDBY).plan_failover().await?;
-        let lag = plan.refusals.iter().any(|it| it.what.contains("lag"));
+        let lag = plan.refusals.iter().any(|it| it.what.contains("behind"));
         if told.is_none() && lag && plan.loss_bound_s.is_some_and(|bound| bound > 1.0) {
             told = Some((began.elapsed(), plan.loss_bound_s.unwrap_or_default()));
         }

@@ -11,9 +11,11 @@ pub struct Accepted {
     pub id: String,
     /// The site whose database has it.
     pub by: &'static str,
-    pub way: String,
     pub sent_us: i64,
     pub at_us: i64,
+    /// On the wall clock: when the database wrote it, and when the client knew.
+    pub written_wall_us: i64,
+    pub at_wall_us: i64,
 }
 
 #[derive(Debug, Default)]
@@ -29,13 +31,15 @@ impl Record {
         Tail::new(folder.to_owned()).read_new(&mut lines)?;
         let mut record = Self::default();
         for line in lines {
-            match line.by.as_deref().and_then(place_at) {
-                Some(by) => record.accepted.push(Accepted {
+            let by = line.by.as_deref().and_then(place_at);
+            match by.zip(line.written_us) {
+                Some((by, written_wall_us)) => record.accepted.push(Accepted {
                     by,
                     id: line.id,
-                    way: line.way,
                     sent_us: line.sent.mono_us,
                     at_us: line.at.mono_us,
+                    written_wall_us,
+                    at_wall_us: line.at.wall_us,
                 }),
                 None => record.refused.push(line),
             }
@@ -59,11 +63,11 @@ impl Record {
     }
 
     /// For how long both sites can have been writable when one took over from the other, at most:
-    /// from the moment the first write that the new one accepted was sent, until the last write
-    /// that the old one accepted was acknowledged.
+    /// from when the new one's database wrote its first row, until the last write that the old one
+    /// accepted was acknowledged.
     pub fn overlap_us(&self, old: &str, new: &str) -> i64 {
-        let last = self.by(old).next_back().map(|it| it.at_us);
-        let first = self.by(new).map(|it| it.sent_us).min();
+        let last = self.by(old).next_back().map(|it| it.at_wall_us);
+        let first = self.by(new).map(|it| it.written_wall_us).min();
         last.zip(first).map_or(0, |(last, first)| (last - first).max(0))
     }
 

@@ -6,7 +6,7 @@ use super::stage::Stage;
 use crate::clients::log::Moment;
 use crate::error::LabError;
 use crate::processes::{HOME, STANDBY};
-use crate::scenario::{Agent, until_the_link_follows};
+use crate::scenario::{Agent, typed, until_the_link_follows};
 use std::time::{Duration, Instant};
 
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
@@ -41,6 +41,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     judge::no_failover(stage, &record, HOME);
     stage.spaces.heal()?;
     stage.sql(STANDBY, "ALTER TABLE public.written DROP CONSTRAINT refused").await?;
+    typed(&stage.lab, STANDBY, &["link", "continue"]).await?;
     until_the_link_follows(&stage.lab, STANDBY).await?;
     let there = stage.ids(STANDBY).await?;
     stage.expect(there.contains("refused"), "the row arrives once it is not refused any more");

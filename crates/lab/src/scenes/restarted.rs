@@ -5,6 +5,7 @@ use super::stage::Stage;
 use crate::clients::log::Moment;
 use crate::error::LabError;
 use crate::processes::{HOME, STANDBY, kill_site};
+use crate::scenario::until_the_link_follows;
 use futures::future::try_join;
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
@@ -13,6 +14,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     for site in [HOME, STANDBY] {
         kill_site(&stage.lab.plan, &stage.lab.folder, site)?;
     }
+    let dead = Moment::now();
     stage.say("everything at both sites is dead");
     try_join(stage.start(HOME), stage.start(STANDBY)).await?;
     stage.say("everything runs again");
@@ -23,10 +25,10 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
         })
         .await?;
     let record = stage.record()?;
-    let first = record.accepted.iter().find(|it| it.sent_us > fault.mono_us);
+    let first = record.accepted.iter().find(|it| it.sent_us > dead.mono_us);
     let back = first.map_or(0, |it| it.at_us - fault.mono_us);
     stage.figure("back_after_ms", judge::ms(back));
-    stage.until_equal(STANDBY).await?;
+    until_the_link_follows(&stage.lab, STANDBY).await?;
     let record = stage.record()?;
     judge::no_failover(stage, &record, HOME);
     let there = stage.ids(HOME).await?;

@@ -36,6 +36,9 @@ pub struct Line {
     pub way: String,
     /// Address of the database that accepted it; none when nobody did, as far as is known.
     pub by: Option<String>,
+    /// When that database wrote the row, by its own clock, which is that of the whole machine:
+    /// microseconds since the Unix epoch.
+    pub written_us: Option<i64>,
     pub why: Option<String>,
     pub sent: Moment,
     pub at: Moment,
@@ -65,13 +68,14 @@ async fn insist(config: &WriterConfig, way: &str, address: SocketAddr) -> std::i
         let sent = Moment::now();
         let answer = tokio::time::timeout(PATIENCE, write(config, address, &mut session, &id));
         let answer = answer.await.unwrap_or_else(|_| Err("no answer".to_owned()));
-        let (by, why) = match answer {
-            Ok(by) => (Some(by), None),
+        let (written, why) = match answer {
+            Ok(written) => (Some(written), None),
             Err(why) => (None, Some(why)),
         };
-        let accepted = by.is_some();
+        let accepted = written.is_some();
+        let (by, written_us) = written.unzip();
         let (site, way, at) = (config.site.clone(), way.to_owned(), Moment::now());
-        log.write(&Line { id, site, way, by, why, sent, at })?;
+        log.write(&Line { id, site, way, by, written_us, why, sent, at })?;
         if !accepted {
             session = None;
         }
@@ -79,23 +83,24 @@ async fn insist(config: &WriterConfig, way: &str, address: SocketAddr) -> std::i
     }
 }
 
-/// Returns the address of the database that has it.
+/// Returns the address of the database that has it, and when it wrote it.
 async fn write(
     config: &WriterConfig,
     address: SocketAddr,
     session: &mut Option<Client>,
     id: &str,
-) -> Result<String, String> {
+) -> Result<(String, i64), String> {
     if session.is_none() {
         *session = Some(connect(config, address).await.map_err(describe)?);
     }
     let Some(client) = session else { return Err("no session".to_owned()) };
     let insert = format!(
-        "INSERT INTO public.written (id) VALUES ('{id}') RETURNING host(inet_server_addr())"
+        "INSERT INTO public.written (id) VALUES ('{id}') RETURNING \
+         host(inet_server_addr()), (extract(epoch FROM at) * 1000000)::bigint"
     );
     let told = client.simple_query(&insert).await.map_err(describe)?;
     let row = told.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => Some((row.get(0)?.to_owned(), row.get(1)?.parse().ok()?)),
         _ => None,
     });
     row.ok_or_else(|| "no row".to_owned())
