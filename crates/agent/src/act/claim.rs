@@ -26,7 +26,7 @@ pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
 
 async fn make(application: &Application, from: &Record, ordered: bool) -> Result<(), String> {
     let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
-    let next = from.claimed_by(application.here(), cause);
+    let next = from.claimed_by(application.here(), cause).with_lease(application.spec.lease);
     let facts = facts(application, from).ok_or("the record has changed")?;
     let body = json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
     application.enter("decision", body).await.map_err(|why| why.to_string())?;

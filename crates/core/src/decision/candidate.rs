@@ -2,6 +2,7 @@
 
 use super::{Action, Databases, Decision, Facts, Rules, SeenRecord, State, WayBack};
 use crate::estate::FailoverMode;
+use crate::lease::Lease;
 use crate::verdict::Verdict;
 use crate::{Pause, Posture, SiteName, StoreName, Tick};
 use std::fmt;
@@ -174,12 +175,18 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
 /// changes nothing in that: an active site that handed over and then died is followed like any.
 fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut Vec<Hindrance>) {
     let last_right = last_right(facts, seen).max(facts.started);
-    let runs_out = rules.lease.runs_out_at(last_right);
+    let runs_out = lease_of(rules, seen).runs_out_at(last_right);
     if now < runs_out {
         found.push(Hindrance::LeaseRunning { rest: runs_out.since(now) });
     } else if seen.read < runs_out || now.since(seen.read) > rules.lease.fresh_for() {
         found.push(Hindrance::CoordinatorSilent);
     }
+}
+
+/// Invariant: a candidate goes by the longer of its own lease and that of the active site, whose
+/// configurations may differ.
+fn lease_of(rules: &Rules, seen: &SeenRecord) -> Lease {
+    Lease::new(rules.lease.length().max(seen.record.lease().unwrap_or_default()))
 }
 
 /// When the active site's right to write was last known to be extended.
@@ -270,7 +277,7 @@ pub fn lag_at_last_right(facts: &Facts, seen: &SeenRecord, store: &StoreName) ->
 /// The most that a failover now would lose: from what this site surely holds to the last instant
 /// at which the active site may have accepted a write. None when unknown.
 pub fn loss_bound(rules: &Rules, facts: &Facts, seen: &SeenRecord) -> Option<Duration> {
-    let last_write = rules.lease.serves_until(last_right(facts, seen));
+    let last_write = lease_of(rules, seen).serves_until(last_right(facts, seen));
     let stores = rules.stores.iter();
     let complete: Option<Vec<Tick>> =
         stores.map(|store| facts.links.get(store)?.complete_until).collect();

@@ -11,7 +11,6 @@ use crate::processes::{HOME, PidFile, STANDBY, kill_site, start_agent};
 use crate::scenario::Agent;
 use mainstay_agent::api::types::{ExecutionState, StepState};
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -137,9 +136,5 @@ async fn once(stage: &mut Stage) -> Result<(), LabError> {
     stage.expect(executions.iter().all(all), "each step is done");
     let slots = stage.sql(STANDBY, "SELECT slot_name FROM pg_replication_slots").await?;
     stage.expect(slots.len() == 1, format!("the way back is pinned once: {slots:?}"));
-    let jumped = "SELECT last_value FROM public.transfer_number";
-    let numbers: BTreeMap<usize, String> =
-        stage.sql(STANDBY, jumped).await?.into_iter().enumerate().collect();
-    stage.say(&format!("the sequence of transfers stands at {numbers:?}"));
     Ok(())
 }

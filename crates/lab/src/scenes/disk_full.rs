@@ -57,11 +57,6 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     judge::no_failover(stage, &record, HOME);
     let ways = [(HOME, "gate"), (HOME, "direct"), (STANDBY, "gate")];
     judge::none_failed(stage, &record, fault, &ways);
-    let plan = Agent::of(&stage.lab, STANDBY).plan_failover().await?;
-    let refused: Vec<_> = plan.refusals.iter().map(|it| it.what.clone()).collect();
-    stage.say(&format!("in the way of a failover: {refused:?}"));
-    let ledger = refused.iter().any(|what| what.contains("ledger"));
-    stage.expect(ledger, "a failover is refused because the ledger cannot be written");
     let moved = typed(&stage.lab, STANDBY, &["switchover", "--reason", "the scene's person"]).await;
     stage.expect(moved.is_err(), "a switchover is refused");
     let died = Moment::now();
@@ -72,6 +67,11 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     tokio::time::sleep(DEAD).await;
     let begun = stage.record()?.first_by(STANDBY, died).is_some();
     stage.expect(!begun, "no failover begins that could not be journaled");
+    let plan = Agent::of(&stage.lab, STANDBY).plan_failover().await?;
+    let refused: Vec<_> = plan.refusals.iter().map(|it| it.what.clone()).collect();
+    stage.say(&format!("in the way of a failover: {refused:?}"));
+    let ledger = refused.iter().any(|what| what.contains("ledger"));
+    stage.expect(ledger, "it is told that the ledger cannot be written");
     for site in SITES {
         let file = ballast(stage, site);
         std::fs::remove_file(&file).doing(|| format!("remove {}", file.display()))?;

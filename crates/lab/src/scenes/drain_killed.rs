@@ -54,5 +54,13 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
         !promoted || lost.is_empty(),
         "what was received and lost again is not given up without a person's word",
     );
-    Ok(())
+    let ordered = Moment::now();
+    let words = ["failover", "--reason", "the scene's person", "--accept-loss", "1h"];
+    typed(&stage.lab, STANDBY, &words).await?;
+    let first = stage.accepted_by(STANDBY, ordered).await?;
+    stage.figure("order_to_write_ms", judge::ms(first.at_us - ordered.mono_us));
+    stage.spaces.heal()?;
+    stage.start(HOME).await?;
+    stage.until_equal(HOME).await?;
+    judge::salvaged(stage, STANDBY, &lost).await
 }

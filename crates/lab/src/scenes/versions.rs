@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// Longer than the longer of both leases.
-const WATCHED: Duration = Duration::from_secs(25);
+const WATCHED: Duration = Duration::from_secs(40);
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     let (site, lease) = match stage.outcome.seed.is_multiple_of(2) {
