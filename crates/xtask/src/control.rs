@@ -123,8 +123,8 @@ fn play(asked: &Asked, raw: &Path) -> Result<Vec<Value>, String> {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        let ended = workers.into_iter().map(|it| it.join().map_err(|_| "a worker panicked"));
-        ended.map(|it| it?).collect::<Result<(), String>>()
+        let mut ended = workers.into_iter().map(|it| it.join().map_err(|_| "a worker panicked"));
+        ended.try_for_each(|it| it?)
     })?;
     outcomes.into_inner().map_err(|e| e.to_string())
 }
@@ -184,7 +184,7 @@ fn show(table: &Value) {
         let cell = |name: &&str| {
             let spread = &row["figures"][*name];
             let number = |which: &str| spread[which].as_f64().map(|it| format!("{it:.0}"));
-            let numbers = ["median", "p99", "most"].map(|it| number(it));
+            let numbers = ["median", "p99", "most"].map(number);
             numbers
                 .into_iter()
                 .collect::<Option<Vec<_>>>()

@@ -90,8 +90,8 @@ impl Spaces {
 
     /// From every other site.
     pub fn isolate(&self, site: &str) -> Result<(), LabError> {
-        let others = PLACES.iter().filter(|(name, _)| *name != site && *name != DESK);
-        others.map(|(other, _)| self.cut(site, other)).collect()
+        let mut others = PLACES.iter().filter(|(name, _)| *name != site && *name != DESK);
+        others.try_for_each(|(other, _)| self.cut(site, other))
     }
 
     pub fn heal(&self) -> Result<(), LabError> {

@@ -23,8 +23,12 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     stage.say(&format!("{site} runs with a lease of {lease}, the others with 10s"));
     stage.accepted_by(HOME, Moment::now()).await?;
     crate::scenario::until_the_link_follows(&stage.lab, STANDBY).await?;
-    let told = stage.status(STANDBY).await?.problems.iter().any(|it| it.what.contains("lease"));
-    stage.expect(told, "status tells that the leases differ");
+    stage
+        .until("status tells that the leases differ", async |stage| {
+            let problems = stage.status(STANDBY).await?.problems;
+            Ok(problems.iter().any(|it| it.what.contains("the lease is")))
+        })
+        .await?;
     stage.some_time().await;
     let fault = Moment::now();
     stage.spaces.isolate(HOME)?;

@@ -17,5 +17,6 @@ mod reference;
 mod repairing;
 mod running;
 mod sample;
+mod scenes;
 mod stopped;
 mod up;
