@@ -12,7 +12,7 @@ use std::sync::Mutex;
 const RUNS: u64 = 20;
 
 /// In the order in which they are played.
-const SCENES: [&str; 17] = [
+const SCENES: [&str; 18] = [
     "isolated",
     "killed",
     "patroni",
@@ -24,6 +24,7 @@ const SCENES: [&str; 17] = [
     "lagging",
     "drain-killed",
     "flapping",
+    "lossy",
     "refused-row",
     "restarted",
     "old-backup",

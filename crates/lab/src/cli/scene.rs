@@ -41,6 +41,8 @@ pub enum SceneName {
     Lagging,
     /// The active site comes and goes every five seconds
     Flapping,
+    /// One packet in a hundred is lost, and every core is busy
+    Lossy,
     /// A row that the standby's database refuses
     RefusedRow,
     /// Both sites lose their power at once and get it back

@@ -13,6 +13,7 @@ mod judge;
 mod killed;
 mod lagging;
 mod late_return;
+mod lossy;
 mod old_backup;
 mod outcome;
 mod patroni;
@@ -135,6 +136,7 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
         SceneName::Conductor => conductor::play(stage).await,
         SceneName::DiskFull => disk_full::play(stage).await,
         SceneName::DrainKilled => drain_killed::play(stage).await,
+        SceneName::Lossy => lossy::play(stage).await,
         SceneName::Patroni => Ok(()),
     }
 }
