@@ -97,7 +97,8 @@ fn target() -> PathBuf {
 /// One line a run, appended as each ends.
 fn raw_file() -> PathBuf {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    target().join(format!("soak/control-{}.jsonl", now.map_or(0, |it| it.as_secs())))
+    let (now, pid) = (now.map_or(0, |it| it.as_secs()), std::process::id());
+    target().join(format!("soak/control-{now}-{pid}.jsonl"))
 }
 
 /// Seed by seed, so that every scene has had some runs whenever somebody ends it.

@@ -275,9 +275,11 @@ pub fn lag_at_last_right(facts: &Facts, seen: &SeenRecord, store: &StoreName) ->
 }
 
 /// The most that a failover now would lose: from what this site surely holds to the last instant
-/// at which the active site may have accepted a write. None when unknown.
+/// at which the active site may have accepted a write, past its gate too: until its watchdog has
+/// fenced it. None when unknown.
 pub fn loss_bound(rules: &Rules, facts: &Facts, seen: &SeenRecord) -> Option<Duration> {
-    let last_write = lease_of(rules, seen).serves_until(last_right(facts, seen));
+    let lease = lease_of(rules, seen);
+    let last_write = lease.enforced_at(lease.serves_until(last_right(facts, seen)));
     let stores = rules.stores.iter();
     let complete: Option<Vec<Tick>> =
         stores.map(|store| facts.links.get(store)?.complete_until).collect();

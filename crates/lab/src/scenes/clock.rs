@@ -33,8 +33,6 @@ pub fn prepare(stage: &mut Stage) -> Result<(), LabError> {
             ("FAKETIME_TIMESTAMP_FILE", &file),
             ("FAKETIME_CACHE_DURATION", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            // What it shares would outlive a process that is killed.
-            ("FAKETIME_DISABLE_SHM", "1"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         stage.lab.plan.environment.insert(site.to_owned(), variables.into());

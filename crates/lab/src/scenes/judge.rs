@@ -45,8 +45,9 @@ pub async fn lost(
 ) -> Result<HashSet<String>, LabError> {
     let there = stage.ids(new).await?;
     let lost: Vec<_> = record.by(old).filter(|it| !there.contains(&it.id)).collect();
-    let last_kept = record.by(old).rfind(|it| there.contains(&it.id)).map(|it| it.at_us);
-    let span = lost.iter().map(|it| it.at_us).max().zip(last_kept).map_or(0, |(a, b)| a - b);
+    let last_kept = record.by(old).rfind(|it| there.contains(&it.id)).map(|it| it.written_wall_us);
+    let span =
+        lost.iter().map(|it| it.written_wall_us).max().zip(last_kept).map_or(0, |(a, b)| a - b);
     let lost: HashSet<String> = lost.into_iter().map(|it| it.id.clone()).collect();
     stage.figure("acknowledged", record.accepted.len() as f64);
     stage.figure("lost", lost.len() as f64);
