@@ -8,6 +8,7 @@
 # make soak ARGS="lab 3" (3 seeds, each with several disasters, crashes and losses in the return)
 # make soak ARGS=compare (an hour of pgbench, with comparisons that must all say equal)
 # make soak ARGS="lost 1" (1 seed, 50,000 transactions that never arrive: 10 minutes)
+# make soak ARGS="control isolated 20" (one fault, 20 seeds; without a name every scene and Patroni)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
 # make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
 # make soak ARGS="sim 0 1000" (whole agents under the simulation: first seed, count)

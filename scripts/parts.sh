@@ -14,6 +14,9 @@
 #   scripts/parts.sh all         all of these
 #   scripts/parts.sh wrk         makes sure that the load generator of `make bench` is there
 #   scripts/parts.sh pgcopydb    makes sure that the copier that `make bench-postgres` compares with is there
+#   scripts/parts.sh network     makes sure that scenes can give each site a network of its own
+#   scripts/parts.sh patroni     makes sure that Patroni is there, with Debian's PostgreSQL 15
+#   scripts/parts.sh faketime    makes sure that a scene can set wall clocks
 #   scripts/parts.sh root        prints the cache's folder
 #
 # The cache is $MAINSTAY_PARTS, or /var/cache/mainstay/parts for root (servers refuse to run as
@@ -310,6 +313,19 @@ wrk() {
     type -P wrk >/dev/null || apt_install wrk
 }
 
+network() {
+    type -P ip >/dev/null && type -P nft >/dev/null || apt_install iproute2 nftables
+    [ "$(id -u)" = 0 ] || fail "network namespaces take root; please type the command as root"
+}
+
+patroni() {
+    type -P patroni >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] || apt_install patroni postgresql-15
+}
+
+faketime() {
+    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || apt_install libfaketime
+}
+
 pgcopydb() {
     type -P pgcopydb >/dev/null || apt_install pgcopydb
 }
@@ -344,7 +360,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | etcd | dns | aiosmtpd | alertmanager | wrk | pgcopydb) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | dns | aiosmtpd | alertmanager | wrk | pgcopydb | network | patroni | faketime) "$part" ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -358,6 +374,6 @@ for part in "${@:-all}"; do
             aiosmtpd
             alertmanager
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, aiosmtpd, alertmanager, all, wrk, pgcopydb, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, aiosmtpd, alertmanager, all, wrk, pgcopydb, network, patroni, faketime, root" ;;
     esac
 done

@@ -6,6 +6,9 @@
 #                                         the return, with the new active site lost as well, and
 #                                         with etcd as the coordinator
 #   scripts/soak.sh lost [RUNS] [FIRST_SEED]   each seed with 50,000 transactions that never arrive
+#   scripts/soak.sh control [SCENE] [RUNS] [FIRST_SEED] [--long] [--output json]   one fault at a
+#                                         time on sites with networks of their own, 20 seeds each,
+#                                         and Patroni in our place; as root; JOBS=2 plays two at once
 #   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
 #                                         random transactions, ten million rows; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
@@ -49,5 +52,8 @@ if [ "${1:-}" = mutants ]; then
 fi
 
 scripts/parts.sh compiler postgres etcd >&2
+if [ "${1:-}" = control ]; then
+    scripts/parts.sh network patroni faketime >&2
+fi
 cargo build --package mainstay --locked
 exec cargo xtask soak "$@"

@@ -67,6 +67,7 @@ fn carry_out(application: &Arc<Application>, decision: Decision) {
     act::recheck::keep(application, decision.state);
     act::execution::resume_abandoned(application);
     act::fencing::keep(application);
+    act::execution::resume_promoted(application);
     crate::salvage::keep_counted(application, decision.state);
     for action in decision.actions {
         carry_out_action(application, action);

@@ -4,6 +4,7 @@
 use crate::{Epoch, Pause, Position, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The agreement about one application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Record {
     /// Set while no failover may begin by itself. It outlives a change of the active site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Box<Pause>>,
+    /// The lease by which the active site goes, in milliseconds: the configuration of another site
+    /// may be a version behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
 }
 
 /// Why the active site is the active site.
@@ -62,6 +67,7 @@ impl Record {
             positions: BTreeMap::new(),
             handover: None,
             pause: None,
+            lease_ms: None,
         }
     }
 
@@ -77,6 +83,7 @@ impl Record {
             positions: BTreeMap::new(),
             handover: None,
             pause: self.pause.clone(),
+            lease_ms: None,
         }
     }
 
@@ -94,6 +101,17 @@ impl Record {
     #[must_use]
     pub fn with_pause(&self, pause: Option<Pause>) -> Self {
         Self { pause: pause.map(Box::new), ..self.clone() }
+    }
+
+    /// With the lease by which its holder goes.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease_ms: Some(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)), ..self }
+    }
+
+    /// None where the holder does not tell.
+    pub fn lease(&self) -> Option<Duration> {
+        self.lease_ms.map(Duration::from_millis)
     }
 
     /// Whether they are the same but for the pause, which every site may change.

@@ -36,6 +36,11 @@ pub enum LabError {
         looked_in.display()
     )]
     NoEtcd { looked_in: PathBuf },
+    #[error(
+        "MS-LAB-014: the lab cannot give each site a network of its own: `{command}`: {why}\n  \
+         type, as root: scripts/parts.sh network"
+    )]
+    Spaces { command: String, why: String },
 }
 
 /// For `?` on I/O: says what was being done.

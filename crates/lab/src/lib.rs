@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod processes;
 pub mod report;
 mod scenario;
+mod scenes;
 
 pub use cli::{CoordinatorKind, LabArgs, LabCommand, RunArgs, RunOptions, Trials, run};
 pub use current::{CurrentLab, find as current_lab};

@@ -3,6 +3,7 @@
 //! `cargo xtask soak`: the lab again and again.
 
 mod checks;
+mod control;
 mod mutants;
 mod problem;
 mod soak;
@@ -18,10 +19,13 @@ fn main() -> ExitCode {
     match arguments.split_first() {
         Some((command, [])) if command == "verify" => verify(),
         Some((command, rest)) if command == "mutants" => mutants::mutants(rest),
-        Some((command, rest)) if command == "soak" => soak::soak(rest),
+        Some((command, rest)) if command == "soak" => match rest.split_first() {
+            Some((what, rest)) if what == "control" => control::control(rest),
+            _ => soak::soak(rest),
+        },
         _ => {
             eprintln!(
-                "usage: cargo xtask verify | mutants [WORD] | soak [lab] [RUNS] [FIRST_SEED]"
+                "usage: cargo xtask verify | mutants [WORD] | soak [lab | lost | control] [RUNS] [FIRST_SEED]"
             );
             ExitCode::from(2)
         }

@@ -4,6 +4,7 @@ use super::renewal::change;
 use crate::application::Application;
 use crate::coordinator::Versioned;
 use crate::runbook::steps::fence::OUTSIDE;
+use crate::runbook::steps::drain::received_of;
 use crate::time::{tick, unix_micros};
 use mainstay_core::Record;
 use mainstay_core::decision::{Action, decide, loss_bound};
@@ -26,7 +27,7 @@ pub fn claim(application: &Arc<Application>, from: Record, ordered: bool) {
 
 async fn make(application: &Application, from: &Record, ordered: bool) -> Result<(), String> {
     let cause = if ordered { Cause::Ordered } else { Cause::Automatic };
-    let next = from.claimed_by(application.here(), cause);
+    let next = from.claimed_by(application.here(), cause).with_lease(application.spec.lease);
     let facts = facts(application, from).ok_or("the record has changed")?;
     let body = json!({"epoch": next.epoch, "from": from.active, "cause": cause, "facts": facts});
     application.enter("decision", body).await.map_err(|why| why.to_string())?;
@@ -53,6 +54,9 @@ fn facts(application: &Application, from: &Record) -> Option<BTreeMap<String, Va
     let fenced = known.facts.fencing.as_ref().is_some_and(|it| it.from == *from);
     let receipt = known.fence_receipt.as_ref().filter(|_| fenced);
     facts.extend(receipt.map(|receipt| (OUTSIDE.to_owned(), json!(receipt))));
+    for (store, link) in &known.links {
+        facts.insert(received_of(store), json!(link.status.received));
+    }
     known.claim_facts = facts.clone();
     Some(facts)
 }

@@ -2,6 +2,7 @@
 
 use crate::api::types::{Execution, ExecutionKind, ExecutionState};
 use crate::application::Application;
+use crate::known::Known;
 use crate::runbook::{self, engine};
 use mainstay_core::Record;
 use mainstay_core::record::Cause;
@@ -15,7 +16,8 @@ pub fn promote(application: &Arc<Application>) {
         if record.cause == Cause::Initial {
             return first_epoch(&work, &record).await;
         }
-        match find(&work, &record) {
+        let begun = find(&work.known(), &record);
+        match begun {
             Some(execution) => engine::conduct(&work, execution).await,
             None => engine::conduct(&work, runbook::failover(&work, &record)).await,
         }
@@ -70,11 +72,27 @@ async fn first_epoch(application: &Application, record: &Record) {
     }
 }
 
-/// The execution that made this epoch, when it was journaled before a crash.
-fn find(application: &Application, record: &Record) -> Option<Execution> {
-    let last = application.known().execution.clone()?;
+/// The execution that made this epoch, when it was journaled and is not ended.
+fn find(known: &Known, record: &Record) -> Option<Execution> {
+    let last = known.execution.as_ref()?;
     let open = matches!(last.state, ExecutionState::Running | ExecutionState::Stuck);
-    (open && last.epoch == record.epoch && last.to == *application.here()).then_some(last)
+    let made = last.epoch == record.epoch && last.to == known.facts.here;
+    (open && made && record.active == last.to).then(|| last.clone())
+}
+
+/// This site is active by an execution that a crash of this agent cut off after the promotion: the
+/// steps that are left are made.
+pub fn resume_promoted(application: &Arc<Application>) {
+    let left = {
+        let known = application.known();
+        let Some(seen) = &known.facts.record else { return };
+        let promoted = known.facts.promoted == seen.record.epoch && !known.facts.executing;
+        if promoted { find(&known, &seen.record) } else { None }
+    };
+    if let Some(execution) = left {
+        let work = application.clone();
+        conduct(application, async move { engine::conduct(&work, execution).await });
+    }
 }
 
 /// A planned move that was under way when this agent crashed, and had not claimed: given up. The

@@ -78,7 +78,8 @@ async fn reconcile(
     }
 }
 
-fn begin(
+/// Starts the link of a store to this site.
+pub fn begin(
     application: &Arc<Application>,
     store: &StoreName,
     epoch: Epoch,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub fn found(application: &Arc<Application>) {
     let work = application.clone();
     application.single.found.spawn(async move {
-        let first = Record::first(work.here().clone());
+        let first = Record::first(work.here().clone()).with_lease(work.spec.lease);
         let body = serde_json::json!({"first_active": work.here()});
         if work.enter("found", body).await.is_err() {
             return;
@@ -42,6 +42,7 @@ fn next_renewal(application: &Application) -> Option<(Versioned, Record, bool)> 
     let pause = known.facts.pause.as_ref().and_then(|seen| seen.left(tick()));
     let ended = pause.is_none() && seen.record.pause.is_some();
     let next = seen.record.renewed(known.positions.clone()).with_pause(pause);
+    let next = next.with_lease(application.spec.lease);
     Some((known.versioned(), next, ended))
 }
 

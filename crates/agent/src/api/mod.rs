@@ -1,5 +1,6 @@
 //! What the agent says and takes, over its Unix socket and to the other sites' agents.
 
+mod accept;
 pub mod agent;
 pub mod approval;
 pub mod alerts;

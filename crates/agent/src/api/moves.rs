@@ -1,6 +1,7 @@
 //! Beginning a switchover or a failover that a person ordered. The site that is to become active
 //! conducts it.
 
+use super::accept;
 use super::agent::Agent;
 use super::approval::Begun;
 use super::failover;
@@ -23,6 +24,9 @@ pub async fn begin(
     asker: &Asker,
 ) -> Result<Begun, Refused> {
     let application = pick(agent, request.application.as_ref())?;
+    if let Some(execution) = accept::loss(application, kind, request).await? {
+        return Ok(execution);
+    }
     let to = target(application, request.to.as_ref())?;
     let request = MoveRequest {
         application: Some(application.spec.name.clone()),

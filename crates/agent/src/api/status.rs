@@ -153,6 +153,7 @@ fn problems(
     decision_problem(application, known, decision, now, &mut found);
     waiting_for_approval(application, now, &mut found);
     trouble(known, &mut found);
+    unlike_lease(application, known, &mut found);
     watchdog_problem(application, now, &mut found);
     means_problem(application, &mut found);
     link_problems(application, known, now, &mut found);
@@ -360,6 +361,20 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
         let advice = "free some space; nothing automatic is begun meanwhile";
         push(found, Kind::LedgerTrouble, here, why, advice);
     }
+}
+
+fn unlike_lease(application: &Application, known: &Known, found: &mut Vec<Problem>) {
+    let Some(record) = known.facts.record.as_ref().map(|seen| &seen.record) else { return };
+    let Some(there) = record.lease().filter(|lease| *lease != application.spec.lease) else {
+        return;
+    };
+    let (here, active) = (application.spec.lease.as_secs_f64(), &record.active);
+    let what = format!(
+        "the lease is {here} s in the configuration here, and {} s at {active}, which is active; a \
+         failover waits the longer one",
+        there.as_secs_f64()
+    );
+    push(found, what, "give every site the same configuration, and restart its agent");
 }
 
 fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Problem>) {

@@ -5,6 +5,7 @@ use super::{
     fencing,
 };
 use crate::estate::FailoverMode;
+use crate::lease::Lease;
 use crate::verdict::Verdict;
 use crate::watch::ClockOff;
 use crate::{Pause, Posture, SiteName, StoreName, Tick};
@@ -244,12 +245,19 @@ pub fn hindrances(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick) ->
 fn lease(rules: &Rules, facts: &Facts, seen: &SeenRecord, now: Tick, found: &mut Vec<Hindrance>) {
     let last_right = last_right(facts, seen).max(facts.started);
     let fenced = facts.is_fenced_in(&seen.record);
-    let runs_out = if fenced { last_right } else { rules.lease.runs_out_at(last_right) };
+    let lease = lease_of(rules, seen);
+    let runs_out = if fenced { last_right } else { lease.runs_out_at(last_right) };
     if now < runs_out {
         found.push(Hindrance::LeaseRunning { rest: runs_out.since(now) });
     } else if seen.read < runs_out || now.since(seen.read) > rules.lease.fresh_for() {
         found.push(Hindrance::CoordinatorSilent);
     }
+}
+
+/// Invariant: a candidate goes by the longer of its own lease and that of the active site, whose
+/// configurations may differ.
+fn lease_of(rules: &Rules, seen: &SeenRecord) -> Lease {
+    Lease::new(rules.lease.length().max(seen.record.lease().unwrap_or_default()))
 }
 
 /// When the active site's right to write was last known to be extended.
@@ -344,9 +352,11 @@ pub fn lag_at_last_right(facts: &Facts, seen: &SeenRecord, store: &StoreName) ->
 }
 
 /// The most that a failover now would lose: from what this site surely holds to the last instant
-/// at which the active site may have accepted a write. None when unknown.
+/// at which the active site may have accepted a write, past its gate too: until its watchdog has
+/// fenced it. None when unknown.
 pub fn loss_bound(rules: &Rules, facts: &Facts, seen: &SeenRecord) -> Option<Duration> {
-    let last_write = rules.lease.serves_until(last_right(facts, seen));
+    let lease = lease_of(rules, seen);
+    let last_write = lease.enforced_at(lease.serves_until(last_right(facts, seen)));
     let stores = rules.stores.iter();
     let complete: Option<Vec<Tick>> =
         stores.map(|store| facts.links.get(store)?.complete_until).collect();

@@ -80,6 +80,9 @@ pub fn link(facts: &mut Facts) -> &mut LinkFacts {
 
 pub const CONDITIONS: &[(&str, Change)] = &[
     ("the lease runs", |facts| seen(facts).changed = ago(10)),
+    ("the lease runs by which the active site goes", |facts| {
+        seen(facts).record.lease_ms = Some(12_000);
+    }),
     ("a promise was given", |facts| facts.promised = Some(ago(10))),
     ("this agent has just begun", |facts| facts.started = ago(10)),
     ("the coordinator was last heard before the lease ran out", |facts| {

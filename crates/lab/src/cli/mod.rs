@@ -3,14 +3,16 @@
 mod options;
 mod parts;
 mod play;
+mod scene;
 mod trials;
 
 pub use options::{CoordinatorKind, LabArgs, LabCommand, RunArgs, RunOptions};
 pub use parts::stop_on_signal;
+pub use scene::{SceneArgs, SceneName};
 pub use trials::{LoseAgain, Trials};
 
 use crate::error::LabError;
-use crate::scenario;
+use crate::{scenario, scenes};
 use std::process::ExitCode;
 
 /// Carries out one command of the lab. With `json` the last thing on standard output is one
@@ -31,6 +33,8 @@ pub async fn run(command: LabCommand, json: bool) -> Result<ExitCode, LabError> 
         LabCommand::Fence(of) => parts::fence(&of),
         LabCommand::Fenced(of) => parts::fenced(&of).await,
         LabCommand::Network { routes } => parts::network(&routes).await,
+        LabCommand::Scene(args) => scenes::run(args, json).await,
+        LabCommand::Writer(options) => parts::writer(*options).await,
         LabCommand::Sweep { folder, keep } => parts::sweep(folder, keep),
     }
 }

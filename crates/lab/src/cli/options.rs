@@ -1,5 +1,6 @@
 //! What a person, or the lab itself, may type after `mainstay lab`.
 
+use super::scene::{SceneArgs, WriterOptions};
 use super::trials::Trials;
 use crate::clients::Gateway;
 use crate::error::{Doing, LabError};
@@ -48,6 +49,11 @@ pub enum LabCommand {
     Status,
     /// Print what --state is for a site: mainstay --state "$(mainstay lab state west)" status
     State { site: String },
+    /// One fault on sites that have networks of their own, judged by clients; takes root
+    Scene(SceneArgs),
+    /// A scene's client
+    #[command(hide = true)]
+    Writer(Box<WriterOptions>),
     /// One process of the demo bank
     #[command(hide = true)]
     Bank(Box<BankOptions>),

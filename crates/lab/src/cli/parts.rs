@@ -1,11 +1,13 @@
 //! The processes that the lab starts from the same binary.
 
 use super::options::{BankOptions, ClientsOptions, FencedSite};
+use super::scene::WriterOptions;
 use crate::bank::{self, BankConfig};
 use crate::clients::{self, ClientsConfig};
 use crate::error::{Doing, LabError};
 use crate::network::{self, NetworkConfig};
 use crate::processes::{Folder, LabPlan, kill_site, left_of, wait_for_parent};
+use crate::scenes::writer::{self, WriterConfig};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +33,14 @@ pub async fn clients(options: ClientsOptions) -> Result<ExitCode, LabError> {
     let grace = Duration::from_secs(grace_seconds);
     let config = ClientsConfig { folder, gateways, accounts, rate, workers, seed, grace };
     clients::run(config, stop_on_signal()?).await.doing(|| "run the clients".to_owned())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn writer(options: WriterOptions) -> Result<ExitCode, LabError> {
+    let WriterOptions { folder, site, gate, direct, user, database } = options;
+    let password = std::env::var("BANK_PASSWORD").unwrap_or_default();
+    let config = WriterConfig { folder, site, gate, direct, user, database, password };
+    writer::run(config, stop_on_signal()?).await.doing(|| "write".to_owned())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@
 mod control;
 mod door;
 mod relay;
+pub mod spaces;
 mod switch;
 
 pub use control::{Answer, Request, ask};

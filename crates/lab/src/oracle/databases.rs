@@ -2,7 +2,7 @@
 
 use crate::current::CurrentLab;
 use crate::error::LabError;
-use crate::processes::{connect_as_superuser, database_error};
+use crate::processes::{DATABASE, connect_as_superuser, database_error};
 use std::collections::HashSet;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
@@ -101,5 +101,5 @@ pub async fn tally(lab: &CurrentLab, site: &str) -> Result<Tally, LabError> {
 }
 
 pub(super) async fn connect(lab: &CurrentLab, site: &str) -> Result<Client, LabError> {
-    connect_as_superuser(&lab.plan, &lab.folder, site, &lab.secrets).await
+    connect_as_superuser(&lab.plan, &lab.folder, site, &lab.secrets, DATABASE).await
 }

@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 pub struct Spec {
     /// `east-agent`
     pub name: String,
+    /// The network namespace it runs in; none: this process's own.
+    pub space: Option<String>,
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
-    pub environment: Vec<(&'static str, OsString)>,
+    pub environment: Vec<(String, OsString)>,
     /// None: the lab's own user.
     pub user: Option<ServerUser>,
     pub current_dir: PathBuf,
@@ -26,23 +28,39 @@ pub struct Spec {
 pub fn start(folder: &Folder, spec: Spec) -> Result<PidFile, LabError> {
     let doing = || format!("start {} ({})", spec.name, spec.program.display());
     let log = open_log(&folder.log(&spec.name)).doing(doing)?;
-    let mut command = tokio::process::Command::new(&spec.program);
+    let mut command = command(&spec);
     command
-        .args(&spec.arguments)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&spec.current_dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().doing(doing)?)
         .stderr(log)
         .process_group(0);
-    if let Some(user) = spec.user {
-        command.gid(user.gid).uid(user.uid);
-    }
     let mut child = command.spawn().doing(doing)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
     let pid = PidFile::write(&folder.pid(&spec.name), pid).doing(doing)?;
     tokio::spawn(async move { child.wait().await });
     Ok(pid)
+}
+
+/// `nsenter` takes root to enter a namespace, so there it is `nsenter` that becomes the user; it
+/// replaces itself by the program, whose pid this stays.
+fn command(spec: &Spec) -> tokio::process::Command {
+    let Some(space) = &spec.space else {
+        let mut command = tokio::process::Command::new(&spec.program);
+        command.args(&spec.arguments);
+        if let Some(user) = spec.user {
+            command.gid(user.gid).uid(user.uid);
+        }
+        return command;
+    };
+    let mut command = tokio::process::Command::new("nsenter");
+    command.arg(format!("--net=/run/netns/{space}"));
+    if let Some(user) = spec.user {
+        command.args([format!("--setgid={}", user.gid), format!("--setuid={}", user.uid)]);
+    }
+    command.arg("--").arg(&spec.program).args(&spec.arguments);
+    command
 }
 
 fn open_log(path: &Path) -> std::io::Result<std::fs::File> {

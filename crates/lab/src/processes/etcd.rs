@@ -36,11 +36,13 @@ pub fn member_spec(
         ("--peer-trusted-ca-file", file("ca.pem")),
     ];
     let arguments = settings.into_iter().flat_map(|(name, value)| [name.into(), value]);
+    let proxy = member.door.map(|door| ("HTTPS_PROXY".to_owned(), format!("http://{door}").into()));
     let spec = Spec {
         name: format!("{site}-etcd"),
+        space: plan.space(site),
         program: etcd.join("bin/etcd"),
         arguments: arguments.chain(["--client-cert-auth".into()]).collect(),
-        environment: vec![("HTTPS_PROXY", format!("http://{}", member.door).into())],
+        environment: proxy.into_iter().collect(),
         user: None,
         current_dir: folder.site(site),
     };

@@ -17,9 +17,13 @@ impl Folder {
     /// A fresh folder. Others may pass through it (PostgreSQL runs as another user when the lab
     /// runs as root) but see nothing.
     pub fn create() -> Result<Self, LabError> {
+        Self::create_in(&std::env::temp_dir())
+    }
+
+    pub fn create_in(place: &Path) -> Result<Self, LabError> {
         let root = tempfile::Builder::new()
             .prefix("mainstay-lab-")
-            .tempdir()
+            .tempdir_in(place)
             .doing(|| "make a temporary folder".to_owned())?
             .keep();
         // As the kernel names it: processes are found by it.
@@ -103,6 +107,11 @@ impl Folder {
 
     pub fn payees(&self) -> PathBuf {
         self.root.join("payees")
+    }
+
+    /// A scene's clients write their logs here.
+    pub fn writers(&self) -> PathBuf {
+        self.root.join("writers")
     }
 
     pub fn network_config(&self) -> PathBuf {

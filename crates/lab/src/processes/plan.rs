@@ -56,6 +56,12 @@ pub struct LabPlan {
     pub server_user: Option<ServerUser>,
     pub sites: BTreeMap<String, SitePlan>,
     pub routes: Vec<Route>,
+    /// What the names of the sites' network namespaces begin with, when each site has its own.
+    #[serde(default)]
+    pub spaces: Option<String>,
+    /// What else the environment of a site's Mainstay processes holds.
+    #[serde(default)]
+    pub environment: BTreeMap<String, Vec<(String, String)>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,11 +78,11 @@ pub struct SitePlan {
 pub struct MemberPlan {
     pub client: SocketAddr,
     pub peer: SocketAddr,
-    /// By this address the members know this one. Nothing has it (RFC 5737): the door of the other
-    /// member's site leads to `peer`.
+    /// By this address the members know this one. With doors nothing has it (RFC 5737): the door
+    /// of the other member's site leads to `peer`.
     pub known_as: SocketAddr,
-    /// The proxy through which this member reaches the others.
-    pub door: SocketAddr,
+    /// The proxy through which this member reaches the others; none where they reach each other.
+    pub door: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,7 +113,8 @@ impl LabPlan {
         }
         let routes = routes(&sites, &mut ports)?;
         let server_user = ServerUser::choose();
-        Ok(Self { wanted, binary, postgres, etcd, server_user, sites, routes })
+        let (spaces, environment) = (None, BTreeMap::new());
+        Ok(Self { wanted, binary, postgres, etcd, server_user, sites, routes, spaces, environment })
     }
 
     pub fn save(&self, folder: &Folder) -> Result<(), LabError> {
@@ -143,6 +150,11 @@ impl LabPlan {
         self.sites.iter().filter_map(|(name, site)| Some((name.as_str(), site.data.as_ref()?)))
     }
 
+    /// The network namespace of a site's processes, when it has its own.
+    pub fn space(&self, site: &str) -> Option<String> {
+        self.spaces.as_ref().map(|prefix| format!("{prefix}-{site}"))
+    }
+
     /// Every site's member of etcd.
     pub fn members(&self) -> impl Iterator<Item = (&str, &MemberPlan)> {
         self.sites.iter().filter_map(|(name, site)| Some((name.as_str(), site.etcd.as_ref()?)))
@@ -159,12 +171,10 @@ impl LabPlan {
             };
             others.map(way).collect()
         };
-        let door = |(from, member): (&str, &MemberPlan)| Door {
-            from: from.to_owned(),
-            listen: member.door,
-            ways: others(from),
+        let door = |(from, member): (&str, &MemberPlan)| {
+            Some(Door { from: from.to_owned(), listen: member.door?, ways: others(from) })
         };
-        self.members().map(door).collect()
+        self.members().filter_map(door).collect()
     }
 
     /// How `from` reaches `to`'s service: directly at the same site, else through the network.
@@ -193,7 +203,7 @@ impl MemberPlan {
             client: ports.next()?,
             peer: ports.next()?,
             known_as: SocketAddr::from(([192, 0, 2, number], 2380)),
-            door: ports.next()?,
+            door: Some(ports.next()?),
         })
     }
 }

@@ -6,7 +6,7 @@ use super::pid::PidFile;
 use super::plan::{DataSite, HOME, LabPlan};
 use super::secrets::Secrets;
 use crate::error::{Doing, LabError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tokio_postgres::{Client, NoTls};
 
 pub const DATABASE: &str = "bank";
@@ -80,12 +80,17 @@ fn append_settings(place: &DataSite, site: &str, data: &Path) -> Result<(), LabE
         place.postgres.ip(),
         place.postgres.port()
     );
-    let path = data.join("postgresql.conf");
-    let append = |path: &PathBuf| -> std::io::Result<()> {
-        use std::io::Write;
-        std::fs::File::options().append(true).open(path)?.write_all(settings.as_bytes())
-    };
-    append(&path).doing(|| format!("write {}", path.display()))
+    append(&data.join("postgresql.conf"), &settings)?;
+    // Where a site has a network of its own, connections come from other addresses.
+    let hosts = "host all all all scram-sha-256\nhost replication all all scram-sha-256\n";
+    append(&data.join("pg_hba.conf"), hosts)
+}
+
+fn append(path: &Path, text: &str) -> Result<(), LabError> {
+    use std::io::Write;
+    let open = || std::fs::File::options().append(true).open(path);
+    let written = open().and_then(|mut file| file.write_all(text.as_bytes()));
+    written.doing(|| format!("write {}", path.display()))
 }
 
 /// Returns once it answers queries.
@@ -99,9 +104,10 @@ pub async fn start_postgres(
     // A killed server leaves its pid file; the server itself finds out that it is stale.
     let spec = Spec {
         name: format!("{site}-postgres"),
+        space: plan.space(site),
         program: plan.postgres.join("bin/postgres"),
         arguments: vec!["-D".into(), data.clone().into()],
-        environment: vec![("LD_LIBRARY_PATH", plan.postgres.join("lib").into())],
+        environment: vec![("LD_LIBRARY_PATH".to_owned(), plan.postgres.join("lib").into())],
         user: plan.server_user,
         current_dir: data,
     };
@@ -138,15 +144,16 @@ pub async fn make_roles(
     client.batch_execute(connect_rights).await.map_err(failed)
 }
 
-/// To the bank's database at a site, past the gate, as someone whom Mainstay never fences.
+/// To a database at a site, past the gate, as someone whom Mainstay never fences.
 pub async fn connect_as_superuser(
     plan: &LabPlan,
     folder: &Folder,
     site: &str,
     secrets: &Secrets,
+    database: &str,
 ) -> Result<Client, LabError> {
     let failed = |source| database_error(folder, site, source);
-    connect(plan.data(site)?, secrets, DATABASE).await.map_err(failed)
+    connect(plan.data(site)?, secrets, database).await.map_err(failed)
 }
 
 pub fn database_error(folder: &Folder, site: &str, source: tokio_postgres::Error) -> LabError {

@@ -37,22 +37,26 @@ fn mainstay(plan: &LabPlan, folder: &Folder, site: &str, command: &str) -> Spec 
     ];
     Spec {
         name: format!("{site}-{command}"),
+        space: plan.space(site),
         program: plan.binary.clone(),
         arguments: arguments.into(),
-        environment: tools(plan),
+        environment: tools(plan, site),
         user: None,
         current_dir: folder.site(site),
     }
 }
 
 /// The agent copies the schema with `pg_dump`, which it finds in PATH as it would anywhere.
-fn tools(plan: &LabPlan) -> Vec<(&'static str, OsString)> {
+fn tools(plan: &LabPlan, site: &str) -> Vec<(String, OsString)> {
     let mut path = plan.postgres.join("bin").into_os_string();
     if let Some(inherited) = std::env::var_os("PATH") {
         path.push(":");
         path.push(inherited);
     }
-    vec![("PATH", path), ("LD_LIBRARY_PATH", plan.postgres.join("lib").into())]
+    let own = plan.environment.get(site).into_iter().flatten();
+    let own = own.map(|(name, value)| (name.clone(), value.into()));
+    let libraries = plan.postgres.join("lib").into();
+    own.chain([("PATH".to_owned(), path), ("LD_LIBRARY_PATH".to_owned(), libraries)]).collect()
 }
 
 /// The site's two bank processes. All that they know is the address of "the database".
@@ -70,11 +74,12 @@ pub fn bank_specs(
     );
     let spec = |(number, listen): (usize, &std::net::SocketAddr)| Spec {
         name: format!("{site}-bank-{}", number + 1),
+        space: plan.space(site),
         program: plan.binary.clone(),
         arguments: ["lab", "bank", "--listen", &listen.to_string(), "--database", &database]
             .map(OsString::from)
             .into(),
-        environment: vec![("BANK_PASSWORD", (&secrets.bank).into())],
+        environment: vec![("BANK_PASSWORD".to_owned(), (&secrets.bank).into())],
         user: None,
         current_dir: folder.site(site),
     };
@@ -93,6 +98,7 @@ pub async fn start_network(plan: &LabPlan, folder: &Folder) -> Result<(), LabErr
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
     let spec = Spec {
         name: "network".to_owned(),
+        space: None,
         program: plan.binary.clone(),
         arguments: vec!["lab".into(), "network".into(), "--routes".into(), path.into()],
         environment: Vec::new(),
@@ -218,9 +224,40 @@ pub fn start_clients_process(plan: &LabPlan, folder: &Folder) -> Result<PidFile,
     option("--seed", wanted.seed.to_string().into());
     let spec = Spec {
         name: "clients".to_owned(),
+        space: None,
         program: plan.binary.clone(),
         arguments,
         environment: Vec::new(),
+        user: None,
+        current_dir: folder.root().to_owned(),
+    };
+    child::start(folder, spec)
+}
+
+/// A scene's client at a site; it outlives the site's processes.
+pub fn start_writer(
+    plan: &LabPlan,
+    folder: &Folder,
+    site: &str,
+    gate: Option<std::net::SocketAddr>,
+    direct: std::net::SocketAddr,
+    (user, password): (&str, &str),
+) -> Result<PidFile, LabError> {
+    let mut arguments: Vec<OsString> = ["lab", "writer", "--at", site].map(OsString::from).into();
+    let mut option = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    option("--folder", folder.writers().into());
+    option("--direct", direct.to_string().into());
+    option("--user", user.into());
+    option("--database", DATABASE.into());
+    if let Some(gate) = gate {
+        option("--gate", gate.to_string().into());
+    }
+    let spec = Spec {
+        name: format!("{site}-writer"),
+        space: plan.space(site),
+        program: plan.binary.clone(),
+        arguments,
+        environment: vec![("BANK_PASSWORD".to_owned(), password.into())],
         user: None,
         current_dir: folder.root().to_owned(),
     };

@@ -5,6 +5,7 @@ use super::pid::PidFile;
 use super::plan::LabPlan;
 use super::tree;
 use crate::error::{Doing, LabError};
+use crate::network::spaces::Spaces;
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -17,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Ends every process that a pid file names: first politely, then not. PostgreSQL is asked for a
 /// fast shutdown, which also gives back its shared memory.
 pub fn end_everything(plan: &LabPlan, folder: &Folder, remove: bool) -> Result<(), LabError> {
+    // Of a lab that is taken down whole nothing is asked to end by itself.
+    if let Some(prefix) = &plan.spaces {
+        Spaces::named(prefix).remove();
+    }
     let (databases, others): (Vec<_>, Vec<_>) =
         PidFile::all(&folder.pids()).into_iter().partition(|pid| pid.name().ends_with("-postgres"));
     // Clients told politely would insist on their last transfers.

@@ -24,10 +24,13 @@ mod typed;
 mod up;
 mod wait;
 
+pub use agent::Agent;
 pub use load::{start_clients, until_the_link_follows};
 pub use narrator::Narrator;
 pub use running::Running;
+pub use typed::typed;
 pub use up::bring_up;
+pub use wait::{Seen, wait_for};
 
 use crate::cli::RunArgs;
 use crate::error::{Doing, LabError};

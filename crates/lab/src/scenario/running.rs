@@ -6,6 +6,7 @@ use crate::error::{Doing, LabError};
 use crate::processes::{
     Folder, LabPlan, Secrets, Sweeper, Wanted, end_everything, find_etcd, find_postgres,
 };
+use std::path::{Path, PathBuf};
 
 /// Whatever happens to this process, everything in it is ended: by [`Running::end`], or else by
 /// the sweeper.
@@ -22,14 +23,25 @@ impl Running {
         coordinator: CoordinatorKind,
         keep: bool,
     ) -> Result<Self, LabError> {
-        let postgres = find_postgres()?;
         let etcd = match coordinator {
             CoordinatorKind::Embedded => None,
             CoordinatorKind::Etcd => Some(find_etcd()?),
         };
-        let binary = std::env::current_exe().doing(|| "find this program's file".to_owned())?;
-        let folder = Folder::create()?;
-        let plan = LabPlan::make(wanted, binary, postgres, etcd)?;
+        let plan = LabPlan::make(wanted, own_file()?, find_postgres()?, etcd)?;
+        Self::begin(plan, Folder::create()?, keep)
+    }
+
+    /// The same with each site in a network namespace of its own, and with etcd.
+    pub fn prepare_apart(wanted: Wanted, prefix: &str, keep: bool) -> Result<Self, LabError> {
+        let (postgres, etcd) = (find_postgres()?, find_etcd()?);
+        let plan = LabPlan::apart(wanted, own_file()?, postgres, etcd, prefix);
+        // In memory, where there is such a disk: how long others make one wait is not the subject.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { Folder::create_in(memory) } else { Folder::create() };
+        Self::begin(plan, folder?, keep)
+    }
+
+    fn begin(plan: LabPlan, folder: Folder, keep: bool) -> Result<Self, LabError> {
         plan.save(&folder)?;
         let sweeper = Sweeper::start(&plan.binary, &folder, keep)?;
         let secrets = Secrets::make();
@@ -70,4 +82,8 @@ impl Running {
     pub fn leave(self) {
         self.sweeper.dismiss();
     }
+}
+
+fn own_file() -> Result<PathBuf, LabError> {
+    std::env::current_exe().doing(|| "find this program's file".to_owned())
 }

@@ -23,6 +23,7 @@ mod reference;
 mod repairing;
 mod running;
 mod sample;
+mod scenes;
 mod stopped;
 mod up;
 mod watching;

@@ -33,6 +33,12 @@ pub const MUTANTS: &[Mutant] = &[
         "if seen.record.epoch < facts.highest",
         "if false",
     ),
+    of(
+        CANDIDATE,
+        "a candidate goes by the longer lease of both",
+        "rules.lease.length().max(seen.record.lease().unwrap_or_default())",
+        "rules.lease.length()",
+    ),
     of(DECIDE, "a witness decides nothing", "if facts.witness {", "if false {"),
     of(
         DECIDE,

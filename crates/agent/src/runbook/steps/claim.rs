@@ -30,6 +30,7 @@ pub async fn make(
         }
         application.keep_claim(&record).await.map_err(StepError::new)?;
         let next = record.claimed_by(application.here(), Cause::Switchover);
+        let next = next.with_lease(application.spec.lease);
         // Whether it was made is seen by reading the record again.
         change(application, current, next).await;
     }

@@ -11,9 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the step waits each time for what only the failed site has.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The fact of an execution that says how far this site had received a store's changes when it
+/// claimed.
+pub fn received_of(store: &StoreName) -> String {
+    format!("received_of_{store}")
+}
 
 /// After a failover: everything that was received. When the failed site's database could still be
 /// fenced, everything up to its end.
+///
+/// Invariant: what had been received when this site claimed is not given up without a person's
+/// word. While it is not applied the links stay, and the step is made again.
 pub async fn received(
     application: &Arc<Application>,
     execution: &Execution,
@@ -21,36 +32,78 @@ pub async fn received(
     let mut words = Vec::new();
     let mut links = application.links.lock().await;
     for store in &application.rules.stores {
-        let Some(running) = links.remove(store) else {
-            words.push(format!("{store}: no link was running; what arrived was applied"));
-            continue;
-        };
-        let end = execution.facts.get(&format!("end_of_{store}"));
-        let end = end.and_then(|it| serde_json::from_value::<Position>(it.clone()).ok());
-        words.push(drain_one(store, running, end).await?);
+        if !links.contains_key(store) {
+            // This agent was restarted since the claim.
+            let began = links::begin(application, store, execution.epoch, super::from(execution)?);
+            let began = began.ok_or_else(|| StepError::new(format!("no endpoint of {store}")))?;
+            links.insert(store.clone(), began);
+        }
+        let Some(running) = links.get(store) else { continue };
+        words.push(drain_one(application, execution, store, running).await?);
+    }
+    while let Some((_, running)) = links.pop_first() {
+        running.link.stop().await;
     }
     Ok(words.join("; "))
 }
 
 async fn drain_one(
+    application: &Application,
+    execution: &Execution,
     store: &StoreName,
-    running: RunningLink,
-    end: Option<Position>,
+    running: &RunningLink,
 ) -> Result<String, StepError> {
-    let to_end = match end {
-        Some(end) => running.link.drain_to(end.lsn(), TIMEOUT).await.ok(),
-        None => None,
+    let end = position(execution, &format!("end_of_{store}"));
+    if let Some(end) = end
+        && let Ok(applied) = running.link.drain_to(end.lsn(), TIMEOUT).await
+    {
+        return Ok(format!("{store}: applied to its very end, {applied}"));
+    }
+    let applied = running.link.drain_received(TIMEOUT).await.map_err(StepError::new)?;
+    let wanted = match position(execution, &received_of(store)) {
+        Some(received) => Some(received),
+        // It was killed before the execution was journaled.
+        None => claimed_at(application, store).await?,
     };
-    let drained = match to_end {
-        Some(applied) => Ok(format!("{store}: applied to its very end, {applied}")),
-        None => running
-            .link
-            .drain_received(TIMEOUT)
-            .await
-            .map(|applied| format!("{store}: applied all that arrived, to {applied}")),
+    let Some(wanted) = wanted.map(|it| it.lsn()).filter(|wanted| applied < *wanted) else {
+        return Ok(format!("{store}: applied all that arrived, to {applied}"));
     };
-    running.link.stop().await;
-    drained.map_err(StepError::new)
+    // The failed site may be back, and its link bring the rest once more.
+    if let Ok(applied) = running.link.drain_to(wanted, LOOK).await {
+        return Ok(format!("{store}: all that had arrived came again, to {applied}"));
+    }
+    let lost = format!(
+        "{store}: what had arrived was lost with this site's agent before it was applied; applied \
+         {applied}, had arrived {wanted}"
+    );
+    if accepts_loss(application, execution) {
+        return Ok(format!("{lost}; a person accepted that"));
+    }
+    Err(StepError::new(format!(
+        "{lost}; start the failed site, or type: mainstay failover --accept-loss DURATION, as long \
+         as the loss that `mainstay executions` shows at least"
+    )))
+}
+
+fn position(execution: &Execution, fact: &str) -> Option<Position> {
+    serde_json::from_value(execution.facts.get(fact)?.clone()).ok()
+}
+
+/// The end of the store's history in the record that this site claimed from.
+async fn claimed_at(
+    application: &Application,
+    store: &StoreName,
+) -> Result<Option<Position>, StepError> {
+    let claim = application.context.memory.claim(&application.spec.name).await;
+    let claim = claim.map_err(StepError::new)?;
+    Ok(claim.and_then(|from| from.positions.get(store).copied()))
+}
+
+/// A person's word counts for what the decision said could be lost.
+fn accepts_loss(application: &Application, execution: &Execution) -> bool {
+    let accepted = application.known().facts.order.as_ref().and_then(|order| order.accept_loss);
+    let bound = execution.facts.get("loss_bound_s").and_then(serde_json::Value::as_f64);
+    accepted.zip(bound).is_some_and(|(accepted, bound)| accepted.as_secs_f64() >= bound)
 }
 
 /// In a planned move: everything up to the noted ends, and the sequences exactly.
