@@ -3,7 +3,7 @@
 use crate::conditions::{CONDITIONS, NOW, ago, claims, free, link, rules, seen};
 use crate::world::name;
 use mainstay_core::decision::{
-    Action, Facts, FenceOutcome, Fencing, Order, Rules, decide, may_promise,
+    Action, Facts, FenceOutcome, Fencing, Order, Outweighs, Rules, decide, may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::record::Cause;
@@ -68,7 +68,7 @@ fn without_means_or_before_its_time_or_against_the_mode_nothing_is_fenced() {
         let rules = Rules { mode, ..with_means() };
         assert!(!fences(&suspected(), &rules), "{mode:?}");
         let mut ordered = suspected();
-        ordered.order = Some(Order { accept_loss: None });
+        ordered.order = Some(Order { accept_loss: None, outweighs: Outweighs::All });
         assert!(fences(&ordered, &rules), "a person ordered the failover");
     }
 }

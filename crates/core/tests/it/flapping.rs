@@ -2,7 +2,7 @@
 
 use crate::simulation::{run_for, seeds};
 use crate::world::{World, name};
-use mainstay_core::decision::{Hindrance, Order};
+use mainstay_core::decision::{Hindrance, Order, Outweighs};
 use mainstay_core::lease::Lease;
 use mainstay_core::watch::Damping;
 use mainstay_core::{Tick, Verdict};
@@ -76,7 +76,7 @@ fn a_persons_order_outweighs_it() {
     world.sick = true;
     run_for(&mut world, 30_000, |_| {});
     assert_eq!(world.history.len(), 1);
-    world.sites[1].facts.order = Some(Order { accept_loss: None });
+    world.sites[1].facts.order = Some(Order { accept_loss: None, outweighs: Outweighs::All });
     run_for(&mut world, 5_000, |_| {});
     assert_eq!(world.history.last().map(|(_, site)| site.clone()), Some(name(1)));
 }
