@@ -18,7 +18,7 @@ use mainstay_core::verdict::Evidence;
 use mainstay_core::watch::Damping;
 use mainstay_core::{
     Epoch, Finding, Lag, LinkPhase, LinkStatus, Position, Posture, Receipt, Record, SiteName,
-    StoreName, Tick,
+    StoreName, Tick, Verdict,
 };
 use mainstay_stores::postgres::repair::Repaired;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -215,6 +215,22 @@ impl Known {
         let applied = applied.and_then(|link| link.status.applied);
         let until = self.returns.get(store).and_then(|back| back.put_right_until);
         applied.is_some_and(|applied| until.is_some_and(|until| applied >= until))
+    }
+
+    /// This agent's verdict on the active site, unless another vantage finds it healthy: the way
+    /// between two sites comes and goes without harm to the application.
+    pub fn uncontradicted(
+        &self,
+        active: &SiteName,
+        verdict: Verdict,
+        now: Tick,
+        fresh_for: Duration,
+    ) -> Verdict {
+        let healthy = |((vantage, about), evidence): (&(SiteName, SiteName), &Evidence)| {
+            let speaks = about == active && vantage != active && *vantage != self.facts.here;
+            speaks && evidence.fresh(now, fresh_for) == Verdict::Healthy
+        };
+        if self.evidence.iter().any(healthy) { Verdict::Healthy } else { verdict }
     }
 
     /// What a compare-and-set has to find.
@@ -499,6 +515,24 @@ mod tests {
         known.take_link(&store, &site("east"), caught_up(20), at(2_000));
         known.take_link(&store, &site("east"), caught_up(20), at(4_500));
         assert_eq!(known.links[&store].complete_until, Some(at(2_000)));
+    }
+
+    #[test]
+    fn a_cut_between_two_sites_is_no_loss_of_health_while_the_witness_sees_it() {
+        let site = |name| SiteName::new(name).unwrap();
+        let (east, lost) = (site("east"), Verdict::Unreachable);
+        let mut known = Known::new(site("west"), Tick::default());
+        let fresh_for = Duration::from_secs(5);
+        let mut health = |vantage, verdict, second: u64| {
+            let gathered = Tick::from_millis(second * 1000);
+            let evidence = Evidence { verdict, gathered, why: String::new() };
+            known.evidence.insert((site(vantage), site("east")), evidence);
+            known.uncontradicted(&east, lost, Tick::from_millis(10_000), fresh_for)
+        };
+        assert_eq!(health("witness", Verdict::Healthy, 9), Verdict::Healthy);
+        assert_eq!(health("witness", Verdict::Healthy, 4), lost, "that was long ago");
+        assert_eq!(health("witness", Verdict::Unhealthy, 9), lost);
+        assert_eq!(health("east", Verdict::Healthy, 9), lost, "it speaks for itself");
     }
 
     #[test]

@@ -46,13 +46,15 @@ pub async fn look(application: &Application, site: &SiteName) {
 fn take_in(application: &Application, site: &SiteName, now: Tick) -> Vec<Told> {
     let Conclusion { verdict, why } = concluded(application, site, now);
     let minute = own_clients(application);
+    let fresh_for = application.rules.lease.fresh_for();
     application.learn(|known| {
         let here = known.facts.here.clone();
         let mut told = Vec::new();
         told.extend(known.watching.turn_verdict(site, verdict, &why, now));
         let active = known.facts.record.as_ref().map(|seen| seen.record.active.clone());
         if active.as_ref() == Some(site) {
-            known.facts.health.take(verdict, now);
+            let health = known.uncontradicted(site, verdict, now, fresh_for);
+            known.facts.health.take(health, now);
             let rest = known.facts.health.suppressed(now);
             told.extend(known.watching.turn_flapping(site, rest));
         }
