@@ -154,6 +154,6 @@ fn soak_a_fence_an_order_or_trouble_and_two_faults() {
 
 #[test]
 fn soak_a_fence_two_crashes_and_an_old_copy() {
-    let budget = Budget { restores: 1, crashes: 2, cuts: 1, epochs: 2, ..BUDGET };
+    let budget = Budget { restores: 1, crashes: 2, epochs: 2, ..BUDGET };
     hold(&explore(Automatic, budget), FENCED);
 }
