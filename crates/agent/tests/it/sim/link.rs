@@ -213,7 +213,7 @@ impl Inner {
 
     fn stopped(&self, reason: String) {
         self.status.send_modify(|status| {
-            status.phase = LinkPhase::Stopped { code: "MS-PG-201".to_owned(), reason };
+            status.phase = LinkPhase::Stopped { code: "MS-PG-120".to_owned(), reason };
             status.lag = Lag::Unknown;
         });
     }

@@ -79,8 +79,8 @@ fn a_seed_plays_the_same_run_again_byte_for_byte() {
 }
 
 #[test]
-fn hundreds_of_seeds_break_no_rule() {
-    play(0..300);
+fn many_seeds_break_no_rule() {
+    play(0..150);
 }
 
 /// `MAINSTAY_SEED=7` prints that one run; `MAINSTAY_FIRST` and `MAINSTAY_COUNT` play many.
