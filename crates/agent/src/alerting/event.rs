@@ -9,6 +9,7 @@ use crate::ledger::Entry;
 use crate::time::tick;
 use mainstay_alerts::Alert;
 use mainstay_alerts::alert::Loss;
+use mainstay_core::estate::Objectives;
 use mainstay_core::{AlertSeverity, ApplicationName};
 use serde_json::Value;
 use std::time::Duration;
@@ -49,7 +50,10 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
     match entry.kind.as_str() {
         "order" => vec![ordered(name, body)],
         "execution-begun" => execution(body).iter().map(begun).collect(),
-        "execution-ended" => execution(body).iter().flat_map(|it| ended(application, it)).collect(),
+        "execution-ended" => {
+            let objectives = application.spec.objectives;
+            execution(body).iter().flat_map(|it| ended(objectives, it)).collect()
+        }
         "paused" => {
             let what = format!("{} paused automatic failover: {}", text("by"), text("reason"));
             let advice = format!("nothing; to end it: mainstay resume {name}");
@@ -64,7 +68,7 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
             let advice = format!("look at the agent of {here}: mainstay status");
             vec![Event("fenced-by-watchdog", Critical, here.to_string(), what, advice)]
         }
-        "salvage" => exact_loss(application, body).into_iter().collect(),
+        "salvage" => exact_loss(name, application.spec.objectives, body).into_iter().collect(),
         "return-inexact" => {
             let reason = body["return"]["inexact"].as_str().unwrap_or_default();
             let what = format!("the way back of {here} goes on without a whole salvage: {reason}");
@@ -130,7 +134,7 @@ fn begun(execution: &Execution) -> Event {
     Event(kind, severity, execution.id.clone(), what, advice)
 }
 
-fn ended(application: &Application, execution: &Execution) -> Vec<Event> {
+fn ended(objectives: Objectives, execution: &Execution) -> Vec<Event> {
     let (way, id) = (way(execution), execution.id.clone());
     if execution.state != ExecutionState::Succeeded {
         let reason = execution.facts.get("reason").and_then(Value::as_str).unwrap_or_default();
@@ -155,7 +159,7 @@ fn ended(application: &Application, execution: &Execution) -> Vec<Event> {
     let what = format!("the {way} is done, epoch {}{took}{lost}", execution.epoch);
     let advice = format!("mainstay executions {id}; when the old site is back: mainstay status");
     let mut events = vec![Event(kind, severity, id, what, advice)];
-    events.extend(too_long(application, execution));
+    events.extend(too_long(objectives, execution));
     events
 }
 
@@ -176,11 +180,11 @@ fn lost(execution: &Execution) -> Option<Duration> {
 }
 
 /// Without service for longer than it may be.
-fn too_long(application: &Application, execution: &Execution) -> Option<Event> {
-    let (outage, rto) = (outage(execution)?, application.spec.objectives.rto);
+fn too_long(objectives: Objectives, execution: &Execution) -> Option<Event> {
+    let (outage, rto) = (outage(execution)?, objectives.rto);
     let what = format!(
         "{} was without service for up to {:.1} s; its RTO is {:.1} s",
-        application.spec.name,
+        execution.application,
         outage.as_secs_f64(),
         rto.as_secs_f64()
     );
@@ -190,17 +194,97 @@ fn too_long(application: &Application, execution: &Execution) -> Option<Event> {
 }
 
 /// How much was lost is known once the lost site is back and its salvage was taken.
-fn exact_loss(application: &Application, body: &Value) -> Option<Event> {
-    let (lost, rpo) = (body["rpo_exact_s"].as_f64()?, application.spec.objectives.rpo);
+fn exact_loss(
+    application: &ApplicationName,
+    objectives: Objectives,
+    body: &Value,
+) -> Option<Event> {
+    let (lost, rpo) = (body["rpo_exact_s"].as_f64()?, objectives.rpo);
     let id = body["id"].as_str()?;
     let what = format!(
         "the failover had lost {lost:.1} s of acknowledged work, which is in the salvage {id}; the \
-         RPO of {} is {:.1} s",
-        application.spec.name,
+         RPO of {application} is {:.1} s",
         rpo.as_secs_f64()
     );
     let missed = lost > rpo.as_secs_f64();
     let advice = format!("mainstay salvage show {id}");
     let subject = format!("RPO of {id}");
     missed.then_some(Event(MISSED, AlertSeverity::Critical, subject, what, advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::{Epoch, SiteName};
+    use serde_json::json;
+
+    const OBJECTIVES: Objectives =
+        Objectives { rto: Duration::from_secs(20), rpo: Duration::from_secs(1) };
+
+    fn bank() -> ApplicationName {
+        ApplicationName::new("bank").unwrap()
+    }
+
+    fn failover(seconds: i64, state: ExecutionState) -> Execution {
+        let begun = 1_795_000_000_000_000;
+        Execution {
+            id: "bank-2-failover".to_owned(),
+            application: bank(),
+            kind: ExecutionKind::Failover,
+            epoch: Epoch::new(2),
+            from: SiteName::new("east").ok(),
+            to: SiteName::new("west").unwrap(),
+            state,
+            requested_by: "the agents".to_owned(),
+            started_micros: begun + 9_000_000,
+            ended_micros: Some(begun + seconds * 1_000_000),
+            steps: Vec::new(),
+            facts: [
+                ("last_renewal_seen_micros".to_owned(), json!(begun)),
+                ("loss_bound_s".to_owned(), json!(4.25)),
+            ]
+            .into(),
+        }
+    }
+
+    fn kinds(events: &[Event]) -> Vec<&'static str> {
+        events.iter().map(|event| event.0).collect()
+    }
+
+    #[test]
+    fn a_failover_that_took_too_long_missed_its_rto() {
+        let held = ended(OBJECTIVES, &failover(11, ExecutionState::Succeeded));
+        assert_eq!(kinds(&held), ["failover-done"]);
+        assert!(held[0].3.contains("11.0 s after the last sign"), "{}", held[0].3);
+        assert!(held[0].3.contains("at most 4.2 s"), "{}", held[0].3);
+        let missed = ended(OBJECTIVES, &failover(31, ExecutionState::Succeeded));
+        assert_eq!(kinds(&missed), ["failover-done", MISSED]);
+        let expected = "bank was without service for up to 31.0 s; its RTO is 20.0 s";
+        assert_eq!(missed[1].3, expected);
+        let given_up = ended(OBJECTIVES, &failover(31, ExecutionState::Aborted));
+        assert_eq!(kinds(&given_up), ["failover-failed"]);
+    }
+
+    #[test]
+    fn an_rpo_is_missed_when_the_salvage_shows_it_and_not_before() {
+        let salvage = |lost: Value| json!({"id": "bank-db-2-east", "rpo_exact_s": lost});
+        let missed = |lost| exact_loss(&bank(), OBJECTIVES, &salvage(lost)).map(|event| event.0);
+        assert_eq!(missed(json!(1.5)), Some(MISSED));
+        assert_eq!(missed(json!(0.5)), None);
+        assert_eq!(missed(Value::Null), None, "unknown");
+    }
+
+    #[test]
+    fn whoever_accepts_a_loss_forces_a_failover() {
+        let order = |accepts| {
+            let body = json!({"kind": "failover", "to": "west", "by": "alice", "reason": null,
+                "accept_loss_s": accepts});
+            ordered(&bank(), &body)
+        };
+        let plain = order(Value::Null);
+        assert_eq!((plain.0, plain.3.as_str()), ("order", "alice ordered a failover to west"));
+        let forced = order(json!(57.0));
+        assert_eq!((forced.0, forced.1), ("forced", AlertSeverity::Critical));
+        assert!(forced.3.ends_with("up to 57.0 s of acknowledged work may be lost"));
+    }
 }
