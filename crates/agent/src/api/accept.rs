@@ -4,8 +4,11 @@
 use super::types::{Execution, ExecutionKind, MoveRequest, StepState};
 use crate::application::Application;
 use crate::error::Refused;
+use crate::people::Asker;
+use crate::people::guard::too_little;
 use crate::runbook::Step;
-use mainstay_core::decision::Order;
+use mainstay_core::decision::{Order, Outweighs};
+use mainstay_core::people::Role;
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,9 +17,14 @@ pub async fn loss(
     application: &Application,
     kind: ExecutionKind,
     request: &MoveRequest,
+    asker: &Asker,
 ) -> Result<Option<Execution>, Refused> {
     let asked = kind == ExecutionKind::Failover;
     let Some(execution) = waiting(application).filter(|_| asked) else { return Ok(None) };
+    // The site has claimed: there is no other one to go back to, and one word is enough.
+    if asker.role < Role::Approver {
+        return Err(too_little(asker, Role::Approver));
+    }
     let accepted = request.accept_loss_s.unwrap_or_default();
     let refused = |what: String, advice: &str| Refused::new("MS-AGENT-012", what, advice);
     match execution.facts.get("loss_bound_s").and_then(serde_json::Value::as_f64) {
@@ -30,12 +38,12 @@ pub async fn loss(
             return Err(refused(what, "start the failed site"));
         }
     }
-    let body = json!({"kind": kind, "to": application.here(), "by": request.by,
+    let body = json!({"kind": kind, "to": application.here(), "by": asker.name,
         "reason": request.reason, "accept_loss_s": request.accept_loss_s});
     let entered = application.enter("order", body).await;
     entered.map_err(|why| refused(why.to_string(), "nothing is done that cannot be recorded"))?;
     let accept_loss = Duration::try_from_secs_f64(accepted).ok();
-    application.learn(|known| known.facts.order = Some(Order { accept_loss }));
+    application.learn(|known| known.facts.order = Some(Order { accept_loss, outweighs: Outweighs::All }));
     Ok(Some(execution))
 }
 

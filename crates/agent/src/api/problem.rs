@@ -120,6 +120,8 @@ kinds! {
     Flapping = "flapping", Warning;
     /// The active site's renewals are late.
     RenewalsLate = "renewals-late", Info;
+    /// The lease is not the same in every site's configuration.
+    LeaseUnlike = "lease-unlike", Warning;
     /// A notifier does not deliver.
     NotifierFails = "notifier-fails", Warning;
 }

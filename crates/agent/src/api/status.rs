@@ -374,7 +374,8 @@ fn unlike_lease(application: &Application, known: &Known, found: &mut Vec<Proble
          failover waits the longer one",
         there.as_secs_f64()
     );
-    push(found, what, "give every site the same configuration, and restart its agent");
+    let advice = "give every site the same configuration, and restart its agent";
+    push(found, Kind::LeaseUnlike, active, what, advice);
 }
 
 fn watchdog_problem(application: &Application, now: Tick, found: &mut Vec<Problem>) {
