@@ -50,8 +50,9 @@ pub async fn loss(
 fn waiting(application: &Application) -> Option<Execution> {
     let known = application.known();
     let execution = known.execution.as_ref().filter(|it| it.to == known.facts.here)?;
+    // It may be at the next try just now.
     let failed = |it: &&super::types::StepRecord| {
-        it.name == Step::Drain.name() && it.state == StepState::Failed
+        it.name == Step::Drain.name() && it.state != StepState::Done && it.ended_micros.is_some()
     };
     let holds =
         known.facts.record.as_ref().is_some_and(|seen| seen.record.epoch == execution.epoch);

@@ -157,7 +157,11 @@ async fn finish(
     if let Some(reason) = reason {
         execution.facts.insert("reason".to_owned(), json!(reason));
     }
-    application.learn(|known| known.facts.hold = None);
+    application.learn(|known| {
+        known.facts.hold = None;
+        // A person's word on the loss was for this execution.
+        known.facts.order = None;
+    });
     if let Err(why) = journal(application, execution, "execution-ended").await {
         tracing::error!(execution = %execution.id, %why, "the end of an execution was not recorded");
     }

@@ -20,6 +20,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     tokio::time::sleep(WATCHED).await;
     let record = stage.record()?;
     judge::takeover(stage, &record, fault, (HOME, STANDBY));
+    judge::refuses(stage, &record, fault, HOME);
     let lost = judge::lost(stage, &record, (HOME, STANDBY)).await?;
     stage.spaces.heal()?;
     stage.until_equal(HOME).await?;

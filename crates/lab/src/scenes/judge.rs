@@ -15,11 +15,16 @@ pub fn ms(micros: i64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// `new` took over from `old` after the fault: how soon each was as it has to be, and never both.
+/// `old` notices by itself that it may not go on.
+pub fn refuses(stage: &mut Stage, record: &Record, fault: Moment, old: &str) {
+    let last = record.by(old).next_back().map_or(0, |it| it.at_us - fault.mono_us);
+    stage.expect(ms(last) <= REFUSES_WITHIN_MS, format!("{old} refuses writes within 5 s"));
+}
+
+/// `new` took over from `old` after the fault, as soon as it has to, and never both.
 pub fn takeover(stage: &mut Stage, record: &Record, fault: Moment, (old, new): (&str, &str)) {
     let last = record.by(old).next_back().map_or(0, |it| it.at_us - fault.mono_us);
     stage.figure("refuses_after_ms", ms(last.max(0)));
-    stage.expect(ms(last) <= REFUSES_WITHIN_MS, format!("{old} refuses writes within 5 s"));
     if let Some(first) = record.first_by(new, fault) {
         let rto = ms(first.at_us - fault.mono_us);
         stage.figure("rto_ms", rto);

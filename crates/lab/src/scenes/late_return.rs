@@ -13,8 +13,8 @@ const NEVER_SENT: usize = 500;
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     stage.some_time().await;
-    let cut = Moment::now();
     stage.spaces.cut(HOME, STANDBY)?;
+    let cut = Moment::now();
     stage
         .until("500 writes that are never sent", async |stage| {
             let record = stage.record()?;
