@@ -170,8 +170,9 @@ async fn the_cut_is_told(told: &Told) {
     eprintln!("told {first:.1} s after the cut; with the loss ({loss:.1} s) after {at:.1} s");
     assert!(first <= 10.0, "told only after {first:.1} s");
     assert!(at <= 30.0, "the loss was told only after {at:.1} s");
-    // What was written since the cut is missing at west, and nothing from long before it.
-    assert!(loss <= at + 5.0 && loss >= at - 5.0, "{loss:.1} s of {at:.1} s");
+    // What was written since the cut is missing at west, and what it was behind before: on a busy
+    // machine some seconds.
+    assert!(loss <= at + 60.0 && loss >= at - 5.0, "{loss:.1} s of {at:.1} s");
     assert!(body["advice"].as_str().is_some_and(|advice| !advice.is_empty()), "{body:#}");
 
     told.wait("site-unreachable", "begun").await;
