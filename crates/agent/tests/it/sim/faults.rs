@@ -138,10 +138,9 @@ fn disturb(world: &mut World) {
         }
         17 => order(world, any),
         _ => {
-            for site in 0..2 {
-                world.note(format_args!("the agent of {} is killed", NAMES[site]));
-                crash(world, site);
-            }
+            world.note(format_args!("the agents of both sites are killed"));
+            crash(world, 0);
+            crash(world, 1);
         }
     }
 }
