@@ -1,15 +1,15 @@
 //! What all tasks of one agent share.
 
-use crate::clocks::Clocks;
 use crate::alerting::Alerting;
+use crate::clocks::Clocks;
 use crate::coordinator::Coordinator;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::once::Once;
 use crate::peer::Peer;
+use crate::people::register::Register;
 use crate::probes::Probes;
 use crate::stores::Stores;
-use crate::people::register::Register;
 use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};

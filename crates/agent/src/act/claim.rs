@@ -3,8 +3,8 @@
 use super::renewal::change;
 use crate::application::Application;
 use crate::coordinator::Versioned;
-use crate::runbook::steps::fence::OUTSIDE;
 use crate::runbook::steps::drain::received_of;
+use crate::runbook::steps::fence::OUTSIDE;
 use crate::time::{tick, unix_micros};
 use mainstay_core::Record;
 use mainstay_core::decision::{Action, decide, loss_bound};

@@ -6,9 +6,7 @@ use crate::known::Known;
 use crate::memory::KeptFencing;
 use crate::outside::Target;
 use crate::time::{tick, unix_micros};
-use mainstay_core::decision::{
-    Action, FenceOutcome, Fencing, SeenRecord, decide, is_silent,
-};
+use mainstay_core::decision::{Action, FenceOutcome, Fencing, SeenRecord, decide, is_silent};
 use mainstay_core::{Epoch, FenceResult, Means, Receipt, Record, Tick, Tried};
 use serde_json::json;
 use std::sync::Arc;

@@ -43,7 +43,8 @@ pub async fn loss(
     let entered = application.enter("order", body).await;
     entered.map_err(|why| refused(why.to_string(), "nothing is done that cannot be recorded"))?;
     let accept_loss = Duration::try_from_secs_f64(accepted).ok();
-    application.learn(|known| known.facts.order = Some(Order { accept_loss, outweighs: Outweighs::All }));
+    application
+        .learn(|known| known.facts.order = Some(Order { accept_loss, outweighs: Outweighs::All }));
     Ok(Some(execution))
 }
 

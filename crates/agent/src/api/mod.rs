@@ -2,8 +2,8 @@
 
 mod accept;
 pub mod agent;
-pub mod approval;
 pub mod alerts;
+pub mod approval;
 pub mod comparison;
 pub mod coordinator;
 mod failover;

@@ -1,8 +1,8 @@
 //! What people may ask, over the Unix socket and over the network, and who of them: one table.
 
 use super::agent::Agent;
-use super::approval::{self, ApprovalRequest, Begun, RequestId};
 use super::alerts::{Alerts, TestRequest, Tested};
+use super::approval::{self, ApprovalRequest, Begun, RequestId};
 use super::moves::begin;
 use super::names::{Trace, TraceQuery};
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};

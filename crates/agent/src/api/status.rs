@@ -242,9 +242,9 @@ fn decision_problem(
         ),
         State::LeaseWait => push(
             found,
-                Kind::FailoverFollows,
-                &active,
-                format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
+            Kind::FailoverFollows,
+            &active,
+            format!("{active} is gone; failover follows: {}{}", because(), fence(known)),
             "nothing: follow it with `mainstay executions --follow`",
         ),
         State::Fenced => push(

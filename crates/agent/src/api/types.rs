@@ -2,8 +2,8 @@
 
 use super::names::NameView;
 use super::pause::PauseView;
-use super::watching::WatchingView;
 use super::problem::Problem;
+use super::watching::WatchingView;
 use crate::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};

@@ -1,8 +1,8 @@
 //! Appending to the ledger. An entry is durable when `append` returns.
 
 use super::entry::{Entry, NO_PREVIOUS, hash};
-use crate::disk::{Disk, File};
 use super::verify::read;
+use crate::disk::{Disk, File};
 use crate::error::AgentError;
 use crate::time::unix_micros;
 use mainstay_core::SiteName;

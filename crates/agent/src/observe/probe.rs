@@ -64,11 +64,7 @@ pub async fn run(application: Arc<Application>, site: SiteName, name: ProbeName)
     }
 }
 
-async fn look(
-    application: &Application,
-    probe: (&Probe, &Prober),
-    asked: &Asked<'_>,
-) -> Seen {
+async fn look(application: &Application, probe: (&Probe, &Prober), asked: &Asked<'_>) -> Seen {
     match application.context.probes.look(probe, asked).await {
         Ok(passed) => Ok((Outcome::Passed, format!("answers in {} ms", passed.took.as_millis()))),
         Err(failure) => {

@@ -161,16 +161,7 @@ impl RunOptions {
         let added = self.add_configuration.as_ref().map_or(Ok(String::new()), |file| {
             std::fs::read_to_string(file).doing(|| format!("read {}", file.display()))
         })?;
-        Ok(Wanted {
-            seed,
-            accounts,
-            rate,
-            workers,
-            load_seconds,
-            cool_down_seconds,
-            added,
-            fence,
-        })
+        Ok(Wanted { seed, accounts, rate, workers, load_seconds, cool_down_seconds, added, fence })
     }
 }
 

@@ -150,6 +150,8 @@ fn wanted(args: &SceneArgs) -> Wanted {
         workers: 1,
         load_seconds: 2,
         cool_down_seconds: 600,
+        added: String::new(),
+        fence: None,
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Command {
 }
 
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
-    let client = context.client().await;
+    let client = context.client().await?;
     match command {
         Command::Test { notifier } => {
             let tested: Tested = client.post("/v1/alerts/test", &TestRequest { notifier }).await?;

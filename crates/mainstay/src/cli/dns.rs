@@ -23,7 +23,7 @@ pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failur
         let what = format!("{name:?} is not a name in DNS");
         return Err(Failure::new(code::WORTHLESS_VALUE, what, "write one such as www.example.org"));
     }
-    let client = context.client().await;
+    let client = context.client().await?;
     let trace: Trace = client.get(&format!("/v1/dns/trace?name={name}")).await?;
     context.show(&trace, text)?;
     Ok(if trace.name.right { ExitCode::SUCCESS } else { ExitCode::FAILURE })

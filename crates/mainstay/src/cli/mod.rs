@@ -1,8 +1,8 @@
 //! The command line: what was typed. One file a command, each with its rendering.
 
 mod agent;
-mod approvals;
 mod alerts;
+mod approvals;
 mod check;
 mod compare;
 mod comparing;

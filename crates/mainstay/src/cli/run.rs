@@ -1,9 +1,9 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, agent, alerts, approvals, check, compare, config, dns, executions,
-    gate,
-    help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage, status, watchdog,
+    Cli, Command, Context, Failure, agent, alerts, approvals, check, compare, config, dns,
+    executions, gate, help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage,
+    status, watchdog,
 };
 use std::process::ExitCode;
 

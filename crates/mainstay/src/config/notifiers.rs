@@ -45,7 +45,7 @@ impl Resolver<'_> {
     }
 
     fn target(&mut self, typed: &Alert) -> Option<HttpTarget> {
-        let authority = self.authority(typed);
+        let authority = self.notifier_authority(typed);
         Some(HttpTarget { url: self.url(typed.url.as_ref()?)?, authority })
     }
 
@@ -77,7 +77,7 @@ impl Resolver<'_> {
         self.secret(reference.as_ref().filter(|_| looks))
     }
 
-    fn authority(&mut self, typed: &Alert) -> Option<PathBuf> {
+    fn notifier_authority(&mut self, typed: &Alert) -> Option<PathBuf> {
         let written = typed.authority.as_ref()?;
         let path = self.vault.path(&written.value);
         self.must_exist(written, &[&path]);
@@ -90,7 +90,7 @@ impl Resolver<'_> {
             host: server.host.clone(),
             port: server.port,
             encryption: value(&typed.encryption)?,
-            authority: self.authority(typed),
+            authority: self.notifier_authority(typed),
             user: value(&typed.user),
             password: self.kept(&typed.password)?,
             from: value(&typed.from)?.0,

@@ -4,8 +4,8 @@ use mainstay_core::estate::{
     Application, CoordinatorPlace, Durability, Estate, FailoverMode, Gate, HttpGate, Objectives,
     PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind, TlsFiles,
 };
-use mainstay_core::people::{Force, People, Person, Role};
 use mainstay_core::lease::Lease;
+use mainstay_core::people::{Force, People, Person, Role};
 use mainstay_core::watch::{Cadence, HttpProbe, Probe, ProbeKind};
 use mainstay_core::{ApplicationName, PersonName, ProbeName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;

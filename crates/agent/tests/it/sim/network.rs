@@ -91,8 +91,7 @@ impl SimulatedProbes for Looks {
         let (answer, answered) = oneshot::channel();
         let from = self.from;
         let mut world = lock(&self.world);
-        let to =
-            (0..2).find(|site| world.name(*site) == at).expect("a site");
+        let to = (0..2).find(|site| world.name(*site) == at).expect("a site");
         world.send(from, to, move |world, arrived| match arrived {
             true => {
                 let health = world.health(to);

@@ -4,8 +4,8 @@
 use super::explore::Wide;
 use super::world::{Age, Agent, Fence, FencePhase, GatePosture, Kept, Order, Rec, Site, Trouble};
 use mainstay_core::decision::{
-    Action, Databases, Facts, FenceOutcome, Fencing, Hold, LinkFacts, Order as CoreOrder, Outweighs,
-    Promise, Renewal, Rules, SeenRecord, State, decide, may_hand_over, may_promise,
+    Action, Databases, Facts, FenceOutcome, Fencing, Hold, LinkFacts, Order as CoreOrder,
+    Outweighs, Promise, Renewal, Rules, SeenRecord, State, decide, may_hand_over, may_promise,
 };
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::lease::Lease;

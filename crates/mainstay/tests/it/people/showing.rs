@@ -23,6 +23,7 @@ fn request() -> ApprovalRequest {
         ],
         loss_bound_s: Some(12.9),
         accept_loss_s: Some(30.0),
+        fenced_by_hand: None,
         by: "ana".into(),
         reason: "east burns".into(),
         asked_micros: NOON,
