@@ -73,13 +73,13 @@ mod tests {
         let clocks = Clocks::default();
         let at = Tick::from_millis;
         let mut told = Vec::new();
-        for second in 1..=70 {
+        for second in 1..=90 {
             let (sent, received) = (at(second * 1000), at(second * 1000 + 10));
             let exchange = Exchange { sent, received, theirs: at(second * 1100) };
             told.extend(clocks.take(&west, &east, exchange));
         }
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(clocks.off(&west, at(70_000 + 119_000)).is_some());
-        assert_eq!(clocks.off(&west, at(70_000 + 121_000)), None);
+        assert!(clocks.off(&west, at(90_000 + 119_000)).is_some());
+        assert_eq!(clocks.off(&west, at(90_000 + 121_000)), None);
     }
 }
