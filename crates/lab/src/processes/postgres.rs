@@ -7,7 +7,11 @@ use super::plan::{DataSite, HOME, LabPlan};
 use super::secrets::Secrets;
 use crate::error::{Doing, LabError};
 use std::path::Path;
+use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
+
+/// For a dead server to be forgotten; after it the server says itself what is in its way.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub const DATABASE: &str = "bank";
 
@@ -101,7 +105,9 @@ pub async fn start_postgres(
     secrets: &Secrets,
 ) -> Result<PidFile, LabError> {
     let data = folder.data(site);
-    // A killed server leaves its pid file; the server itself finds out that it is stale.
+    // A killed server leaves its pid file; the server itself finds out that it is stale, but only
+    // when the system has forgotten the process, which its new parent has to be asked for.
+    let _forgotten = tokio::time::timeout(PATIENCE, until_forgotten(&data)).await;
     let spec = Spec {
         name: format!("{site}-postgres"),
         space: plan.space(site),
@@ -119,6 +125,15 @@ pub async fn start_postgres(
     };
     child::wait_until_up(folder, &process, answers).await?;
     Ok(process)
+}
+
+/// Returns when no process has the number in the folder's pid file, dead ones included.
+async fn until_forgotten(data: &Path) {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let number = text.lines().next().unwrap_or_default().to_owned();
+    while !number.is_empty() && Path::new("/proc").join(&number).exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The roles and the empty database; both sites have the same ones.
@@ -203,7 +218,7 @@ async fn connect_as(
         .password(password)
         .dbname(database)
         .application_name("lab")
-        .connect_timeout(std::time::Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(5))
         .connect(NoTls)
         .await?;
     tokio::spawn(connection);
