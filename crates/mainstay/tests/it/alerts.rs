@@ -2,10 +2,10 @@
 //! each signature by itself.
 
 use crate::up::UpLab;
-use mainstay_testkit::{Signal, WebhookServer, signal, wait_for, wait_for_value};
+use mainstay_testkit::{WebhookServer, wait_for, wait_for_value};
 use serde_json::Value;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LONG: Duration = Duration::from_secs(120);
 /// Part of the URL and of the secret: nothing of either may be seen anywhere.
@@ -27,7 +27,7 @@ impl Told {
         let told = Self { lab: UpLab::start(), hook, hangs };
         for site in ["witness", "east", "west"] {
             told.configure(site, &secret);
-            told.kill_agent(site);
+            told.lab.kill_agent(site);
             told.lab.done(&["lab", "start", site]);
         }
         told
@@ -50,23 +50,6 @@ impl Told {
 
     fn url(&self, server: &WebhookServer) -> String {
         format!("http://127.0.0.1:{}/{CANARY}", server.port())
-    }
-
-    /// Returns when all its threads are gone, and with them its sockets: then it can be started
-    /// again.
-    fn kill_agent(&self, site: &str) {
-        let pid = self.lab.pid(&format!("{site}-agent"));
-        signal(pid, Signal::SIGKILL);
-        let began = Instant::now();
-        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
-        let waited_for = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.contains(") Z ") && threads() <= 1
-        };
-        while threads() > 0 && !waited_for() {
-            assert!(began.elapsed() < LONG, "{site}'s agent does not die");
-            std::thread::yield_now();
-        }
     }
 
     /// What came by the notifier that works.
@@ -197,7 +180,7 @@ async fn the_end_is_told_although_the_server_was_down_and_the_agent_killed(told:
     let waits = |it: &Value| it["status"] == "ended";
     wait_for("an end waits at west", LONG, async || told.waiting_at("west").iter().any(waits))
         .await;
-    told.kill_agent("west");
+    told.lab.kill_agent("west");
     told.lab.done(&["lab", "start", "west"]);
     let what = "west's next agent has not forgotten it";
     wait_for(what, LONG, async || told.waiting_at("west").iter().any(waits)).await;

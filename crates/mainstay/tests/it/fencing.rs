@@ -7,7 +7,7 @@ use crate::golden::compare;
 use crate::sample;
 use crate::up::UpLab;
 use mainstay_agent::api::types::ExecutionState;
-use mainstay_testkit::{Signal, signal, wait_for};
+use mainstay_testkit::wait_for;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ async fn with_means(lab: &UpLab, command: &str, confirm: &str, timeout: &str) {
 }
 
 async fn restart_west(lab: &UpLab) {
-    signal(lab.pid("west-agent"), Signal::SIGKILL);
+    lab.kill_agent("west");
     lab.done(&["lab", "start", "west"]);
     wait_for("west follows again", LONG, async || {
         let status = lab.json(&["status", "--state", &state(lab, "west")]);
@@ -231,7 +231,7 @@ async fn after_a_crash_in_the_middle_it_is_looked_at_and_nothing_is_stopped_agai
     with_means(&lab, &command, &confirm, "60s").await;
     lab.done(&["lab", "kill", "east"]);
     wait_for("the command runs", LONG, async || std::fs::metadata(&begun).is_ok()).await;
-    signal(lab.pid("west-agent"), Signal::SIGKILL);
+    lab.kill_agent("west");
     assert!(std::fs::metadata(&asked).is_err(), "it was not confirmed yet");
     lab.done(&["lab", "start", "west"]);
     // Whether it takes over then depends on what it had applied: what had only arrived was lost

@@ -5,7 +5,7 @@ use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample;
 use crate::up::UpLab;
-use mainstay_testkit::{Signal, signal, wait_for};
+use mainstay_testkit::wait_for;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ async fn while_paused_no_site_takes_over_whoever_restarts_until_a_person_resumes
     let lab = UpLab::start();
     asked(&lab, "west", &["pause", "--reason", "new disks at west"]);
     for site in ["witness", "west", "east"] {
-        signal(lab.pid(&format!("{site}-agent")), Signal::SIGKILL);
+        lab.kill_agent(site);
         lab.done(&["lab", "start", site]);
     }
     for site in ["east", "west", "witness"] {

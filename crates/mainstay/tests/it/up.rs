@@ -2,11 +2,14 @@
 //! databases, a witness, and clients that transfer money meanwhile. Gone when the test ends.
 
 use crate::golden::mainstay;
-use mainstay_testkit::postgres_folder;
+use mainstay_testkit::{Signal, postgres_folder, signal};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+const DYING: Duration = Duration::from_secs(60);
 
 pub struct UpLab {
     folder: TempDir,
@@ -111,6 +114,23 @@ impl UpLab {
         let file = self.root.join("pids").join(format!("{process}.pid"));
         let text = std::fs::read_to_string(file).expect("a pid file");
         text.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid")
+    }
+
+    /// SIGKILL to a site's agent. Returns when all its threads are gone, and with them its sockets:
+    /// then it can be started again.
+    pub fn kill_agent(&self, site: &str) {
+        let pid = self.pid(&format!("{site}-agent"));
+        signal(pid, Signal::SIGKILL);
+        let began = Instant::now();
+        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        let waited_for = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains(") Z ") && threads() <= 1
+        };
+        while threads() > 0 && !waited_for() {
+            assert!(began.elapsed() < DYING, "{site}'s agent does not die");
+            std::thread::yield_now();
+        }
     }
 
     /// Where logs and sites are.

@@ -32,18 +32,6 @@ fn active(lab: &UpLab) -> String {
     status(lab, "west")["active"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Gone for the lab too, so that it can be begun anew.
-async fn kill_agent(lab: &UpLab, site: &str) {
-    let name = format!("{site}-agent");
-    signal(lab.pid(&name), Signal::SIGKILL);
-    wait_for("the agent is gone", LONG, async || {
-        let processes = lab.json(&["lab", "status"])["processes"].clone();
-        let mut processes = processes.as_array().into_iter().flatten();
-        processes.any(|it| it["name"] == name.as_str() && it["running"] == false)
-    })
-    .await;
-}
-
 /// Adds probes to each site's file, and begins the agents anew.
 async fn with_probes(lab: &UpLab, probes: &str) {
     for site in ["witness", "west", "east"] {
@@ -53,7 +41,7 @@ async fn with_probes(lab: &UpLab, probes: &str) {
         std::fs::write(&file, text).expect("it can be written");
         let checked = lab.run(&["check", &file.display().to_string(), "--file-only"]);
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-        kill_agent(lab, site).await;
+        lab.kill_agent(site);
         lab.done(&["lab", "start", site]);
     }
     for site in ["witness", "west", "east"] {
@@ -179,7 +167,7 @@ fn libfaketime() -> Option<String> {
 
 /// The witness's agent begins anew with a clock at another rate, or one that shows another time.
 async fn at_another_clock(lab: &UpLab, library: &str, fake: &str) {
-    kill_agent(lab, "witness").await;
+    lab.kill_agent("witness");
     let mut start = lab.command(&["lab", "start", "witness"]);
     start.env("LD_PRELOAD", library).env("FAKETIME", fake).env("FAKETIME_NO_CACHE", "1");
     let started = start.output().expect("it runs");

@@ -4,7 +4,7 @@
 use super::certificates::{Authority, Files};
 use super::office::{json, refusal};
 use crate::up::UpLab;
-use mainstay_testkit::{Signal, free_port, signal, wait_for, wait_for_value};
+use mainstay_testkit::{free_port, wait_for, wait_for_value};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
@@ -50,7 +50,7 @@ impl TwoPeople {
 
     /// Its agent reads its configuration anew, and has forgotten every request.
     fn restart_west(&self) {
-        signal(self.lab.pid("west-agent"), Signal::SIGKILL);
+        self.lab.kill_agent("west");
         self.lab.done(&["lab", "start", "west"]);
     }
 
