@@ -14,6 +14,7 @@
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
 #   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
 #                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
+#   scripts/soak.sh people                requests that nobody approves in time: a minute each
 #   scripts/soak.sh model                 the large families of the decision's exploration
 #   scripts/soak.sh sim [FIRST] [COUNT]   whole agents under the simulation, COUNT seeds from FIRST on
 #                                         (100,000 from 0); MAINSTAY_SEED=N in front prints one run
@@ -32,6 +33,11 @@ fi
 if [ "${1:-}" = compare ]; then
     scripts/parts.sh compiler nextest postgres >&2
     exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^alarms::/)'
+fi
+
+if [ "${1:-}" = people ]; then
+    scripts/parts.sh compiler nextest postgres >&2
+    exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^people::/)'
 fi
 
 if [ "${1:-}" = model ]; then

@@ -33,20 +33,3 @@ fn holds(scene: &str) {
 fn an_isolated_active_site_and_its_standby_are_never_both_writable_and_all_lost_is_salvaged() {
     holds("isolated");
 }
-
-#[test]
-fn a_cut_between_the_active_site_and_the_witness_fails_no_write() {
-    holds("witness-cut");
-}
-
-/// A kill between the promotion and its journal once left the execution open for ever.
-#[test]
-fn a_failover_whose_conductor_is_killed_at_one_write_after_another_is_made_once_and_to_its_end() {
-    holds("conductor");
-}
-
-/// What had arrived was once taken for applied when the step was made again.
-#[test]
-fn what_had_arrived_and_is_lost_with_the_agent_is_not_given_up_without_a_persons_word() {
-    holds("drain-killed");
-}

@@ -217,7 +217,7 @@ async fn a_request_ends_with_its_agent_when_it_is_taken_back_and_not_by_whoever_
 }
 
 #[tokio::test]
-async fn a_request_ends_with_its_time_and_with_its_epoch() {
+async fn soak_a_request_ends_with_its_time_and_with_its_epoch() {
     let two = TwoPeople::with("force = \"two\"\napprovals-expire = \"1m\"\n").await;
     two.paused_and_lost().await;
     let approve = |request: &Value| refusal(&two.says(Who::Carla, &["approve", id(request)]));
