@@ -33,9 +33,3 @@ fn holds(scene: &str) {
 fn an_isolated_active_site_and_its_standby_are_never_both_writable_and_all_lost_is_salvaged() {
     holds("isolated");
 }
-
-/// A kill between the promotion and its journal once left the execution open for ever.
-#[test]
-fn a_failover_whose_conductor_is_killed_at_one_write_after_another_is_made_once_and_to_its_end() {
-    holds("conductor");
-}
