@@ -224,6 +224,8 @@ fn an_approved_order_outweighs_exactly_what_was_approved() {
         "the lag grew after",
         "it is not proved equal",
         "the last failover is recent",
+        "the health of the active site",
+        "a clock is off",
     ];
     let mut forced = 0;
     for (condition, change) in CONDITIONS {
@@ -240,5 +242,5 @@ fn an_approved_order_outweighs_exactly_what_was_approved() {
             assert!(covered || !claims(&order, &rules()), "{condition} by the approval of {other}");
         }
     }
-    assert!(forced == 11, "{forced}");
+    assert!(forced == 13, "{forced}");
 }
