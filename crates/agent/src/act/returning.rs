@@ -7,7 +7,7 @@ use crate::act::{compare, databases, links};
 use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::salvage::{self, NotTaken};
-use crate::time::unix_micros;
+use crate::time::{tick, unix_micros};
 use mainstay_core::decision::State;
 use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};
 use mainstay_stores::postgres::fault::Fault;
@@ -80,10 +80,31 @@ async fn advance(
     let (former, reverse) = (spec(here, active)?, spec(active, here)?);
     match returning.phase {
         ReturnPhase::Fencing => fencing(application, returning, &reverse).await,
-        ReturnPhase::Salvaging => salvaging(application, returning, &former, &reverse).await,
+        ReturnPhase::Salvaging => {
+            must_be_promoted(application, returning.epoch, active)?;
+            salvaging(application, returning, &former, &reverse).await
+        }
         ReturnPhase::PuttingRight => putting_right(application, returning, &former, &reverse).await,
         ReturnPhase::Streaming => streaming(application, returning).await,
         ReturnPhase::Ready => Ok(()),
+    }
+}
+
+/// Invariant: while the active site may still ask for what it had received and lost again with its
+/// agent, nothing is taken here from the history of its link.
+fn must_be_promoted(
+    application: &Application,
+    epoch: Epoch,
+    active: &SiteName,
+) -> Result<(), String> {
+    let now = tick();
+    let known = application.known();
+    let told = known.views.get(active).filter(|(heard, view)| {
+        now.since(*heard) <= application.rules.lease.fresh_for() && view.highest >= epoch
+    });
+    match told {
+        Some((_, view)) if view.state != State::Promoting.name() => Ok(()),
+        _ => Err(format!("{active} has not told yet that it is promoted")),
     }
 }
 

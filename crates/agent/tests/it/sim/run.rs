@@ -10,6 +10,7 @@ use super::oracle;
 use super::process::Process;
 use super::stores::Stores;
 use super::world::{Copied, Door, QUANTUM, Shared, Ticket, WITNESS, World, lock};
+use mainstay_agent::api::agent::Agent;
 use mainstay_agent::disk::Disk as AgentDisk;
 use mainstay_agent::peer::Peer;
 use mainstay_agent::probes::Probes;
@@ -281,6 +282,9 @@ impl Run {
             if now >= end {
                 let mut world = lock(&self.world);
                 world.note(format_args!("BROKEN: not well in time"));
+                for line in told(&world) {
+                    world.note(format_args!("{line}"));
+                }
                 world.oracle.broken = Some(format!("not well {HEALING} ms after the last fault"));
             }
         }
@@ -327,6 +331,17 @@ impl Run {
     }
 }
 
+/// What every agent that runs would tell a person.
+fn told(world: &World) -> Vec<String> {
+    let agents = world.sites.iter().filter_map(|site| Some(&site.door.as_ref()?.agent));
+    let tell = |agent: &Agent| {
+        let status = api::status::status(&agent.context, &agent.applications);
+        let problems = status.applications.into_iter().flat_map(|it| it.problems);
+        problems.map(|it| format!("{} says: {}", status.here, it.what)).collect::<Vec<_>>()
+    };
+    agents.flat_map(tell).collect()
+}
+
 /// An agent's life.
 async fn live(
     world: Shared,
@@ -352,7 +367,7 @@ async fn live(
         if !world.alive(ticket) {
             return;
         }
-        let door = Door { ticket, handle, router, people };
+        let door = Door { ticket, handle, router, people, agent: agent.clone() };
         world.sites[ticket.site].door = Some(door);
         if let Some(gate) = world.gates.get_mut(ticket.site) {
             gate.reconnect(Some(line));

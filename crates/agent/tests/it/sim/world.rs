@@ -4,6 +4,7 @@
 //! concern another before that one's next, and the order in which they have their turns is no
 //! matter.
 
+use mainstay_agent::api::agent::Agent;
 use super::database::Database;
 use super::disk::Trouble;
 use super::gate::Gate;
@@ -43,6 +44,7 @@ pub struct Door {
     pub handle: Handle,
     pub router: Router,
     pub people: Router,
+    pub agent: Agent,
 }
 
 pub struct Site {
