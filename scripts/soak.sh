@@ -14,7 +14,8 @@
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
 #   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
 #                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
-#   scripts/soak.sh people                requests that nobody approves in time: a minute each
+#   scripts/soak.sh agents                agents with clocks that run wrong (faketime), and requests that
+#                                         nobody approves in time
 #   scripts/soak.sh model                 the large families of the decision's exploration
 #   scripts/soak.sh sim [FIRST] [COUNT]   whole agents under the simulation, COUNT seeds from FIRST on
 #                                         (100,000 from 0); MAINSTAY_SEED=N in front prints one run
@@ -35,9 +36,9 @@ if [ "${1:-}" = compare ]; then
     exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^alarms::/)'
 fi
 
-if [ "${1:-}" = people ]; then
-    scripts/parts.sh compiler nextest postgres >&2
-    exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^people::/)'
+if [ "${1:-}" = agents ]; then
+    scripts/parts.sh compiler nextest postgres faketime >&2
+    exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^(people|watching)::/)'
 fi
 
 if [ "${1:-}" = model ]; then

@@ -5,7 +5,7 @@ use crate::up::UpLab;
 use mainstay_testkit::{Signal, signal, wait_for};
 use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -90,23 +90,30 @@ async fn every_vantage_says_which_probe_fails_and_a_site_that_renews_is_not_left
     }
 }
 
+/// As west knows it, of east.
+fn all_say(lab: &UpLab, verdict: &str) -> bool {
+    let vantages = status(lab, "west")["watching"]["vantages"].clone();
+    let mut of_east = vantages.as_array().into_iter().flatten().filter(|it| it["about"] == "east");
+    of_east.all(|it| it["verdict"] == verdict)
+}
+
 #[tokio::test]
 async fn a_site_whose_health_comes_and_goes_is_left_to_a_person_when_it_is_lost() {
     let lab = UpLab::start();
     let file = lab.root().join("well");
     std::fs::write(&file, "").expect("a file");
     with_probes(&lab, &file_probe(&file)).await;
-    for _ in 0..3 {
+    // A loss counts while no vantage contradicts: not every one of these has to.
+    let (began, mut losses) = (Instant::now(), 0);
+    while !problems(&lab, "west").contains("keeps coming and going") {
+        assert!(began.elapsed() < LONG * 2, "{losses} losses: {}", problems(&lab, "west"));
         std::fs::remove_file(&file).expect("it is there");
-        wait_for("it is lost", LONG, async || verdict(&lab, "west", "east") == "unhealthy").await;
+        wait_for("all see it", LONG, async || all_say(&lab, "unhealthy")).await;
         std::fs::write(&file, "").expect("a file");
-        wait_for("it is back", LONG, async || verdict(&lab, "west", "east") == "healthy").await;
+        wait_for("it is back", LONG, async || all_say(&lab, "healthy")).await;
+        losses += 1;
     }
-    assert!(
-        problems(&lab, "west").contains("keeps coming and going"),
-        "{}",
-        problems(&lab, "west")
-    );
+    assert!(losses >= 3, "{losses}");
     lab.done(&["lab", "kill", "east"]);
     // Time itself is the subject: the lease of 10 s runs out, and what else takes its time is over.
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -137,8 +144,10 @@ async fn clients_that_fail_while_probes_pass_are_told_to_a_person_and_move_nothi
         asked(&lab, "west", &["status"]).contains("east healthy (its clients fail)")
     })
     .await;
-    let entries = asked(&lab, "east", &["ledger", "show", "--kind", "clients-fail"]);
-    assert!(entries.contains("\"requests\""), "{entries}");
+    wait_for("it is entered", LONG, async || {
+        asked(&lab, "east", &["ledger", "show", "--kind", "clients-fail"]).contains("\"requests\"")
+    })
+    .await;
     assert_eq!(active(&lab), "east");
 }
 
@@ -177,7 +186,7 @@ async fn at_another_clock(lab: &UpLab, library: &str, fake: &str) {
 }
 
 #[tokio::test]
-async fn a_clock_that_runs_too_fast_is_found_named_and_stops_automatic_failover() {
+async fn soak_a_clock_that_runs_too_fast_is_found_named_and_stops_automatic_failover() {
     let Some(library) = libfaketime() else {
         return eprintln!(
             "not tried: libfaketime is not on this machine (apt-get install libfaketime, or name \
@@ -204,7 +213,7 @@ async fn a_clock_that_runs_too_fast_is_found_named_and_stops_automatic_failover(
 
 /// A day ahead, at the right rate: ticks are not told the time of day.
 #[tokio::test]
-async fn a_clock_that_shows_another_day_changes_nothing() {
+async fn soak_a_clock_that_shows_another_day_changes_nothing() {
     let Some(library) = libfaketime() else {
         return eprintln!("not tried: libfaketime is not on this machine");
     };

@@ -4,13 +4,13 @@
 //! concern another before that one's next, and the order in which they have their turns is no
 //! matter.
 
-use mainstay_agent::api::agent::Agent;
 use super::database::Database;
 use super::disk::Trouble;
 use super::gate::Gate;
 use super::oracle::Oracle;
 use super::random::Random;
 use axum::Router;
+use mainstay_agent::api::agent::Agent;
 use mainstay_core::{SiteName, Tick};
 use std::any::Any;
 use std::collections::BTreeMap;
