@@ -155,8 +155,8 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         ACTIVE,
         "a promotion is not begun twice",
-        "(!facts.executing).then_some(Action::Promote)",
-        "Some(Action::Promote)",
+        "let promotes = !facts.executing && !promise_stands(rules, facts, record, now);",
+        "let promotes = !promise_stands(rules, facts, record, now);",
     ),
     of(
         ACTIVE,
