@@ -199,15 +199,22 @@ mod case {
             call.abort();
             drop(call.await);
             // What is still on its way is settled by the next change, whichever comes first.
-            let seen = read(&east, "bank").await;
-            let outcome = east.swap(&application("bank"), &seen, &renewed(&seen)).await.unwrap();
-            let settled = match outcome {
-                Swap::Done { version } => Versioned { version, record: Some(renewed(&seen)) },
-                Swap::Conflict { current } => current,
+            let mut unknown = 0;
+            let settled = loop {
+                let seen = read(&east, "bank").await;
+                match east.swap(&application("bank"), &seen, &renewed(&seen)).await {
+                    Ok(Swap::Done { version }) => {
+                        break Versioned { version, record: Some(renewed(&seen)) };
+                    }
+                    Ok(Swap::Conflict { current }) => break current,
+                    // A busy disk: whether this one was made is unknown, too.
+                    Err(CoordinatorError::Silent(_)) if unknown < 20 => unknown += 1,
+                    Err(why) => panic!("{why}"),
+                }
             };
             let rise = settled.record.clone().unwrap().renewal - next.renewal;
-            assert!(rise <= 1, "a change was made twice: {settled:?} after {next:?}");
-            if rise == 1 {
+            assert!(rise <= 1 + unknown, "a change was made twice: {settled:?} after {next:?}");
+            if rise >= 1 {
                 was_made += 1
             } else {
                 was_not += 1
