@@ -81,6 +81,7 @@ impl Inner {
                 }
                 Err(why) => self.disconnected(&why),
             }
+            // Time itself is the subject: virtual time, which only goes on when all wait.
             tokio::time::sleep(PAUSE).await;
         }
         let mut waiting: Vec<Commit> = Vec::new();
@@ -104,6 +105,7 @@ impl Inner {
                 return self.stopped(why);
             }
             self.tell(&waiting, source);
+            // Time itself is the subject: virtual time, which only goes on when all wait.
             tokio::time::sleep(PAUSE).await;
         }
     }
