@@ -1,9 +1,9 @@
 //! The bank's name in DNS, on a real server. What it answers is what `dig` says.
 
 use crate::up::UpLab;
-use mainstay_testkit::{DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer};
+use mainstay_testkit::{DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer, wait_for};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const NAME: &str = "bank.example.org";
 const NOTE: &str = "_mainstay.bank.example.org";
@@ -38,21 +38,13 @@ fn start() -> Named {
 }
 
 impl Named {
-    fn leads_to(&self, address: &str, epoch: u64, site: &str) {
+    async fn leads_to(&self, address: &str, epoch: u64, site: &str) {
         let note = format!("\"v=mainstay1 application=bank epoch={epoch} site={site}\"");
-        self.wait("the name leads there", || {
+        wait_for("the name leads there", LONG, async || {
             self.server.dig(NAME, "A") == [address]
                 && self.server.dig(NOTE, "TXT") == [note.clone()]
-        });
-    }
-
-    fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < LONG, "{what}: not after {LONG:?}: {}", self.status());
-            // Time itself is the subject: servers and agents are asked again, not all the time.
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        })
+        .await;
     }
 
     fn status(&self) -> Value {
@@ -64,33 +56,36 @@ impl Named {
     }
 }
 
-#[test]
-fn a_name_follows_a_switchover_and_nobody_waits_for_a_server_that_hangs() {
+#[tokio::test]
+async fn a_name_follows_a_switchover_and_nobody_waits_for_a_server_that_hangs() {
     let named = start();
-    named.leads_to(EAST, 1, "east");
+    named.leads_to(EAST, 1, "east").await;
     named.lab.done(&["switchover"]);
-    named.leads_to(WEST, 2, "west");
+    named.leads_to(WEST, 2, "west").await;
     named.server.pause();
     // Until east is back it is refused.
-    named.wait("the switchover home", || named.lab.json(&["switchover"])["state"] == "succeeded");
-    named.wait("people are told", || named.problems().contains("MS-DNS-001"));
+    wait_for("the switchover home", LONG, async || {
+        named.lab.json(&["switchover"])["state"] == "succeeded"
+    })
+    .await;
+    wait_for("people are told", LONG, async || named.problems().contains("MS-DNS-001")).await;
     named.server.resume();
-    named.leads_to(EAST, 3, "east");
-    named.wait("people are told no more", || !named.problems().contains("MS-DNS"));
+    named.leads_to(EAST, 3, "east").await;
+    wait_for("people are told no more", LONG, async || !named.problems().contains("MS-DNS")).await;
     let trace = named.lab.json(&["dns", "trace", NAME]);
     assert_eq!(trace["name"]["right"], true, "{trace}");
     assert_eq!(trace["name"]["servers"][0]["answer"]["epoch"], 3, "{trace}");
 }
 
-#[test]
-fn what_a_person_changed_is_put_right_and_a_newer_epoch_is_left_alone() {
+#[tokio::test]
+async fn what_a_person_changed_is_put_right_and_a_newer_epoch_is_left_alone() {
     let named = start();
-    named.leads_to(EAST, 1, "east");
+    named.leads_to(EAST, 1, "east").await;
     named.server.nsupdate(&[
         &format!("update delete {NAME} A"),
         &format!("update add {NAME} 300 A 203.0.113.1"),
     ]);
-    named.leads_to(EAST, 1, "east");
+    named.leads_to(EAST, 1, "east").await;
     let newer = "\"v=mainstay1 application=bank epoch=9 site=west\"";
     named.server.nsupdate(&[
         &format!("update delete {NOTE} TXT"),
@@ -98,7 +93,7 @@ fn what_a_person_changed_is_put_right_and_a_newer_epoch_is_left_alone() {
         &format!("update delete {NAME} A"),
         &format!("update add {NAME} 300 A {WEST}"),
     ]);
-    named.wait("people are told", || named.problems().contains("MS-DNS-003"));
+    wait_for("people are told", LONG, async || named.problems().contains("MS-DNS-003")).await;
     assert_eq!(named.server.dig(NAME, "A"), [WEST]);
     assert_eq!(named.server.dig(NOTE, "TXT"), [newer]);
     let logs = std::fs::read_to_string(named.lab.root().join("logs/east-agent.log")).unwrap();
