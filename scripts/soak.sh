@@ -9,13 +9,18 @@
 #   scripts/soak.sh control [SCENE] [RUNS] [FIRST_SEED] [--long] [--output json]   one fault at a
 #                                         time on sites with networks of their own, 20 seeds each,
 #                                         and Patroni in our place; as root; JOBS=2 plays two at once
-#   scripts/soak.sh link [FILTER]         the long forms of the PostgreSQL link's battery: 100 kills,
-#                                         random transactions, ten million rows; each prints its
+#   scripts/soak.sh link [FILTER]         the long forms of the links' tests: 100 kills, random
+#                                         transactions, ten million rows, every case within
+#                                         PostgreSQL 15 and within 17; each prints its
 #                                         seed, and MAINSTAY_SEED=N in front plays that again
+#   scripts/soak.sh rdb                   the reader of Redis's snapshots on 300,000 damaged ones
 #   scripts/soak.sh compare               an hour of pgbench with comparisons all the time (seconds:
 #                                         MAINSTAY_SOAK_SECONDS; transactions a second: …_RATE)
-#   scripts/soak.sh agents                agents with clocks that run wrong (faketime), and requests that
-#                                         nobody approves in time
+#   scripts/soak.sh agents [FILTER]       whole labs: clocks that run wrong (faketime), health that comes
+#                                         and goes, clients that fail while probes pass, requests that
+#                                         nobody approves in time or that end with their agent, losses
+#                                         after the claim, a site that is cut off and stopped
+#   scripts/soak.sh dns                   a thousand switches while clients ask the DNS server
 #   scripts/soak.sh model                 the large families of the decision's exploration
 #   scripts/soak.sh sim [FIRST] [COUNT]   whole agents under the simulation, COUNT seeds from FIRST on
 #                                         (100,000 from 0); MAINSTAY_SEED=N in front prints one run
@@ -27,8 +32,13 @@ cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = link ]; then
     shift
-    scripts/parts.sh compiler nextest postgres postgres-15 postgres-17 >&2
+    scripts/parts.sh compiler nextest postgres postgres-15 postgres-17 redis redis-6 valkey >&2
     exec cargo nextest run --profile soak --package mainstay-stores --locked "$@"
+fi
+
+if [ "${1:-}" = rdb ]; then
+    scripts/parts.sh nextest redis redis-6 valkey >&2
+    exec cargo nextest run --profile soak --package mainstay-wire --locked
 fi
 
 if [ "${1:-}" = compare ]; then
@@ -37,8 +47,15 @@ if [ "${1:-}" = compare ]; then
 fi
 
 if [ "${1:-}" = agents ]; then
+    shift
     scripts/parts.sh compiler nextest postgres faketime >&2
-    exec cargo nextest run --profile soak --package mainstay --locked -E 'test(/^(people|watching)::/)'
+    exec cargo nextest run --profile soak --package mainstay --locked \
+        -E 'test(/^(lab|people|watching)::/)' "$@"
+fi
+
+if [ "${1:-}" = dns ]; then
+    scripts/parts.sh compiler nextest dns >&2
+    exec cargo nextest run --profile soak --package mainstay-traffic --locked -E 'test(/^dns_server::/)'
 fi
 
 if [ "${1:-}" = model ]; then

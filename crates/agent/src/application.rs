@@ -7,7 +7,8 @@ use crate::known::Known;
 use crate::memory::Epochs;
 use crate::once::Once;
 use crate::people::requests::Requests;
-use crate::stores::Link;
+use crate::runbook::words::Words;
+use crate::stores::{At, StoreLink};
 use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
 use mainstay_core::{ApplicationName, Epoch, Record, SiteName, StoreName, Tick, estate};
@@ -32,13 +33,15 @@ pub struct Application {
     pub single: Singles,
     /// What waits for another person's approval.
     pub requests: Requests,
+    /// What people answer an execution that is conducted here.
+    pub words: Words,
     /// The active site is in doubt: whoever waits to look at it looks at once.
     pub hurry: Notify,
 }
 
 /// A link and the epoch that it was started in.
 pub struct RunningLink {
-    pub link: Box<dyn Link>,
+    pub link: StoreLink,
     pub epoch: Epoch,
     pub from: SiteName,
 }
@@ -81,12 +84,26 @@ impl Application {
             standing: tokio::sync::Mutex::default(),
             single: Singles::default(),
             requests: Requests::default(),
+            words: Words::default(),
             hurry: Notify::new(),
         })
     }
 
     pub fn here(&self) -> &SiteName {
         self.context.here()
+    }
+
+    /// The stores that have an endpoint at this site.
+    pub fn stores_here(&self) -> impl Iterator<Item = (&StoreName, At<'_>)> {
+        let stores = self.spec.stores.iter();
+        stores.filter_map(|(name, store)| Some((name, At::find(store, self.here())?)))
+    }
+
+    /// The store that a person means who names none where only PostgreSQL has what is asked for.
+    pub fn first_postgres(&self) -> Option<&StoreName> {
+        let stores = self.spec.stores.iter();
+        let mut ours = stores.filter(|(_, it)| matches!(it.kind, estate::StoreKind::Postgres(_)));
+        ours.next().map(|(name, _)| name)
     }
 
     /// What is known now. Held only for short reads and writes, never over an await.

@@ -7,6 +7,7 @@ use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::names::KnownName;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
+use crate::runbook::ready::Readiness;
 use crate::time::unix_micros;
 use crate::watching::Watching;
 use mainstay_core::decision::{
@@ -75,7 +76,7 @@ pub struct Known {
     pub last_renewal_seen_micros: Option<i64>,
     pub state: Option<State>,
     /// The newest posture that the gate was sent, and its epoch.
-    pub directed: Option<(Epoch, Posture)>,
+    pub directed: Option<(Epoch, Posture, BTreeSet<SiteName>)>,
     pub lag_samples: VecDeque<LagSample>,
     /// What became of each salvage's transactions, while this site is active.
     pub salvages: BTreeMap<String, SalvageStates>,
@@ -85,6 +86,8 @@ pub struct Known {
     /// The application's names in DNS.
     pub names: BTreeMap<String, KnownName>,
     pub watching: Watching,
+    /// What a failover to this site would fail at, when it was last looked at.
+    pub readiness: Option<Readiness>,
 }
 
 /// A link's status and what follows from it over time.
@@ -147,6 +150,7 @@ impl Known {
             salvage_changes: 0,
             names: BTreeMap::new(),
             watching: Watching::default(),
+            readiness: None,
         }
     }
 
@@ -231,6 +235,13 @@ impl Known {
             speaks && evidence.fresh(now, fresh_for) == Verdict::Healthy
         };
         if self.evidence.iter().any(healthy) { Verdict::Healthy } else { verdict }
+    }
+
+    /// Sites that this agent's own probes do not reach.
+    pub fn away(&self, now: Tick, fresh_for: Duration) -> BTreeSet<SiteName> {
+        let own = self.evidence.iter().filter(|((vantage, _), _)| *vantage == self.facts.here);
+        let lost = own.filter(|(_, it)| it.fresh(now, fresh_for) == Verdict::Unreachable);
+        lost.map(|((_, about), _)| about.clone()).collect()
     }
 
     /// What a compare-and-set has to find.
@@ -407,8 +418,7 @@ impl Known {
 impl KnownLink {
     /// Bytes of the source's history that are not applied yet.
     fn rest(&self) -> Option<u64> {
-        let (applied, end) = (self.status.applied?.lsn(), self.status.source_end?.lsn());
-        Some(end.0.saturating_sub(applied.0))
+        self.status.applied?.bytes_to(self.status.source_end?)
     }
 
     /// How far it is from the source's end, and how long it takes at the speed so far.

@@ -20,11 +20,12 @@ mod metrics;
 mod names;
 mod observe;
 mod once;
-mod outside;
+pub mod outside;
 pub mod peer;
 pub mod people;
 pub mod probes;
 mod rechecking;
+mod reload;
 mod runbook;
 mod salvage;
 pub mod serve;
@@ -35,6 +36,7 @@ pub mod watchdog;
 mod watching;
 
 pub use error::AgentError;
+pub use runbook::{Answer, Heard, Question, Skip, Step, steps_of};
 
 use crate::alerting::Alerting;
 use crate::api::agent::Agent;
@@ -57,6 +59,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -80,8 +83,12 @@ pub struct Outside {
     pub probes: Probes,
 }
 
-/// Runs one site's agent until shutdown.
-pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), AgentError> {
+/// Runs one site's agent until shutdown. `read` has each configuration that was read anew since.
+pub async fn run(
+    spec: AgentSpec,
+    read: Receiver<Estate>,
+    shutdown: CancellationToken,
+) -> Result<(), AgentError> {
     if spec.estate.people.as_ref().is_some_and(|people| people.group.is_some()) {
         serve::keep_to_owner();
     }
@@ -92,6 +99,7 @@ pub async fn run(spec: AgentSpec, shutdown: CancellationToken) -> Result<(), Age
     serve(&spec, &identity, &agent, &tasks, &shutdown).await?;
     start(&agent, &tasks, &shutdown);
     alerting::start(&agent, &tasks, &shutdown);
+    tasks.spawn(reload::run(agent.clone(), read, shutdown.clone()));
     tracing::info!(site = %agent.context.here(), "the agent runs");
     shutdown.cancelled().await;
     tasks.close();
@@ -114,6 +122,7 @@ pub fn start(agent: &Agent, tasks: &TaskTracker, shutdown: &CancellationToken) {
     for application in applications.values() {
         if !context.is_witness() {
             act::prepare::start(application);
+            runbook::ready::start(application, shutdown);
         }
         observe::start(application, shutdown);
         tasks.spawn(main_loop::run(application.clone(), shutdown.clone()));

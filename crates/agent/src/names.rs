@@ -1,10 +1,10 @@
 //! What is known of the application's names in DNS: what each server answers, and since when.
 
 use crate::api::names::{AnswerView, NameView, ServerView};
-use mainstay_core::estate::PublishedName;
+use mainstay_core::estate::{Policy, PublishedName};
 use mainstay_core::{ApplicationName, Record, Tick};
 use mainstay_traffic::dns::{Answer, DnsError, Note, Wanted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// While every server answers as wanted, they are looked at so often: for changes by others.
@@ -23,8 +23,17 @@ pub fn wanted(
 ) -> Option<Wanted> {
     let note =
         Note { application: application.clone(), epoch: record.epoch, site: record.active.clone() };
-    let addresses = published.addresses.get(&record.active)?.iter().copied().collect();
-    Some(Wanted { name: name.to_owned(), ttl: published.ttl, addresses, note })
+    let any = published.policy != Policy::Failover;
+    let sites = published.addresses.iter();
+    let answering = sites.filter(|(site, _)| any || **site == record.active);
+    let addresses: BTreeSet<_> = answering.flat_map(|(_, list)| list).copied().collect();
+    (!addresses.is_empty()).then(|| Wanted {
+        name: name.to_owned(),
+        ttl: published.ttl,
+        addresses,
+        any,
+        note,
+    })
 }
 
 /// One name, as this site's agent sees it.

@@ -41,7 +41,10 @@ impl Probes {
         timeout: Duration,
     ) -> Result<(), ProbeFailure> {
         match self {
-            Probes::Real => probe::http(&gate.address, &gate.health, timeout).await.map(drop),
+            Probes::Real => {
+                let authority = gate.options.tls.as_ref().map(|tls| tls.authority.as_path());
+                probe::http(&gate.address, &gate.health, authority, timeout).await.map(drop)
+            }
             Probes::Simulated(probes) => probes.look(site, timeout).await.map(drop),
         }
     }

@@ -1,11 +1,20 @@
 //! The resolved configuration: what the one file means, as one site sees it.
 
 mod dns;
+mod redis;
+mod tcp;
+mod web;
 
-pub use dns::{DnsKind, DnsZone, PublishedName, TsigAlgorithm, TsigKey};
+pub use dns::{
+    DnsKind, DnsZone, Network, OwnServer, Policy, PublishedName, TsigAlgorithm, TsigKey,
+};
+pub use redis::{RedisEndpoint, RedisStore, RedisTls};
+pub use tcp::{CertificateFiles, ClientTls, TcpOptions};
+pub use web::{AccessLog, GroupRules, UpstreamGroup, WebLimits, WebOptions, WebRoute, WebTls};
 
 use crate::notifier::Notifier;
 use crate::people::{Force, People};
+use crate::runbook::{OwnStep, RunbookName};
 use crate::watch::Probe;
 use crate::{ApplicationName, NotifierName, ProbeName, Secret, SiteName, StoreName};
 use serde::{Deserialize, Serialize};
@@ -119,6 +128,8 @@ pub struct Application {
     pub fence_after: Duration,
     pub stores: BTreeMap<StoreName, Store>,
     pub gates: BTreeMap<SiteName, Gate>,
+    /// What a person added to the built-in runbooks, in the order of the file.
+    pub runbooks: BTreeMap<RunbookName, Vec<OwnStep>>,
     /// Names that answer with the active site's addresses.
     pub names: BTreeMap<String, PublishedName>,
     /// How every agent looks at the application; none when only the sites' agents speak for it.
@@ -168,6 +179,7 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoreKind {
     Postgres(PostgresStore),
+    Redis(RedisStore),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -234,6 +246,7 @@ pub struct Gate {
     pub http: Option<HttpGate>,
     /// Where the application's clients connect for each store.
     pub stores: BTreeMap<StoreName, SocketAddr>,
+    pub tcp: TcpOptions,
     /// Where this gate takes connections that the other sites' gates pass on, over mutual TLS.
     pub peer_listen: SocketAddr,
     /// The same, as the other sites reach it: `host:port`.
@@ -251,4 +264,5 @@ pub struct HttpGate {
     pub upstreams: Vec<String>,
     /// Path whose 2xx answer means that the application works here.
     pub health: String,
+    pub options: WebOptions,
 }

@@ -15,6 +15,7 @@ pub mod position;
 pub mod posture;
 pub mod receipt;
 pub mod record;
+pub mod runbook;
 pub mod secret;
 pub mod tick;
 pub mod verdict;
@@ -23,7 +24,9 @@ pub mod watch;
 pub use epoch::Epoch;
 pub use finding::{Finding, Severity};
 pub use link::{Lag, LinkPhase, LinkStatus, Retained};
-pub use name::{ApplicationName, NotifierName, PersonName, ProbeName, SiteName, StoreName};
+pub use name::{
+    ApplicationName, GroupName, NotifierName, PersonName, ProbeName, SiteName, StoreName,
+};
 pub use notifier::AlertSeverity;
 pub use pause::Pause;
 pub use position::Position;

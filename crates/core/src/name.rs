@@ -92,6 +92,10 @@ name!(
     /// One way to people.
     NotifierName
 );
+name!(
+    /// Upstreams of a gate that answer the same requests.
+    GroupName
+);
 
 #[cfg(test)]
 mod tests {

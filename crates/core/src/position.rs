@@ -10,12 +10,30 @@ use std::str::FromStr;
 #[serde(tag = "kind", content = "at", rename_all = "kebab-case")]
 pub enum Position {
     Postgres(Lsn),
+    Redis(ReplicationOffset),
 }
 
 impl Position {
-    pub fn lsn(self) -> Lsn {
+    /// None for a position of another kind of store.
+    pub fn lsn(self) -> Option<Lsn> {
         match self {
-            Position::Postgres(lsn) => lsn,
+            Position::Postgres(lsn) => Some(lsn),
+            Position::Redis(_) => None,
+        }
+    }
+}
+
+impl Position {
+    /// How much history lies between; 0 where `end` comes first, none where they have no order.
+    pub fn bytes_to(self, end: Position) -> Option<u64> {
+        match (self, end) {
+            (Position::Postgres(from), Position::Postgres(end)) => {
+                Some(end.0.saturating_sub(from.0))
+            }
+            (Position::Redis(from), Position::Redis(end)) => {
+                (from.history == end.history).then(|| end.offset.saturating_sub(from.offset))
+            }
+            _ => None,
         }
     }
 }
@@ -24,6 +42,8 @@ impl PartialOrd for Position {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         match (self, other) {
             (Position::Postgres(a), Position::Postgres(b)) => Some(a.cmp(b)),
+            (Position::Redis(a), Position::Redis(b)) => a.partial_cmp(b),
+            _ => None,
         }
     }
 }
@@ -32,7 +52,80 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Position::Postgres(lsn) => lsn.fmt(f),
+            Position::Redis(offset) => offset.fmt(f),
         }
+    }
+}
+
+/// A place in the command stream of a Redis server: bytes since its history began (Redis,
+/// "Replication": replication ID and offset). Offsets of different histories have no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReplicationOffset {
+    pub history: ReplicationId,
+    pub offset: u64,
+}
+
+impl PartialOrd for ReplicationOffset {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        (self.history == other.history).then(|| self.offset.cmp(&other.offset))
+    }
+}
+
+impl fmt::Display for ReplicationOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.history, self.offset)
+    }
+}
+
+/// Names one history of a Redis server: 40 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ReplicationId([u8; 20]);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a Redis replication ID of 40 hexadecimal digits")]
+pub struct BadReplicationId(String);
+
+impl fmt::Display for ReplicationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ReplicationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ReplicationId {
+    type Err = BadReplicationId;
+
+    fn from_str(text: &str) -> Result<Self, BadReplicationId> {
+        let bad = || BadReplicationId(text.to_owned());
+        let digits = text.as_bytes();
+        if digits.len() != 40 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(bad());
+        }
+        let mut id = [0; 20];
+        for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+        }
+        Ok(ReplicationId(id))
+    }
+}
+
+impl TryFrom<String> for ReplicationId {
+    type Error = BadReplicationId;
+    fn try_from(text: String) -> Result<Self, BadReplicationId> {
+        text.parse()
+    }
+}
+
+impl From<ReplicationId> for String {
+    fn from(id: ReplicationId) -> String {
+        id.to_string()
     }
 }
 
@@ -85,6 +178,26 @@ impl From<Lsn> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replication_id_reads_back_as_it_is_written() {
+        let id = "3f0a9c5be2d1478860f1c2b3a4d5e6f708192a3b";
+        assert_eq!(id.parse::<ReplicationId>().map(|id| id.to_string()).as_deref(), Ok(id));
+        for text in ["", "?", "3f0a", &id[1..], &id.replace('f', "g")] {
+            assert!(text.parse::<ReplicationId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_of_two_histories_have_no_order() {
+        let at = |id: char, offset| {
+            let history = id.to_string().repeat(40).parse().expect("an ID");
+            Position::Redis(ReplicationOffset { history, offset })
+        };
+        assert!(at('a', 5) < at('a', 6));
+        assert_eq!(at('a', 5).partial_cmp(&at('b', 6)), None);
+        assert_eq!(at('a', 5).partial_cmp(&Position::Postgres(Lsn(6))), None);
+    }
 
     #[test]
     fn an_lsn_reads_back_as_it_is_written() {

@@ -1,3 +1,5 @@
 //! The stores of an application and the links that keep them replicated: one folder a kind.
 
+mod backoff;
 pub mod postgres;
+pub mod redis;

@@ -83,6 +83,17 @@ pub fn dns_folder() -> PathBuf {
     fetched
 }
 
+/// The folder that holds one kind of Redis: its programs in `bin`, or in `usr/bin`.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub(crate) fn redis_folder(name: &str, server: &str) -> PathBuf {
+    let folder = cache_root().join(name);
+    let there = ["bin", "usr/bin"].iter().any(|bin| folder.join(bin).join(server).exists());
+    assert!(there, "no {server} in {}; please type: make parts", folder.display());
+    folder
+}
+
 /// The folder that Python finds `aiosmtpd` in.
 ///
 /// # Panics

@@ -2,4 +2,5 @@
 //! must answer every input with a value or an error, in bounded memory.
 
 pub mod pgoutput;
+pub mod rdb;
 mod reader;

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 const RUNS: u64 = 20;
 
 /// In the order in which they are played.
-const SCENES: [&str; 18] = [
+const SCENES: [&str; 19] = [
     "isolated",
     "killed",
     "patroni",
@@ -31,6 +31,7 @@ const SCENES: [&str; 18] = [
     "versions",
     "conductor",
     "disk-full",
+    "disk-broken",
 ];
 
 /// What the table shows of each scene: median, 99th percentile and largest.

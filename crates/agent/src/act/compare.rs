@@ -37,16 +37,19 @@ async fn hold(application: &Application, store: &StoreName) -> Result<Standing, 
     drop(application.standing.lock().await);
     let links = application.links.lock().await;
     let running = links.get(store).ok_or("no link of this store runs here")?;
-    let paused = running.link.pause(TIMEOUT).await.map_err(|why| why.to_string())?;
+    let paused = running.link.pause(TIMEOUT).await?;
     Ok(Standing { paused, patience: TIMEOUT })
 }
 
-/// The link from the active site to this one.
+/// The link of a PostgreSQL store from the active site to this one.
 pub fn spec(application: &Application, store: &StoreName) -> Result<LinkSpec, String> {
     let known = application.known();
     let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
     let record = record.ok_or("the active site is not known yet")?;
     drop(known);
+    if let Some(StoreKind::Redis(_)) = application.spec.stores.get(store).map(|it| &it.kind) {
+        return Err(format!("{store} is of kind redis, which is not compared yet"));
+    }
     super::links::spec(application, store, &record.active, application.here(), record.epoch)
         .filter(|spec| spec.from != spec.to)
         .ok_or_else(|| "this is done at a standby, against the active site".to_owned())
@@ -155,8 +158,10 @@ fn start(
 
 /// None where the store is compared on a person's word only.
 pub fn every(application: &Application, store: &StoreName) -> Option<Duration> {
-    let StoreKind::Postgres(postgres) = &application.spec.stores.get(store)?.kind;
-    postgres.compare_every
+    match &application.spec.stores.get(store)?.kind {
+        StoreKind::Postgres(postgres) => postgres.compare_every,
+        StoreKind::Redis(_) => None,
+    }
 }
 
 /// A standby compares by itself when that is due, one store at a time and gently. It gives up when

@@ -1,10 +1,10 @@
 //! Keeping this site's databases open or fenced, as decided.
 
 use crate::application::Application;
+use crate::stores::at::Fenced;
 use mainstay_core::decision::Databases;
-use mainstay_core::estate::{PostgresEndpoint, PostgresStore, StoreKind};
 use mainstay_core::{Epoch, StoreName};
-use mainstay_stores::postgres::fence::{self, Fenced};
+use mainstay_stores::postgres::fence;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,11 +50,10 @@ async fn make(application: &Application, wanted: Databases) -> Result<(), String
 /// Opens every store of this site, while it may accept writes. The epoch is checked again by the
 /// database itself.
 pub async fn open(application: &Application, epoch: Epoch) -> Result<(), String> {
-    let stores = &application.context.stores;
-    for (_, store, endpoint) in here(application) {
+    let stores = application.context.stores.as_ref();
+    for (_, store) in application.stores_here() {
         let still = || application.may_write(epoch);
-        let opened = stores.open(endpoint, &store.roles, epoch, &still).await;
-        opened.map_err(|why| why.to_string())?;
+        store.open(stores, epoch, &still).await.map_err(|why| why.to_string())?;
     }
     application.learn(|known| {
         known.facts.open = Some(epoch);
@@ -73,9 +72,10 @@ pub async fn fence_all(
 ) -> Result<Vec<(StoreName, Fenced)>, String> {
     application.learn(|known| known.facts.open = None);
     let mut fenced = Vec::new();
-    for (name, store, endpoint) in here(application) {
-        let done = application.context.stores.fence(endpoint, &store.roles, epoch, fence::DEADLINE);
-        let done = done.await.map_err(|why| why.to_string())?;
+    let stores = application.context.stores.as_ref();
+    for (name, store) in application.stores_here() {
+        let done = store.fence(stores, epoch, fence::DEADLINE).await;
+        let done = done.map_err(|why| why.to_string())?;
         fenced.push((name.clone(), done));
     }
     application.learn(|known| known.fenced = Some(epoch));
@@ -90,15 +90,4 @@ pub async fn fence_all(
     let body = serde_json::json!({"epoch": epoch, "confirmed": receipts});
     application.enter("fenced", body).await.map_err(|why| why.to_string())?;
     Ok(fenced)
-}
-
-/// The stores that have an endpoint at this site.
-pub fn here(
-    application: &Application,
-) -> impl Iterator<Item = (&StoreName, &PostgresStore, &PostgresEndpoint)> {
-    application.spec.stores.iter().filter_map(|(name, store)| {
-        let StoreKind::Postgres(postgres) = &store.kind;
-        let endpoint = postgres.endpoints.get(application.here())?;
-        Some((name, postgres, endpoint))
-    })
 }

@@ -101,7 +101,8 @@ pub fn resume_abandoned(application: &Arc<Application>) {
     let abandoned = {
         let known = application.known();
         let (Some(last), Some(seen)) = (&known.execution, &known.facts.record) else { return };
-        let open = last.state == ExecutionState::Running && last.to == known.facts.here;
+        let open = matches!(last.state, ExecutionState::Running | ExecutionState::Stuck);
+        let open = open && last.to == known.facts.here;
         let claimed = seen.record.epoch >= last.epoch && seen.record.active == known.facts.here;
         let switchover = last.kind == ExecutionKind::Switchover;
         (open && switchover && !claimed).then(|| last.clone())

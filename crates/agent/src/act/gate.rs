@@ -1,6 +1,7 @@
 //! Telling this site's gate how to treat the application's traffic.
 
 use crate::application::Application;
+use crate::time::tick;
 use mainstay_core::Posture;
 use mainstay_traffic::control::Directive;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,8 @@ pub fn direct(application: &Application, posture: Option<Posture>) {
     let mut known = application.known();
     let Some(epoch) = known.facts.record.as_ref().map(|seen| seen.record.epoch) else { return };
     let epoch = epoch.max(known.facts.highest);
-    let wanted = Some((epoch, posture.clone()));
+    let away = known.away(tick(), application.rules.lease.fresh_for());
+    let wanted = Some((epoch, posture.clone(), away.clone()));
     if known.directed == wanted {
         return;
     }
@@ -27,5 +29,6 @@ pub fn direct(application: &Application, posture: Option<Posture>) {
         application: application.spec.name.clone(),
         epoch,
         posture,
+        away,
     });
 }

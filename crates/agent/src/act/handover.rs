@@ -2,10 +2,10 @@
 
 use super::renewal::change;
 use crate::application::Application;
+use crate::stores::at::Fenced;
 use crate::time::unix_micros;
 use mainstay_core::record::Handover;
-use mainstay_core::{Epoch, FenceResult, Means, Position, Receipt, StoreName, Tried};
-use mainstay_stores::postgres::fence::Fenced;
+use mainstay_core::{Epoch, FenceResult, Means, Receipt, StoreName, Tried};
 use std::sync::Arc;
 
 /// Sets or removes the handover in the record, unless the epoch has moved on.
@@ -53,8 +53,9 @@ pub fn receipt(
     };
     let mut all = vec![tried(Means::Gate, gate.0, gate.1)];
     all.extend(databases.into_iter().map(|(store, done)| {
-        let (sessions_cut, position) = (done.sessions_cut, Position::Postgres(done.position));
-        let detail = format!("roles locked out, {sessions_cut} sessions cut, ended at {position}");
+        let Fenced { sessions_cut, position } = done;
+        let detail =
+            format!("the application locked out, {sessions_cut} sessions cut, ended at {position}");
         let means = Means::Database { store, sessions_cut, position: Some(position) };
         tried(means, FenceResult::Confirmed, detail)
     }));

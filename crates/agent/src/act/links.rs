@@ -3,12 +3,14 @@
 use crate::api::types::ReturnPhase;
 use crate::application::{Application, RunningLink};
 use crate::error::Refused;
+use crate::stores::StoreLink;
 use crate::time::tick;
 use mainstay_core::decision::State;
-use mainstay_core::estate::{PostgresStore, StoreKind};
+use mainstay_core::estate::{PostgresStore, RedisStore, StoreKind};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, LinkPhase, Retained, SiteName, StoreName};
 use mainstay_stores::postgres::link::{self, LinkSpec};
+use mainstay_stores::redis;
 use std::sync::Arc;
 
 /// A standby runs a link from the active site for each store; a returning site only for the stores
@@ -85,14 +87,26 @@ pub fn begin(
     epoch: Epoch,
     active: &SiteName,
 ) -> Option<RunningLink> {
-    let spec = spec(application, store, active, application.here(), epoch)?;
-    let link = application.context.stores.start(spec);
+    let here = application.here();
+    let link = match &application.spec.stores.get(store)?.kind {
+        StoreKind::Postgres(_) => {
+            let spec = spec(application, store, active, here, epoch)?;
+            StoreLink::Postgres(application.context.stores.start(spec))
+        }
+        StoreKind::Redis(_) => StoreLink::Redis(redis::link::start(redis_spec(
+            application,
+            store,
+            active,
+            here,
+            epoch,
+        )?)),
+    };
     application.known().comparisons.entry(store.clone()).or_default().link_began(epoch);
     tokio::spawn(watch(application.clone(), store.clone(), active.clone(), link.watch()));
     Some(RunningLink { link, epoch, from: active.clone() })
 }
 
-/// The link of a store between two sites.
+/// The link of a PostgreSQL store between two sites; none for one of another kind.
 pub fn spec(
     application: &Application,
     store: &StoreName,
@@ -101,7 +115,10 @@ pub fn spec(
     epoch: Epoch,
 ) -> Option<LinkSpec> {
     let StoreKind::Postgres(PostgresStore { endpoints, durability, .. }) =
-        &application.spec.stores.get(store)?.kind;
+        &application.spec.stores.get(store)?.kind
+    else {
+        return None;
+    };
     Some(LinkSpec {
         application: application.spec.name.clone(),
         store: store.clone(),
@@ -114,6 +131,41 @@ pub fn spec(
         spool: application.context.state.clone(),
         tools: application.context.tools.clone(),
     })
+}
+
+/// The link of a Redis store between two sites; none for one of another kind.
+pub fn redis_spec(
+    application: &Application,
+    store: &StoreName,
+    from: &SiteName,
+    to: &SiteName,
+    epoch: Epoch,
+) -> Option<redis::link::LinkSpec> {
+    let StoreKind::Redis(RedisStore { endpoints, exclude, .. }) =
+        &application.spec.stores.get(store)?.kind
+    else {
+        return None;
+    };
+    Some(redis::link::LinkSpec {
+        application: application.spec.name.clone(),
+        store: store.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        source: endpoints.get(from)?.clone(),
+        target: endpoints.get(to)?.clone(),
+        epoch,
+        exclude: exclude.clone(),
+        replace: may_replace(application, store, epoch),
+    })
+}
+
+/// Whether what this site has may be replaced by a copy of the active site's data: another site was
+/// active before and this one never was, or a copy of what this one has is kept.
+fn may_replace(application: &Application, store: &StoreName, epoch: Epoch) -> bool {
+    let known = application.known();
+    let never_active = known.facts.promoted == Epoch::default() && epoch > Epoch::new(1);
+    let back = known.returns.get(store).filter(|back| back.epoch == epoch);
+    never_active || back.is_some_and(|back| back.phase >= ReturnPhase::Streaming)
 }
 
 /// Brings every change of the link's status to the facts, until the link ends.
@@ -197,7 +249,10 @@ pub async fn go_on(
             let what = format!("the link of {store} stopped for another reason: {code}");
             return Err(refused(what, "see `mainstay status`"));
         }
-        leave_out_at(application, running.link.spec(), at, reason).await?;
+        let spec = spec(application, store, &running.from, application.here(), running.epoch);
+        let spec = spec
+            .ok_or_else(|| refused(format!("{store} has no schema"), "leave out `--leave-out`"))?;
+        leave_out_at(application, &spec, at, reason).await?;
     }
     let Some(RunningLink { link, epoch, from }) = links.remove(store) else { return Ok(()) };
     link.stop().await;

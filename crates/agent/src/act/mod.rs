@@ -17,3 +17,4 @@ pub mod recheck;
 pub mod renewal;
 pub mod repair;
 pub mod returning;
+mod returning_redis;

@@ -2,9 +2,8 @@
 //! checked, and nothing is touched while the check finds an error: a publication, for instance,
 //! stops updates of a table that has no key.
 
-use super::databases::here;
 use crate::application::Application;
-use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
+use crate::stores::At;
 use mainstay_core::{Finding, StoreName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub fn start(application: &Arc<Application>) {
     let work = application.clone();
     tokio::spawn(async move {
-        for (store, postgres, endpoint) in here(&work) {
-            until_prepared(&work, store, postgres, endpoint).await;
+        for (name, store) in work.stores_here() {
+            until_prepared(&work, name, store).await;
         }
         work.learn(|known| {
             known.prepared = true;
@@ -25,15 +24,10 @@ pub fn start(application: &Arc<Application>) {
     });
 }
 
-async fn until_prepared(
-    application: &Application,
-    store: &StoreName,
-    postgres: &PostgresStore,
-    endpoint: &PostgresEndpoint,
-) {
-    let place = format!("applications.{}.stores.{store}", application.spec.name);
+async fn until_prepared(application: &Application, name: &StoreName, store: At<'_>) {
+    let place = format!("applications.{}.stores.{name}", application.spec.name);
     loop {
-        let findings = application.context.stores.prepare(&place, postgres, endpoint).await;
+        let findings = store.prepare(application.context.stores.as_ref(), &place).await;
         if findings.is_empty() {
             return;
         }

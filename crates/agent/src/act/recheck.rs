@@ -3,7 +3,7 @@
 use super::compare;
 use crate::api::types::Recheck;
 use crate::application::Application;
-use crate::stores::Standing;
+use crate::stores::{Link, Standing};
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::State;
 use mainstay_core::position::Lsn;
@@ -102,10 +102,10 @@ async fn hold<'a>(
     let alone = alone.map_err(|_| "the link stands still for somebody else")?;
     let links = application.links.lock().await;
     let running = links.get(store).ok_or("no link of this store runs here")?;
-    if !running.link.has_changed() {
+    if !running.link.comparable().is_some_and(Link::has_changed) {
         return Ok(None);
     }
-    let paused = running.link.pause(PATIENCE).await.map_err(|why| why.to_string())?;
+    let paused = running.link.pause(PATIENCE).await?;
     let standing = Standing { paused, patience: PATIENCE };
     Ok(Some(Briefly { standing, _alone: alone }))
 }

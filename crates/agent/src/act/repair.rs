@@ -25,6 +25,7 @@ pub async fn begin(
     application: &Arc<Application>,
     store: &StoreName,
     request: &RepairRequest,
+    by: &str,
 ) -> Result<RepairSummary, Refused> {
     let turn = application.single.repair.try_take();
     let turn = turn.ok_or_else(|| refused("a repair is under way", "mainstay repair list"))?;
@@ -39,6 +40,7 @@ pub async fn begin(
         dry_run: request.dry_run,
         tables: request.tables.clone(),
         reason: request.reason.clone(),
+        by: by.to_owned(),
         state: RepairState::Comparing,
         started_micros: started,
         ended_micros: None,
@@ -46,6 +48,7 @@ pub async fn begin(
         repaired: Repaired::default(),
         why: None,
         undone: None,
+        undone_by: None,
     };
     enter(application, "repair-begun", &summary).await?;
     let work = application.clone();
@@ -184,6 +187,7 @@ pub async fn undo(
     application: &Arc<Application>,
     id: &str,
     reason: &str,
+    by: &str,
 ) -> Result<RepairSummary, Refused> {
     let turn = application.single.repair.try_take();
     let _turn = turn.ok_or_else(|| refused("a repair is under way", "mainstay repair list"))?;
@@ -195,13 +199,14 @@ pub async fn undo(
     }
     let failed = |why: String| refused(why, "mainstay status");
     let spec = compare::spec(application, &summary.store).map_err(failed)?;
-    let body = json!({"repair": id, "reason": reason});
+    let body = json!({"repair": id, "reason": reason, "by": by});
     let entered = application.enter("repair-undo-begun", body).await;
     entered.map_err(|why| failed(why.to_string()))?;
     let record = open(application, id).map_err(failed)?;
     let hold = Linked { application: application.clone(), store: spec.store.clone() };
     let undone = repair::undo(&sides(&spec), record, hold).await;
     summary.undone = Some(undone.map_err(say).map_err(failed)?);
+    summary.undone_by = Some(by.to_owned());
     enter(application, "repair-undone", &summary).await?;
     Ok(summary)
 }

@@ -3,12 +3,13 @@
 //! here is rewound or overwritten before its salvage is kept, here and at the active site.
 
 use crate::act::progress::Progress;
-use crate::act::{compare, databases, links};
+use crate::act::{compare, databases, links, returning_redis};
 use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::salvage::{self, NotTaken};
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::State;
+use mainstay_core::estate::StoreKind;
 use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
@@ -34,7 +35,13 @@ pub fn keep(application: &Arc<Application>, state: State) {
     application.single.returning.spawn(async move {
         for store in work.rules.stores.clone() {
             let mut returning = current(&work, &store, epoch);
-            if let Err(why) = advance(&work, &mut returning, &active).await {
+            let advanced = match work.spec.stores.get(&store).map(|it| &it.kind) {
+                Some(StoreKind::Redis(_)) => {
+                    returning_redis::advance(&work, &mut returning, &active).await
+                }
+                _ => advance(&work, &mut returning, &active).await,
+            };
+            if let Err(why) = advanced {
                 note(&work, &mut returning, why).await;
                 tokio::time::sleep(PAUSE).await;
             }
@@ -92,7 +99,7 @@ async fn advance(
 
 /// Invariant: while the active site may still ask for what it had received and lost again with its
 /// agent, nothing is taken here from the history of its link.
-fn must_be_promoted(
+pub fn must_be_promoted(
     application: &Application,
     epoch: Epoch,
     active: &SiteName,
@@ -108,7 +115,7 @@ fn must_be_promoted(
     }
 }
 
-async fn step(
+pub async fn step(
     application: &Application,
     returning: &mut Return,
     phase: ReturnPhase,

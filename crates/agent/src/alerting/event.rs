@@ -87,6 +87,10 @@ fn events(application: &Application, entry: &Entry, body: &Value) -> Vec<Event> 
             let advice = "follow it: mainstay repair list".to_owned();
             vec![Event("repair-begun", Info, text("id"), what, advice)]
         }
+        "notice" => {
+            let advice = "mainstay run show".to_owned();
+            vec![Event("notice", Warning, text("key"), text("message"), advice)]
+        }
         _ => Vec::new(),
     }
 }
@@ -244,6 +248,8 @@ mod tests {
                 ("loss_bound_s".to_owned(), json!(4.25)),
             ]
             .into(),
+            runbook: None,
+            questions: Vec::new(),
         }
     }
 

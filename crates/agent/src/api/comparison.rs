@@ -9,8 +9,10 @@ use crate::act::compare::{self, unknown};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::{Peer, PeerError};
+use crate::people::Asker;
 use crate::time::tick;
 use mainstay_core::StoreName;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +20,15 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Begins a comparison, or joins the one under way.
-pub async fn begin(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+pub async fn begin(
+    agent: &Agent,
+    request: &CompareRequest,
+    asker: &Asker,
+) -> Result<ComparisonView, Refused> {
     let (application, request) = named(agent, request)?;
     match elsewhere(application)? {
-        Some(peer) => answered(peer.post("/v1/peer/compare", &request, TIMEOUT).await),
-        None => begin_here(agent, &request),
+        Some(peer) => answered(peer.post("/v1/peer/compare", &(request, asker), TIMEOUT).await),
+        None => begin_here(agent, &request, asker).await,
     }
 }
 
@@ -60,8 +66,15 @@ fn answered(answer: Result<ComparisonView, PeerError>) -> Result<ComparisonView,
 }
 
 /// Begins one at this site, a standby.
-pub fn begin_here(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
+pub async fn begin_here(
+    agent: &Agent,
+    request: &CompareRequest,
+    asker: &Asker,
+) -> Result<ComparisonView, Refused> {
     let (application, store) = picked(agent, request)?;
+    let body = json!({"store": store, "by": asker.name});
+    let entered = application.enter("comparison-asked", body).await;
+    entered.map_err(|why| unknown(why.to_string()))?;
     compare::begin(application, store)?;
     view(application, store)
 }
@@ -76,9 +89,10 @@ fn picked<'a>(
     request: &CompareRequest,
 ) -> Result<(&'a Arc<Application>, &'a StoreName), Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    let wanted = request.store.as_ref();
-    let store = application.rules.stores.iter().find(|it| wanted.is_none_or(|name| name == *it));
-    let store = store.ok_or_else(|| unknown("the application has no such store".to_owned()))?;
+    let named = |name| application.spec.stores.get_key_value(name).map(|(name, _)| name);
+    let store = request.store.as_ref().map_or_else(|| application.first_postgres(), named);
+    let store = store
+        .ok_or_else(|| unknown("the application has no such store of kind postgres".to_owned()))?;
     Ok((application, store))
 }
 

@@ -5,18 +5,18 @@
 //! `failover = "automatic"`. The decision enforces it: an order names what it outweighs.
 
 use super::approval::{ApprovalRequest, Begun, Forced, RequestState};
-use super::plan;
 use super::types::{Execution, ExecutionKind, MoveRequest};
+use super::{accept, plan};
 use crate::act::fencing;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::people::Asker;
 use crate::people::requests::{Asked, Standing};
 use crate::time::{tick, unix_micros};
-use mainstay_core::Epoch;
 use mainstay_core::decision::{Hindrance, Order, Outweighs, hindrances};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::people::{Force, Role};
+use mainstay_core::{Epoch, SiteName};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub async fn begin(
         return ask(application, request, asker, forced, accept_loss).await;
     }
     let forced = match settle(application, accept_loss).await? {
-        Settled::Begun(execution) => return Ok(Begun::Begun(execution)),
+        Settled::Begun(execution) => return Ok(Begun::Begun(*execution)),
         Settled::Forced(forced) => forced,
     };
     if forced.is_empty() && (may_answer || application.rules.mode != FailoverMode::Approve) {
@@ -65,7 +65,11 @@ pub async fn approved(
     id: &str,
     approver: &Asker,
 ) -> Result<Execution, Refused> {
-    let standing = standing(application).or_else(|| active_by_now(application));
+    let waiting = accept::waiting(application);
+    let standing = match &waiting {
+        Some(execution) => Some(accept::standing(execution)?),
+        None => standing(application).or_else(|| active_by_now(application)),
+    };
     let standing = standing
         .ok_or_else(|| refused("the coordinator has not answered yet", "see `mainstay status`"))?;
     if let Some(firm) = standing.hindrances.iter().find(|it| is_firm(it)) {
@@ -95,6 +99,9 @@ pub async fn approved(
     });
     enter(application, "order", body).await?;
     let order = Order { accept_loss: asked.accept_loss, outweighs: Outweighs::These(asked.forced) };
+    if waiting.is_some() {
+        return accept::give(application, order);
+    }
     let by = format!("{}, approved by {}", asked.by.name, approver.name);
     obey(application, order, &by, asked.shown.fenced_by_hand.as_deref()).await
 }
@@ -137,7 +144,7 @@ async fn must_be_as_planned(
 /// What waiting for the lease comes to.
 enum Settled {
     /// The agents have begun it by themselves.
-    Begun(Execution),
+    Begun(Box<Execution>),
     /// What a failover now would have to outweigh.
     Forced(Vec<Hindrance>),
 }
@@ -153,7 +160,7 @@ async fn settle(
     let mut quiet_since = None;
     loop {
         if let Some(execution) = begun(application, before) {
-            return Ok(Settled::Begun(execution));
+            return Ok(Settled::Begun(Box::new(execution)));
         }
         let now = tick();
         if let Some(Standing { hindrances, lease_runs, .. }) = standing(application) {
@@ -210,18 +217,46 @@ async fn ask(
     let accept_loss = accept_loss.filter(|_| forced.iter().any(accepts));
     let plan = plan::make(application, ExecutionKind::Failover).await?;
     let unknown = || refused("the coordinator has not answered yet", "see `mainstay status`");
-    let from = plan.from.ok_or_else(unknown)?;
+    let wanted = Wanted {
+        from: plan.from.ok_or_else(unknown)?,
+        epoch: plan.epoch,
+        plan: plan.hash.unwrap_or_default(),
+        loss_bound_s: plan.loss_bound_s,
+        forced,
+        accept_loss,
+    };
+    keep(application, request, asker, wanted).await
+}
+
+/// What somebody else is to approve.
+pub struct Wanted {
+    pub from: SiteName,
+    pub epoch: Epoch,
+    /// The plan's hash; empty when the move is under way already.
+    pub plan: String,
+    pub loss_bound_s: Option<f64>,
+    pub forced: Vec<Hindrance>,
+    pub accept_loss: Option<Duration>,
+}
+
+pub async fn keep(
+    application: &Application,
+    request: &MoveRequest,
+    asker: &Asker,
+    wanted: Wanted,
+) -> Result<Begun, Refused> {
+    let Wanted { from, epoch, plan, loss_bound_s, forced, accept_loss } = wanted;
     let expire = application.spec.approvals_expire;
     let asked_micros = unix_micros();
     let shown = ApprovalRequest {
-        id: format!("{}-{}-{}", application.spec.name, plan.epoch, short(asker, asked_micros)),
+        id: format!("{}-{epoch}-{}", application.spec.name, short(asker, asked_micros)),
         application: application.spec.name.clone(),
         from,
         to: application.here().clone(),
-        epoch: plan.epoch,
-        plan: plan.hash.unwrap_or_default(),
+        epoch,
+        plan,
         forced: forced.iter().map(|it| Forced { name: it.name(), what: it.to_string() }).collect(),
-        loss_bound_s: plan.loss_bound_s,
+        loss_bound_s,
         accept_loss_s: accept_loss.map(|it| it.as_secs_f64()),
         fenced_by_hand: request.fenced_by_hand.clone(),
         by: asker.name.clone(),

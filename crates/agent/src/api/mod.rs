@@ -18,6 +18,8 @@ pub mod problem;
 mod repair;
 mod reply;
 mod returning;
+pub mod run;
+pub mod runbooks;
 mod salvage;
 pub mod status;
 pub mod types;

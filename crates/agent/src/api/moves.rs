@@ -24,8 +24,8 @@ pub async fn begin(
     asker: &Asker,
 ) -> Result<Begun, Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    if let Some(execution) = accept::loss(application, kind, request, asker).await? {
-        return Ok(Begun::Begun(execution));
+    if let Some(begun) = accept::loss(application, kind, request, asker).await? {
+        return Ok(begun);
     }
     let to = target(application, request.to.as_ref())?;
     let request = MoveRequest {

@@ -110,7 +110,7 @@ pub async fn trace(agent: &Agent, query: &TraceQuery) -> Result<Trace, Refused> 
     for server in zone.servers.iter().chain(&zone.resolvers) {
         let answer = look(server, &name).await;
         let right = answer.as_ref().is_ok_and(|answer| {
-            answer.addresses == of.addresses && (zone.resolvers.contains(server) || answer.is(&of))
+            answer.leads_as(&of) && (zone.resolvers.contains(server) || answer.is(&of))
         });
         let answer = AnswerView::of(&answer);
         let since_micros = since(server, &answer);

@@ -6,6 +6,7 @@ use crate::api::approval::{self, ApprovalRequest, Begun, Word};
 use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
+use crate::api::run::{RunAnswered, RunRequest};
 use crate::api::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
     MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary,
@@ -28,7 +29,7 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use mainstay_core::decision::{Hold, may_hand_over, may_promise};
 use mainstay_core::record::Handover;
-use mainstay_core::{ApplicationName, Position, SiteName};
+use mainstay_core::{ApplicationName, SiteName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub fn router(agent: Agent) -> Router {
         .route("/v1/peer/link/continue", post(go_on))
         .route("/v1/peer/return/continue", post(go_on_inexact))
         .route("/v1/peer/plan", post(plan))
+        .route("/v1/peer/run", post(run))
         .route("/v1/peer/salvage", post(salvage_whole))
         .route("/v1/peer/salvage/{application}/{id}", put(salvage_piece))
         .with_state(agent)
@@ -101,6 +103,7 @@ fn view_of(application: &Application) -> ApplicationView {
         execution: known.execution.clone(),
         salvages: known.salvages.clone(),
         telling: application.context.alerts.telling(&application.spec.name, now),
+        readiness: known.readiness.clone(),
     }
 }
 
@@ -168,10 +171,8 @@ async fn fence(
         let fenced = databases::fence_all(application, request.epoch).await;
         drop(turn);
         let fenced = fenced.map_err(|why| refused(why, "the active site goes on"))?;
-        let positions: BTreeMap<_, _> = fenced
-            .iter()
-            .map(|(store, done)| (store.clone(), Position::Postgres(done.position)))
-            .collect();
+        let positions: BTreeMap<_, _> =
+            fenced.iter().map(|(store, done)| (store.clone(), done.position)).collect();
         let handover = Handover {
             execution: request.execution.clone(),
             to: request.to.clone(),
@@ -262,9 +263,9 @@ async fn withdraw(State(agent): State<Agent>, Json(word): Json<Word>) -> Reply<A
 
 async fn compare(
     State(agent): State<Agent>,
-    Json(request): Json<CompareRequest>,
+    Json((request, asker)): Json<(CompareRequest, Asker)>,
 ) -> Reply<ComparisonView> {
-    reply(async { super::comparison::begin_here(&agent, &request) }).await
+    reply(super::comparison::begin_here(&agent, &request, &asker)).await
 }
 
 async fn comparison(
@@ -276,16 +277,16 @@ async fn comparison(
 
 async fn repair(
     State(agent): State<Agent>,
-    Json(request): Json<RepairRequest>,
+    Json((request, asker)): Json<(RepairRequest, Asker)>,
 ) -> Reply<RepairSummary> {
-    reply(super::repair::begin_here(&agent, &request)).await
+    reply(super::repair::begin_here(&agent, &request, &asker)).await
 }
 
 async fn undo(
     State(agent): State<Agent>,
-    Json(request): Json<UndoRequest>,
+    Json((request, asker)): Json<(UndoRequest, Asker)>,
 ) -> Reply<RepairSummary> {
-    reply(super::repair::undo_here(&agent, &request)).await
+    reply(super::repair::undo_here(&agent, &request, &asker)).await
 }
 
 async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
@@ -294,24 +295,31 @@ async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
 
 async fn go_on_inexact(
     State(agent): State<Agent>,
-    Json(request): Json<ReturnRequest>,
+    Json((request, asker)): Json<(ReturnRequest, Asker)>,
 ) -> Reply<Return> {
-    reply(super::returning::here(&agent, &request)).await
+    reply(super::returning::here(&agent, &request, &asker)).await
 }
 
 async fn go_on(
     State(agent): State<Agent>,
-    Json(request): Json<ContinueRequest>,
+    Json((request, asker)): Json<(ContinueRequest, Asker)>,
 ) -> Reply<Continued> {
-    reply(super::links::here(&agent, &request)).await
+    reply(super::links::here(&agent, &request, &asker)).await
 }
 
 async fn plan(State(agent): State<Agent>, Json(query): Json<PlanQuery>) -> Reply<Plan> {
     reply(async {
         let application = moves::pick(&agent, query.application.as_ref())?;
-        super::plan::make(application, query.kind).await
+        super::plan::looked(application, query.kind).await
     })
     .await
+}
+
+async fn run(
+    State(agent): State<Agent>,
+    Json((request, person)): Json<(RunRequest, Asker)>,
+) -> Reply<RunAnswered> {
+    reply(super::run::answer_here(&agent, &request, &person)).await
 }
 
 #[derive(serde::Deserialize)]

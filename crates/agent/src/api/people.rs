@@ -8,6 +8,8 @@ use super::names::{Trace, TraceQuery};
 use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
+use super::run::{RunAnswered, RunRequest};
+use super::runbooks::RunbookView;
 use super::salvage;
 use super::types::{
     CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
@@ -41,6 +43,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         asks(Viewer, "/v1/status", status),
         asks(Viewer, "/v1/plan", plan),
+        asks(Viewer, "/v1/runbooks", runbooks),
         asks(Viewer, "/v1/executions", executions),
         asks(Viewer, "/v1/executions/{id}", execution),
         asks(Viewer, "/v1/requests", requests),
@@ -64,6 +67,8 @@ pub fn routes() -> Vec<Route> {
         tells(Operator, "/v1/switchover", switchover),
         // What it may outweigh depends on who asks; see `failover`.
         tells(Operator, "/v1/failover", failover),
+        // What an execution asks for may take more; see `run`.
+        tells(Operator, "/v1/run", run),
         tells(Operator, "/v1/withdraw", withdraw),
         tells(Operator, "/v1/pause", pause),
         tells(Operator, "/v1/alerts/test", test_alerts),
@@ -120,6 +125,18 @@ async fn failover(
     Json(request): Json<MoveRequest>,
 ) -> Reply<Begun> {
     reply(begin(&agent, ExecutionKind::Failover, &request, &asker)).await
+}
+
+async fn runbooks(State(agent): State<Agent>) -> Json<Vec<RunbookView>> {
+    Json(super::runbooks::all(&agent))
+}
+
+async fn run(
+    State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
+    Json(request): Json<RunRequest>,
+) -> Reply<RunAnswered> {
+    reply(super::run::answer(&agent, &request, &asker)).await
 }
 
 async fn requests(State(agent): State<Agent>) -> Reply<Vec<ApprovalRequest>> {
@@ -193,9 +210,10 @@ async fn execution(State(agent): State<Agent>, Path(id): Path<String>) -> Reply<
 
 async fn compare(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<CompareRequest>,
 ) -> Reply<ComparisonView> {
-    reply(super::comparison::begin(&agent, &request)).await
+    reply(super::comparison::begin(&agent, &request, &asker)).await
 }
 
 async fn comparison(
@@ -207,16 +225,18 @@ async fn comparison(
 
 async fn repair(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<RepairRequest>,
 ) -> Reply<RepairSummary> {
-    reply(super::repair::begin(&agent, &request)).await
+    reply(super::repair::begin(&agent, &request, &asker)).await
 }
 
 async fn undo(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<UndoRequest>,
 ) -> Reply<RepairSummary> {
-    reply(super::repair::undo(&agent, &request)).await
+    reply(super::repair::undo(&agent, &request, &asker)).await
 }
 
 async fn repairs(State(agent): State<Agent>) -> Reply<Vec<RepairSummary>> {
@@ -236,9 +256,10 @@ async fn repair_rows(State(agent): State<Agent>, Path(id): Path<String>) -> Resp
 
 async fn go_on_inexact(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<ReturnRequest>,
 ) -> Reply<Return> {
-    reply(super::returning::at_returning(&agent, &request)).await
+    reply(super::returning::at_returning(&agent, &request, &asker)).await
 }
 
 async fn trace(State(agent): State<Agent>, Query(query): Query<TraceQuery>) -> Reply<Trace> {
@@ -247,9 +268,10 @@ async fn trace(State(agent): State<Agent>, Query(query): Query<TraceQuery>) -> R
 
 async fn go_on(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<ContinueRequest>,
 ) -> Reply<Continued> {
-    reply(super::links::at_receiver(&agent, &request)).await
+    reply(super::links::at_receiver(&agent, &request, &asker)).await
 }
 
 /// `GET /v1/ledger`: the newest entries, of one kind or of all.

@@ -2,15 +2,20 @@
 
 use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Refusal};
+use super::types::{
+    Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Refusal, StepRecord,
+};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::known::Known;
-use crate::runbook::{Step, steps::check, steps_of};
+use crate::runbook::own::{self, Around};
+use crate::runbook::steps::check;
+use crate::runbook::{Defined, Step, pin, ready, runbook_of, short_hash};
 use crate::time::tick;
 use mainstay_core::decision::{Hindrance, loss_bound};
 use mainstay_core::people::Force;
-use mainstay_core::{ApplicationName, Lag};
+use mainstay_core::runbook::RunbookName;
+use mainstay_core::{ApplicationName, Lag, Tick};
 use std::time::Duration;
 
 /// `GET /v1/plan`
@@ -28,7 +33,7 @@ pub async fn at_target(agent: &Agent, query: &PlanQuery) -> Result<Plan, Refused
     let application = pick(agent, query.application.as_ref())?;
     let to = target(application, None)?;
     let Some(peer) = application.context.peers.get(&to) else {
-        return make(application, query.kind).await;
+        return looked(application, query.kind).await;
     };
     let query = PlanQuery { application: Some(application.spec.name.clone()), kind: query.kind };
     peer.post("/v1/peer/plan", &query, TIMEOUT).await.map_err(|why| {
@@ -36,37 +41,75 @@ pub async fn at_target(agent: &Agent, query: &PlanQuery) -> Result<Plan, Refused
     })
 }
 
+/// The plan as the site sees it that the move leads to, with what each step lacks.
+pub async fn looked(application: &Application, kind: ExecutionKind) -> Result<Plan, Refused> {
+    let mut plan = make(application, kind).await?;
+    for (step, missing) in ready::missing(application, kind).await {
+        if let Some(planned) = plan.steps.iter_mut().find(|it| it.name == step) {
+            planned.missing = missing;
+        }
+    }
+    Ok(plan)
+}
+
 /// The plan as the site sees it that the move leads to.
 pub async fn make(application: &Application, kind: ExecutionKind) -> Result<Plan, Refused> {
     let to = target(application, None)?;
     let memory = &application.context.memory;
     let past = memory.executions(&application.spec.name).await.unwrap_or_default();
-    let last = past.iter().find(|it| it.kind == kind && it.state == ExecutionState::Succeeded);
-    let known = application.known();
-    let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
-    let returning = known.shown_return(tick());
-    drop(known);
+    let good = |it: &Execution| it.kind == kind && it.state == ExecutionState::Succeeded;
+    let past: Vec<Execution> = past.into_iter().filter(good).collect();
+    let (record, returning, waited) = {
+        let known = application.known();
+        let seen = known.facts.record.as_ref();
+        let waited = seen.map(|seen| tick().since(seen.changed)).unwrap_or_default();
+        (seen.map(|seen| seen.record.clone()), known.shown_return(tick()), waited)
+    };
+    let pinned = pin(&application.spec, runbook_of(&application.spec, kind, &to));
+    let steps: Vec<PlannedStep> = pinned
+        .steps
+        .iter()
+        .map(|step| planned(application, kind, pinned.name, step, &past))
+        .collect();
+    let expected_s = steps.iter().filter_map(|step| step.expected_s).sum::<f64>();
     let mut plan = Plan {
         application: application.spec.name.clone(),
         kind,
         epoch: record.as_ref().map(|it| it.epoch.next()).unwrap_or_default(),
         from: record.map(|it| it.active),
         to,
-        steps: steps_of(kind).iter().map(|step| planned(application, *step, last)).collect(),
+        steps,
         loss_bound_s: loss(application, kind),
-        last_took_s: last.and_then(took),
+        last_took_s: past.first().and_then(took),
+        expected_s: (!past.is_empty()).then_some(expected_s),
+        rto_left_s: (!past.is_empty()).then(|| left(application, kind, waited, expected_s)),
         returning,
         refusals: refusals(application, kind),
         hash: None,
     };
-    plan.hash = (kind == ExecutionKind::Failover).then(|| hash(application, &plan));
+    plan.hash = (kind == ExecutionKind::Failover).then(|| hash(application, &plan, &pinned.hash));
     Ok(plan)
+}
+
+/// Of the objective, when what is left of the lease is waited for and the steps take what they
+/// usually do. A site that renews is seen as lost now.
+fn left(application: &Application, kind: ExecutionKind, waited: Duration, expected_s: f64) -> f64 {
+    let lease = &application.rules.lease;
+    let silent = waited > lease.suspicious_after();
+    let passed = if silent { waited } else { Duration::ZERO };
+    let wait = match kind {
+        ExecutionKind::Switchover => Duration::ZERO,
+        ExecutionKind::Failover => {
+            let start = Tick::default();
+            lease.runs_out_at(start).since(start).max(passed)
+        }
+    };
+    application.spec.objectives.rto.as_secs_f64() - wait.as_secs_f64() - expected_s
 }
 
 /// The same as long as the same would be done, outweighed and lost: within the bound, that is, and
 /// beyond it to the second.
-fn hash(application: &Application, plan: &Plan) -> String {
-    let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+fn hash(application: &Application, plan: &Plan, steps: &str) -> String {
     let rpo = application.spec.objectives.rpo.as_secs_f64();
     let loss = match plan.loss_bound_s {
         None => "unknown".to_owned(),
@@ -76,8 +119,7 @@ fn hash(application: &Application, plan: &Plan) -> String {
     let Plan { application: name, kind, epoch, from, to, .. } = plan;
     let whole =
         serde_json::json!([name, kind, epoch, from, to, steps, loss, lasting_names(application)]);
-    let hash = blake3::hash(whole.to_string().as_bytes()).to_hex();
-    hash.as_str().chars().take(16).collect()
+    short_hash(&whole.to_string())
 }
 
 fn lasting_names(application: &Application) -> Vec<String> {
@@ -94,13 +136,32 @@ fn lasting_names(application: &Application) -> Vec<String> {
     names
 }
 
-fn planned(application: &Application, step: Step, last: Option<&Execution>) -> PlannedStep {
-    let record = last.and_then(|it| it.steps.iter().find(|past| past.name == step.name()));
+fn planned(
+    application: &Application,
+    kind: ExecutionKind,
+    runbook: RunbookName,
+    step: &Defined,
+    past: &[Execution],
+) -> PlannedStep {
+    let record = |it: &Execution| it.steps.iter().find(|past| past.name == step.name()).cloned();
+    let took = |it: StepRecord| span(it.started_micros?, it.ended_micros?);
+    let mut all: Vec<f64> = past.iter().filter_map(record).filter_map(took).collect();
+    let last_took_s = past.first().and_then(record).and_then(took);
+    all.sort_by(f64::total_cmp);
+    let what = match step {
+        Defined::BuiltIn(step) => what(application, *step),
+        Defined::Own(own) => {
+            let execution = crate::runbook::planned(application, kind);
+            own::what(&Around::new(application, own, runbook, &execution))
+        }
+    };
     PlannedStep {
         name: step.name().to_owned(),
-        what: what(application, step),
-        last_took_s: record.and_then(|it| span(it.started_micros?, it.ended_micros?)),
-        point_of_no_return: step.is_point_of_no_return(),
+        what,
+        last_took_s,
+        point_of_no_return: matches!(step, Defined::BuiltIn(it) if it.is_point_of_no_return()),
+        expected_s: all.get(all.len() / 2).copied(),
+        missing: Vec::new(),
     }
 }
 

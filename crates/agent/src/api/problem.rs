@@ -104,6 +104,8 @@ kinds! {
     ReturnWaits = "return-waits", Warning;
     /// Salvaged transactions wait for a person to decide.
     SalvageWaits = "salvage-waits", Warning;
+    /// A failover to a site would fail at a step, or go on without it.
+    NotReady = "not-ready", Warning;
     /// A site cannot be reached from another.
     SiteUnreachable = "site-unreachable", Warning;
     /// A person asked for a failover that takes another person's word.

@@ -7,6 +7,7 @@ use crate::act::repair::{self, REFUSED};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::{Peer, PeerError};
+use crate::people::Asker;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -18,33 +19,52 @@ const ASK: Duration = Duration::from_secs(3);
 /// An undo answers when it is done.
 const UNDO: Duration = Duration::from_secs(3600);
 
-pub async fn begin(agent: &Agent, request: &RepairRequest) -> Result<RepairSummary, Refused> {
+pub async fn begin(
+    agent: &Agent,
+    request: &RepairRequest,
+    asker: &Asker,
+) -> Result<RepairSummary, Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    let Some(peer) = standby(application)? else { return begin_here(agent, request).await };
+    let Some(peer) = standby(application)? else {
+        return begin_here(agent, request, asker).await;
+    };
     let name = Some(application.spec.name.clone());
     let request = RepairRequest { application: name, ..request.clone() };
-    ask(peer, "/v1/peer/repair", &request, TIMEOUT).await
+    ask(peer, "/v1/peer/repair", &(request, asker), TIMEOUT).await
 }
 
-pub async fn begin_here(agent: &Agent, request: &RepairRequest) -> Result<RepairSummary, Refused> {
+pub async fn begin_here(
+    agent: &Agent,
+    request: &RepairRequest,
+    asker: &Asker,
+) -> Result<RepairSummary, Refused> {
     let application = pick(agent, request.application.as_ref())?;
-    let store = request.store.as_ref().or_else(|| application.rules.stores.first());
-    let store = store.ok_or_else(|| refused("the application has no store".to_owned()))?;
-    repair::begin(application, store, request).await
+    let store = request.store.as_ref().or_else(|| application.first_postgres());
+    let store =
+        store.ok_or_else(|| refused("the application has no store of kind postgres".to_owned()))?;
+    repair::begin(application, store, request, &asker.name).await
 }
 
-pub async fn undo(agent: &Agent, request: &UndoRequest) -> Result<RepairSummary, Refused> {
+pub async fn undo(
+    agent: &Agent,
+    request: &UndoRequest,
+    asker: &Asker,
+) -> Result<RepairSummary, Refused> {
     let found = list(agent).await?.into_iter().find(|one| one.id == request.id);
     let found = found.ok_or_else(|| none(&request.id))?;
     match agent.context.peers.get(&found.site) {
-        Some(peer) => ask(peer, "/v1/peer/repair/undo", request, UNDO).await,
-        None => undo_here(agent, request).await,
+        Some(peer) => ask(peer, "/v1/peer/repair/undo", &(request, asker), UNDO).await,
+        None => undo_here(agent, request, asker).await,
     }
 }
 
-pub async fn undo_here(agent: &Agent, request: &UndoRequest) -> Result<RepairSummary, Refused> {
+pub async fn undo_here(
+    agent: &Agent,
+    request: &UndoRequest,
+    asker: &Asker,
+) -> Result<RepairSummary, Refused> {
     let (application, _) = find_here(agent, &request.id).await?;
-    repair::undo(&application, &request.id, &request.reason).await
+    repair::undo(&application, &request.id, &request.reason, &asker.name).await
 }
 
 /// The repairs of all sites that answer, the newest first.

@@ -6,13 +6,14 @@ use super::reply::{Reply, file, reply};
 use super::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary, SalvageSummary};
 use crate::application::Application;
 use crate::error::Refused;
+use crate::people::Asker;
 use crate::salvage::{self, Pieces};
 use crate::time::tick;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use mainstay_stores::postgres::salvage::Wish;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -98,22 +99,24 @@ fn streamed(pieces: Result<Pieces, Refused>, kind: &'static str) -> Response {
 
 pub async fn replay(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<ReplayRequest>,
 ) -> Reply<ReplaySummary> {
     reply(async {
         let application = find(&agent, &request.decision.id).await?;
-        salvage::replay(&application, &request).await
+        salvage::replay(&application, &request, &asker).await
     })
     .await
 }
 
 pub async fn reject(
     State(agent): State<Agent>,
+    Extension(asker): Extension<Asker>,
     Json(request): Json<DecisionRequest>,
 ) -> Reply<RejectSummary> {
     reply(async {
         let application = find(&agent, &request.id).await?;
-        salvage::reject(&application, &request).await
+        salvage::reject(&application, &request, &asker).await
     })
     .await
 }

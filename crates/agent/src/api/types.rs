@@ -1,10 +1,15 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+mod plan;
+
+pub use plan::{Plan, PlannedStep};
+
 use super::names::NameView;
 use super::pause::PauseView;
 use super::problem::Problem;
 use super::watching::WatchingView;
 use crate::coordinator::etcd::Member;
+use crate::runbook::{Pinned, Question};
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
 use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
@@ -122,6 +127,12 @@ pub struct Execution {
     /// Measured facts: `last_renewal_seen_micros`, `suspected_micros`, `decided_micros`,
     /// `loss_bound_s`, and what else the steps found out.
     pub facts: BTreeMap<String, serde_json::Value>,
+    /// What it was pinned to when it began; none of one that an older version began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<Pinned>,
+    /// What it asks a person; while there is something it is stuck.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +149,7 @@ pub enum ExecutionState {
     Succeeded,
     /// Ended before the point of no return; the former active site serves on.
     Aborted,
-    /// Past the point of no return and waiting for a person.
+    /// It waits for a person.
     Stuck,
 }
 
@@ -160,6 +171,10 @@ pub enum StepState {
     Intent,
     Done,
     Failed,
+    /// By a person's word, or because nothing asked for it.
+    Skipped,
+    /// It was taken back, since the execution was given up.
+    Undone,
 }
 
 /// The way back of a site that was failed over from. Each phase survives a crash of the agent.
@@ -348,37 +363,6 @@ pub struct RejectSummary {
     pub rejected_before: u64,
 }
 
-/// `GET /v1/plan?kind=failover|switchover`: what would be done, and lost, if it began now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Plan {
-    pub application: ApplicationName,
-    pub kind: ExecutionKind,
-    pub epoch: Epoch,
-    pub from: Option<SiteName>,
-    pub to: SiteName,
-    pub steps: Vec<PlannedStep>,
-    /// Upper bound of acknowledged work that would be lost, seconds; none when unknown.
-    pub loss_bound_s: Option<f64>,
-    /// How long the last execution of this kind took, and each step's last duration.
-    pub last_took_s: Option<f64>,
-    /// The way back of the site that the move leads to: how it got what it lacked, and why so.
-    #[serde(default)]
-    pub returning: Option<Return>,
-    /// What stands in the way.
-    pub refusals: Vec<Refusal>,
-    /// Of a failover: another one when something else would be done, outweighed or lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedStep {
-    pub name: String,
-    pub what: String,
-    pub last_took_s: Option<f64>,
-    pub point_of_no_return: bool,
-}
-
 /// Body of `POST /v1/failover`, `/v1/switchover`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct MoveRequest {
@@ -438,6 +422,9 @@ pub struct RepairSummary {
     pub dry_run: bool,
     pub tables: Vec<String>,
     pub reason: String,
+    /// Who asked for it.
+    #[serde(default)]
+    pub by: String,
     pub state: RepairState,
     pub started_micros: i64,
     pub ended_micros: Option<i64>,
@@ -448,6 +435,8 @@ pub struct RepairSummary {
     /// Why it failed. What was done before is done.
     pub why: Option<String>,
     pub undone: Option<Undone>,
+    #[serde(default)]
+    pub undone_by: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ pub struct Versioned {
 pub enum Swap {
     /// The change is durable, with this version.
     Done { version: u64 },
-    /// Another change came first; this is what stands.
+    /// Another change came first, and this one is not made; this is what stands.
     Conflict { current: Versioned },
 }
 

@@ -1,14 +1,11 @@
-//! This site's own databases: do they take a write, where do they end, are they open.
+//! This site's own stores: do they take a write, where do they end, are they open.
 
 use super::repeat;
-use crate::act::databases;
 use crate::application::Application;
-use crate::stores::{Probe, Stores};
+use crate::stores::Stores;
+use crate::stores::at::{At, Fault, Look, Looking};
 use crate::time::{tick, unix_micros};
-use mainstay_core::estate::PostgresEndpoint;
-use mainstay_core::{Position, StoreName};
-use mainstay_stores::postgres::fault::Fault;
-use mainstay_stores::postgres::probe::Look;
+use mainstay_core::StoreName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sessions that worked at the last look.
-type Probes = Mutex<BTreeMap<StoreName, Box<dyn Probe>>>;
+type Probes = Mutex<BTreeMap<StoreName, Looking>>;
 
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
     let work = application.clone();
@@ -37,9 +34,9 @@ async fn look(application: &Application, probes: &Probes) {
     let mut probes = probes.lock().await;
     let stores = application.context.stores.as_ref();
     let mut all_writable = true;
-    for (store, _, endpoint) in databases::here(application) {
+    for (store, at) in application.stores_here() {
         let probe = probes.remove(store);
-        let looked = tokio::time::timeout(TIMEOUT, look_at(stores, probe, endpoint)).await;
+        let looked = tokio::time::timeout(TIMEOUT, look_at(stores, probe, at)).await;
         let trouble = match looked {
             Ok(Ok((probe, seen))) => {
                 probes.insert(store.clone(), probe);
@@ -59,12 +56,12 @@ async fn look(application: &Application, probes: &Probes) {
 
 async fn look_at(
     stores: &dyn Stores,
-    probe: Option<Box<dyn Probe>>,
-    endpoint: &PostgresEndpoint,
-) -> Result<(Box<dyn Probe>, Look), Fault> {
+    probe: Option<Looking>,
+    at: At<'_>,
+) -> Result<(Looking, Look), Fault> {
     let probe = match probe {
         Some(probe) => probe,
-        None => stores.probe(endpoint).await?,
+        None => at.probe(stores).await?,
     };
     let seen = probe.look().await?;
     Ok((probe, seen))
@@ -72,10 +69,14 @@ async fn look_at(
 
 fn take_in(application: &Application, store: &StoreName, seen: Look) {
     application.learn(|known| {
-        known.positions.insert(store.clone(), Position::Postgres(seen.position));
+        known.positions.insert(store.clone(), seen.position);
         // A server that was restarted is fenced again by itself; it has to be opened anew.
-        if !seen.fence.open && !application.single.databases.is_taken() {
+        if !seen.open && !application.single.databases.is_taken() {
             known.facts.open = None;
+        }
+        // Somebody else let the application in, or a server that started by itself did.
+        if seen.admits && known.facts.open.is_none() {
+            known.fenced = None;
         }
     });
 }

@@ -84,10 +84,14 @@ async fn write(
         return Err(format!("{} has no endpoint at {site}", postgres.store));
     };
     let (timeout, began) = (probe.cadence.timeout, Instant::now());
-    match tokio::time::timeout(timeout, application.context.stores.write(&endpoint)).await {
+    let statement = postgres.client.as_ref().map(|it| it.statement.as_str());
+    let written = application.context.stores.write(&endpoint, statement);
+    match tokio::time::timeout(timeout, written).await {
         Ok(Ok(())) => {
             let took = began.elapsed().as_millis();
-            Ok((Outcome::Passed, format!("{} takes a write in {took} ms", postgres.store)))
+            let by =
+                postgres.client.as_ref().map_or_else(String::new, |it| format!(" of {}", it.user));
+            Ok((Outcome::Passed, format!("{} takes a write{by} in {took} ms", postgres.store)))
         }
         Ok(Err(why @ Fault::Connect(ConnectError::Unreachable { .. }))) => {
             Ok((Outcome::Silent, why.to_string()))
@@ -101,14 +105,20 @@ async fn write(
     }
 }
 
-/// The store's own endpoint, by the way that is written for the probe.
+/// The store's own endpoint, by the way and as the user that are written for the probe.
 fn endpoint(
     application: &Application,
     probe: &PostgresProbe,
     site: &SiteName,
 ) -> Option<PostgresEndpoint> {
-    let StoreKind::Postgres(postgres) = &application.spec.stores.get(&probe.store)?.kind;
-    let endpoint = postgres.endpoints.get(site)?.clone();
+    let StoreKind::Postgres(postgres) = &application.spec.stores.get(&probe.store)?.kind else {
+        return None;
+    };
+    let mut endpoint = postgres.endpoints.get(site)?.clone();
+    if let Some(client) = &probe.client {
+        endpoint.user.clone_from(&client.user);
+        endpoint.password.clone_from(&client.password);
+    }
     let Some((host, port)) = probe.addresses.get(site).and_then(|it| it.rsplit_once(':')) else {
         return Some(endpoint);
     };

@@ -1,11 +1,12 @@
 //! Stopping a site by the means that the configuration names: programs of this machine.
 
-mod program;
+pub mod dry;
+pub mod program;
 
 use crate::time::unix_micros;
 use mainstay_core::estate::FenceMeans;
 use mainstay_core::{ApplicationName, Epoch, FenceResult, Means, SiteName, Tried};
-use program::Program;
+use program::{Program, Ran};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -35,9 +36,8 @@ impl Target<'_> {
         let deadline = Instant::now() + means.timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ran = self.program(&means.confirm, means).run(left).await;
-            let expected = means.expect.as_ref().is_none_or(|text| ran.printed.trim() == text);
-            if ran.succeeded() && expected {
+            let (stopped, ran) = self.ask(means, left).await;
+            if stopped {
                 return self.tried(number, means, FenceResult::Confirmed, ran.said("confirm"));
             }
             let pause = tokio::time::sleep(ASK_AGAIN);
@@ -51,6 +51,13 @@ impl Target<'_> {
                 return self.tried(number, means, FenceResult::Unknown, detail);
             }
         }
+    }
+
+    /// Asks once whether the site is confirmed to be stopped.
+    async fn ask(&self, means: &FenceMeans, timeout: Duration) -> (bool, Ran) {
+        let ran = self.program(&means.confirm, means).run(timeout).await;
+        let expected = means.expect.as_ref().is_none_or(|text| ran.printed.trim() == text);
+        (ran.succeeded() && expected, ran)
     }
 
     fn program<'a>(&self, words: &[String], means: &'a FenceMeans) -> Program<'a> {

@@ -2,6 +2,7 @@
 
 use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates};
 use crate::api::watching::ProbeView;
+use crate::runbook::ready::Readiness;
 use mainstay_core::watch::Minute;
 use mainstay_core::{
     ApplicationName, Epoch, NotifierName, Position, Receipt, SiteName, StoreName, Tick, Verdict,
@@ -48,6 +49,9 @@ pub struct ApplicationView {
     /// What this agent tells people, by each notifier: the others leave it to this one.
     #[serde(default)]
     pub telling: BTreeMap<NotifierName, BTreeSet<String>>,
+    /// What a failover to this site would fail at.
+    #[serde(default)]
+    pub readiness: Option<Readiness>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -72,7 +72,7 @@ pub fn too_little(Asker { name, role, .. }: &Asker, least: Role) -> Refused {
         format!("{name} is {} {role}, and this takes {} {least}", article(*role), article(least)),
         format!(
             "ask {} {least} to do it; or have an admin write `role = \"{least}\"` for [people] \
-             {name} at every site, and restart the agents",
+             {name} at every site, and send the agents SIGHUP",
             article(least)
         ),
     )

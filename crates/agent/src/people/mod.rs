@@ -32,6 +32,14 @@ pub enum Proof {
 }
 
 impl Asker {
+    /// A reason that is kept with the data, with whose it is.
+    pub fn signs(&self, reason: &str) -> String {
+        match reason {
+            "" => self.name.clone(),
+            reason => format!("{}: {reason}", self.name),
+        }
+    }
+
     /// Whether both may be one person: then one of them cannot approve what the other asked for.
     /// Root and the user that runs the agent are one.
     pub fn may_be(&self, other: &Asker) -> bool {

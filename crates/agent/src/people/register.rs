@@ -7,6 +7,7 @@ use mainstay_core::people::{People, Person, Role};
 use mainstay_core::{PersonName, Secret};
 use nix::unistd::{Uid, User};
 use rustls::pki_types::CertificateDer;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// What the other end of a connection showed.
 #[derive(Debug, Clone)]
@@ -18,6 +19,11 @@ pub enum Credentials {
 }
 
 pub struct Register {
+    people: RwLock<Arc<Named>>,
+}
+
+/// Who is named, at one time.
+struct Named {
     people: Option<People>,
     /// The user that runs this agent.
     owner: u32,
@@ -25,7 +31,22 @@ pub struct Register {
 
 impl Register {
     pub fn new(people: Option<People>) -> Self {
-        Self { people, owner: Uid::effective().as_raw() }
+        Self { people: RwLock::new(Named::new(people)) }
+    }
+
+    /// From the next request on these are known, and nobody else.
+    pub fn replace(&self, people: Option<People>) {
+        *self.people.write().unwrap_or_else(PoisonError::into_inner) = Named::new(people);
+    }
+
+    /// Whether somebody is known otherwise than so.
+    pub fn differs(&self, people: Option<&People>) -> bool {
+        let by_name = |people: Option<&People>| people.map(|it| it.by_name.clone());
+        by_name(self.snapshot().people.as_ref()) != by_name(people)
+    }
+
+    fn snapshot(&self) -> Arc<Named> {
+        self.people.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub async fn identify(
@@ -33,11 +54,18 @@ impl Register {
         shown: &Credentials,
         token: Option<&str>,
     ) -> Result<Asker, Refused> {
+        let named = self.snapshot();
         match shown {
-            Credentials::User(Some(uid)) => self.user(*uid, login(*uid).await),
+            Credentials::User(Some(uid)) => named.user(*uid, login(*uid).await),
             Credentials::User(None) => Err(stranger("the system does not tell who asks")),
-            Credentials::Network(certificate) => self.visitor(certificate.as_ref(), token),
+            Credentials::Network(certificate) => named.visitor(certificate.as_ref(), token),
         }
+    }
+}
+
+impl Named {
+    fn new(people: Option<People>) -> Arc<Self> {
+        Arc::new(Self { people, owner: Uid::effective().as_raw() })
     }
 
     /// On the Unix socket. Where nobody is named, whoever can open it is its owner.
@@ -56,8 +84,8 @@ impl Register {
             (None, false) => Err(Refused::new(
                 "MS-PEOPLE-002",
                 format!("the Unix user {login} is nobody in [people]"),
-                "have an admin add [people.NAME] with this `user` at every site, and restart the \
-                 agents",
+                "have an admin add [people.NAME] with this `user` at every site, and send the \
+                 agents SIGHUP",
             )),
         }
     }
@@ -137,7 +165,7 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-    fn register() -> Register {
+    fn register() -> Named {
         let person = |role, user: &str, token: Option<&str>| Person {
             role,
             user: user.to_owned(),
@@ -149,7 +177,7 @@ mod tests {
             (name("ben"), person(Role::Approver, "bens-login", None)),
         ];
         let people = People { authority: None, group: None, by_name: by_name.into() };
-        Register { people: Some(people), owner: 500 }
+        Named { people: Some(people), owner: 500 }
     }
 
     #[test]
@@ -163,7 +191,7 @@ mod tests {
         assert_eq!(told(1002, "ben"), Err("MS-PEOPLE-002".into()), "a name is no login");
         assert_eq!(told(0, "root"), Ok(("root".into(), Role::Admin)));
         assert_eq!(told(500, "mainstay"), Ok(("mainstay".into(), Role::Admin)));
-        let nobody_named = Register { people: None, owner: 500 };
+        let nobody_named = Named { people: None, owner: 500 };
         let owner = nobody_named.user(1002, "carl".to_owned()).unwrap();
         assert_eq!((owner.role, owner.by), (Role::Admin, Proof::Owner));
     }
@@ -177,7 +205,7 @@ mod tests {
         for wrong in [None, Some(""), Some(&TOKEN[..31]), Some(&longer), Some("ana")] {
             assert_eq!(role(wrong), None, "{wrong:?}");
         }
-        let nobody_named = Register { people: None, owner: 500 };
+        let nobody_named = Named { people: None, owner: 500 };
         assert!(nobody_named.visitor(None, Some(TOKEN)).is_err());
     }
 }

@@ -1,10 +1,19 @@
 //! Runbooks: named steps; an execution is one journaled run of them.
 
+mod conduct;
+mod definition;
 pub mod engine;
+pub mod own;
+pub mod ready;
 mod step;
 pub mod steps;
+#[cfg(test)]
+mod tests;
+pub mod words;
 
-pub use step::{Step, StepError, steps_of};
+pub use definition::{Defined, Own, Pinned, pin, runbook_of, short_hash, steps};
+pub use step::{Skip, Step, StepError, steps_of};
+pub use words::{Answer, Heard, Question};
 
 use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepRecord, StepState};
 use crate::application::Application;
@@ -44,6 +53,13 @@ pub fn switchover(
     new(application, id, kind, ends.next(), Some(active.clone()), requested_by)
 }
 
+/// A move that is not begun: for a plan.
+pub fn planned(application: &Application, kind: ExecutionKind) -> Execution {
+    let record = application.known().facts.record.as_ref().map(|seen| seen.record.clone());
+    let epoch = record.as_ref().map(|it| it.epoch.next()).unwrap_or_default();
+    new(application, "plan".to_owned(), kind, epoch, record.map(|it| it.active), "nobody")
+}
+
 fn new(
     application: &Application,
     id: String,
@@ -52,6 +68,7 @@ fn new(
     from: Option<SiteName>,
     requested_by: &str,
 ) -> Execution {
+    let pinned = pin(&application.spec, runbook_of(&application.spec, kind, application.here()));
     Execution {
         id,
         application: application.spec.name.clone(),
@@ -63,14 +80,16 @@ fn new(
         requested_by: requested_by.to_owned(),
         started_micros: unix_micros(),
         ended_micros: None,
-        steps: steps_of(kind).iter().map(|step| pending(*step)).collect(),
+        steps: pinned.steps.iter().map(|step| pending(step.name())).collect(),
         facts: BTreeMap::new(),
+        runbook: Some(pinned),
+        questions: Vec::new(),
     }
 }
 
-fn pending(step: Step) -> StepRecord {
+fn pending(step: &str) -> StepRecord {
     StepRecord {
-        name: step.name().to_owned(),
+        name: step.to_owned(),
         state: StepState::Pending,
         started_micros: None,
         ended_micros: None,

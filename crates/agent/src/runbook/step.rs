@@ -1,11 +1,14 @@
 //! The steps by name, and the order in which a runbook holds them.
 
 use super::steps;
-use crate::api::types::{Execution, ExecutionKind};
+use crate::api::types::Execution;
 use crate::application::Application;
+use mainstay_core::runbook::RunbookName;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     Check,
     Hold,
@@ -46,14 +49,38 @@ const SWITCHOVER: [Step; 9] = [
     Step::Verify,
 ];
 
-pub fn steps_of(kind: ExecutionKind) -> &'static [Step] {
-    match kind {
-        ExecutionKind::Failover => &FAILOVER,
-        ExecutionKind::Switchover => &SWITCHOVER,
+/// What a runbook holds before anybody added to it.
+pub fn steps_of(runbook: RunbookName) -> &'static [Step] {
+    match runbook {
+        RunbookName::Failover => &FAILOVER,
+        RunbookName::Switchover | RunbookName::Failback => &SWITCHOVER,
     }
 }
 
+/// Who may have a step left out that cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    Anybody,
+    /// One asks, and an approver who is somebody else says so too.
+    Two,
+    Nobody,
+}
+
 impl Step {
+    pub const ALL: [Step; 11] = [
+        Step::Check,
+        Step::Hold,
+        Step::Fence,
+        Step::HandOver,
+        Step::Drain,
+        Step::DrainToEnd,
+        Step::Pin,
+        Step::Claim,
+        Step::Promote,
+        Step::Route,
+        Step::Verify,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Step::Check => "check",
@@ -92,6 +119,25 @@ impl Step {
     /// After it there is only forward.
     pub fn is_point_of_no_return(self) -> bool {
         self == Step::Promote
+    }
+
+    /// Only what checks the outcome can be left out without harm; a fence only by two people's word.
+    pub fn skip(self) -> Skip {
+        match self {
+            Step::Route | Step::Verify => Skip::Anybody,
+            Step::Fence => Skip::Two,
+            _ => Skip::Nobody,
+        }
+    }
+
+    /// How it is taken back, when the execution is given up.
+    pub fn undo(self) -> Option<&'static str> {
+        match self {
+            Step::Hold => Some("the gates serve again"),
+            Step::HandOver => Some("the active site takes its right to write back"),
+            Step::Pin => Some("what was pinned is dropped"),
+            _ => None,
+        }
     }
 
     /// Makes the step. It looks at the world first, so that it can be made again after a crash.

@@ -8,6 +8,7 @@ use crate::api::types::{
 };
 use crate::application::Application;
 use crate::error::Refused;
+use crate::people::Asker;
 use mainstay_core::Epoch;
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::salvage::{self, Asked, Choice, Columns, Replayed, Value};
@@ -20,12 +21,14 @@ const LONGEST: usize = 1000;
 pub async fn replay(
     application: &Application,
     request: &ReplayRequest,
+    asker: &Asker,
 ) -> Result<ReplaySummary, Refused> {
     let (place, epoch) = decided_here(application, &request.decision.id).await?;
-    enter(application, "replay-begun", &request.decision, json!(request.overwrite)).await?;
+    let overwrite = json!(request.overwrite);
+    enter(application, "replay-begun", &request.decision, asker, overwrite).await?;
     let DecisionRequest { transactions, reason, .. } = &request.decision;
     let transactions = transactions.iter().copied().collect();
-    let (overwrite, reason) = (request.overwrite, reason.clone());
+    let (overwrite, reason) = (request.overwrite, asker.signs(reason));
     let choice = Choice { transactions, overwrite, reason };
     let named = !choice.transactions.is_empty();
     let book = place.book();
@@ -50,12 +53,13 @@ pub async fn replay(
 pub async fn reject(
     application: &Application,
     request: &DecisionRequest,
+    asker: &Asker,
 ) -> Result<RejectSummary, Refused> {
     let (place, epoch) = decided_here(application, &request.id).await?;
-    enter(application, "reject-begun", request, json!(null)).await?;
+    enter(application, "reject-begun", request, asker, json!(null)).await?;
     let named = request.transactions.iter().copied().collect();
     let named = Some(&named).filter(|_| !request.transactions.is_empty());
-    let done = salvage::reject(&place.book(), epoch, named, &request.reason).await;
+    let done = salvage::reject(&place.book(), epoch, named, &asker.signs(&request.reason)).await;
     recount(application);
     let done = done.map_err(refused)?;
     let summary =
@@ -65,16 +69,16 @@ pub async fn reject(
     Ok(summary)
 }
 
-/// Who may ask this agent may decide; the ledger names the site where they did.
 async fn enter(
     application: &Application,
     kind: &'static str,
     request: &DecisionRequest,
+    asker: &Asker,
     overwrite: serde_json::Value,
 ) -> Result<(), Refused> {
     let body = json!({"salvage": request.id, "named": request.transactions,
         "overwrite": overwrite, "reason": request.reason,
-        "by": format!("a person at {}", application.here())});
+        "by": asker.name});
     application.enter(kind, body).await.map_err(|why| failed(why.to_string()))
 }
 

@@ -1,9 +1,14 @@
-//! What an agent asks of a store, so that a simulated one can answer. The decision and its effects
-//! go through here; what only people ask for (repair, replay, looking at salvage) does not.
+//! What an agent asks of a PostgreSQL store, so that a simulated one can answer; of a store of any
+//! kind in `at`. The decision and its effects go through here; what only people ask for (repair,
+//! replay, looking at salvage) does not.
 
+pub mod at;
 mod real;
+mod running;
 
+pub use at::At;
 pub use real::Postgres;
+pub use running::StoreLink;
 
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
 use mainstay_core::position::Lsn;
@@ -39,7 +44,11 @@ pub trait Stores: Send + Sync {
     ) -> Answer<'a, Vec<Finding>>;
 
     fn probe<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, Box<dyn Probe>>;
-    fn write<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, ()>;
+    fn write<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        statement: Option<&'a str>,
+    ) -> Asked<'a, ()>;
 
     fn fence_state<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, FenceState>;
 

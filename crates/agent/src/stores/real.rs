@@ -39,8 +39,12 @@ impl Stores for Postgres {
         })
     }
 
-    fn write<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, ()> {
-        Box::pin(probe::write(endpoint))
+    fn write<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        statement: Option<&'a str>,
+    ) -> Asked<'a, ()> {
+        Box::pin(probe::write(endpoint, statement))
     }
 
     fn fence_state<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, FenceState> {

@@ -2,12 +2,12 @@
 
 use super::line::{Fenced, Receipts, Told};
 use crate::stores::Stores;
+use crate::stores::at::{At, Fault, FenceState};
 use crate::time::{tick, unix_micros};
-use mainstay_core::estate::{self, PostgresEndpoint, PostgresStore, StoreKind};
+use mainstay_core::estate;
 use mainstay_core::lease::Lease;
 use mainstay_core::{SiteName, StoreName, Tick};
-use mainstay_stores::postgres::fault::Fault;
-use mainstay_stores::postgres::fence::{self, FenceState};
+use mainstay_stores::postgres::fence;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -69,11 +69,10 @@ impl Guard {
     /// Fences what is open. Whether nothing is open now; what is not known is not shut.
     async fn all_shut(&self) -> bool {
         let mut shut = true;
-        for (name, store, endpoint) in self.databases() {
-            match self.shut(name, store, endpoint).await {
+        for (name, store) in self.databases() {
+            match self.shut(name, store).await {
                 Ok(()) => {}
-                // Nothing was ever opened there.
-                Err(Fault::NotPrepared { .. }) => {}
+                Err(why) if why.is_unprepared() => {}
                 Err(why) => {
                     tracing::warn!(store = %name, %why, "whether the database is shut is not known");
                     shut = false;
@@ -83,18 +82,14 @@ impl Guard {
         shut
     }
 
-    async fn shut(
-        &self,
-        name: &StoreName,
-        store: &PostgresStore,
-        endpoint: &PostgresEndpoint,
-    ) -> Result<(), Fault> {
-        let FenceState { epoch, open } = self.stores.fence_state(endpoint).await?;
+    async fn shut(&self, name: &StoreName, store: At<'_>) -> Result<(), Fault> {
+        let stores = self.stores.as_ref();
+        let FenceState { epoch, open } = store.fence_state(stores).await?;
         if !open {
             return Ok(());
         }
         tracing::warn!(store = %name, %epoch, "the right to write has run out: fencing");
-        let done = self.stores.fence(endpoint, &store.roles, epoch, fence::DEADLINE).await?;
+        let done = store.fence(stores, epoch, fence::DEADLINE).await?;
         tracing::warn!(
             store = %name, %epoch, sessions_cut = done.sessions_cut, position = %done.position,
             "fenced"
@@ -110,10 +105,8 @@ impl Guard {
         Ok(())
     }
 
-    fn databases(&self) -> impl Iterator<Item = (&StoreName, &PostgresStore, &PostgresEndpoint)> {
-        self.application.stores.iter().filter_map(|(name, store)| {
-            let StoreKind::Postgres(postgres) = &store.kind;
-            Some((name, postgres, postgres.endpoints.get(&self.here)?))
-        })
+    fn databases(&self) -> impl Iterator<Item = (&StoreName, At<'_>)> {
+        let stores = self.application.stores.iter();
+        stores.filter_map(|(name, store)| Some((name, At::find(store, &self.here)?)))
     }
 }

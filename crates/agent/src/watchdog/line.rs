@@ -7,8 +7,7 @@ use crate::application::Application;
 use crate::error::AgentError;
 use crate::serve::listen_unix;
 use crate::time::tick;
-use mainstay_core::position::Lsn;
-use mainstay_core::{ApplicationName, Epoch, StoreName, Tick};
+use mainstay_core::{ApplicationName, Epoch, Position, StoreName, Tick};
 use mainstay_traffic::line;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -67,7 +66,7 @@ pub struct Fenced {
     pub epoch: Epoch,
     pub sessions_cut: u32,
     /// Nothing of the application was committed after this.
-    pub position: Lsn,
+    pub position: Position,
     /// When; it names the receipt, too.
     pub micros: i64,
 }

@@ -4,11 +4,12 @@
 use crate::battery::{application, found, made, nothing, read, renewed};
 use crate::certificates::Authority;
 use mainstay_agent::coordinator::{Coordinator, CoordinatorError, Etcd, Swap, Versioned, etcd};
-use mainstay_core::estate::{self, EtcdUser};
+use mainstay_core::estate::{self, EtcdEndpoint, EtcdUser};
 use mainstay_core::lease::Lease;
 use mainstay_core::{Finding, Secret, Severity};
 use mainstay_testkit::{EtcdCluster, EtcdOptions};
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
 
 const LEASE: Lease = Lease::new(Duration::from_secs(10));
 /// An election takes about two seconds; a busy machine gets more.
@@ -283,6 +284,36 @@ async fn after_a_restore_a_revision_that_comes_again_is_not_taken_for_the_one_be
     let other = Versioned { record: Some(renewed(&lost)), ..lost };
     let stale = coordinator.swap(&application("bank"), &other, &renewed(&other)).await.unwrap();
     assert_eq!(stale, Swap::Conflict { current: stands });
+}
+
+/// Passes everything on to a member, and nothing of what it answers. Returns where it listens.
+async fn one_way_to(member: &EtcdEndpoint) -> EtcdEndpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let to = (member.host.clone(), member.port);
+    tokio::spawn(async move {
+        loop {
+            let (mut asker, _) = listener.accept().await.unwrap();
+            let mut member = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy(&mut asker, &mut member).await });
+        }
+    });
+    EtcdEndpoint { encrypted: false, host: "127.0.0.1".to_owned(), port }
+}
+
+/// The member that is asked next finds the change made, and it would be wrong to say that another
+/// one came first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_made_by_a_member_that_was_not_heard_is_unknown_and_no_conflict() {
+    let cluster = EtcdCluster::start(EtcdOptions::default());
+    let stands = found(&of(&cluster), "bank").await;
+    let members = cluster.estate().endpoints;
+    let endpoints = vec![one_way_to(&members[0]).await, members[1].clone()];
+    let coordinator = client(&estate::Etcd { endpoints, ..cluster.estate() });
+    let next = renewed(&stands);
+    let told = coordinator.swap(&application("bank"), &stands, &next).await;
+    assert!(matches!(told, Err(CoordinatorError::Silent(_))), "{told:?}");
+    assert_eq!(read(&of(&cluster), "bank").await.record, Some(next));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,9 @@ pub enum Hindrance {
     NotAutomatic,
     /// Nothing is begun that cannot be recorded: invariant 7.
     LedgerBroken,
+    /// What this site had received when it claimed is gone, and can be applied no more. It stands
+    /// in the way of the promotion, not of the claim.
+    ArrivedLost { bound: Duration },
 }
 
 impl fmt::Display for Hindrance {
@@ -99,6 +102,12 @@ impl fmt::Display for Hindrance {
             Self::ClockRate(off) => write!(f, "{off}, which the lease does not allow for"),
             Self::NotAutomatic => f.write_str("failover is left to a person"),
             Self::LedgerBroken => f.write_str("the ledger cannot be written"),
+            Self::ArrivedLost { bound } => write!(
+                f,
+                "what had arrived here was lost with this site's agent before it was applied, at \
+                 most the last {:.1} s",
+                bound.as_secs_f64()
+            ),
         }
     }
 }
@@ -118,6 +127,7 @@ impl Hindrance {
                 | Self::ClockRate(_)
                 | Self::NotAutomatic
                 | Self::NotProved
+                | Self::ArrivedLost { .. }
         )
     }
 
@@ -133,7 +143,12 @@ impl Hindrance {
 
     /// Whether more would be lost than that.
     pub fn exceeds(&self, accepted: Option<Duration>) -> bool {
-        matches!(self, Self::LagOverBound { lag, .. } if *lag > accepted.unwrap_or_default())
+        match self {
+            Self::LagOverBound { lag: loss, .. } | Self::ArrivedLost { bound: loss } => {
+                *loss > accepted.unwrap_or_default()
+            }
+            _ => false,
+        }
     }
 
     /// Names what stands in the way, and not how much of it is left: the same as long as nothing
@@ -156,6 +171,7 @@ impl Hindrance {
             Self::ClockRate(_) => "clock-rate".to_owned(),
             Self::NotAutomatic => "not-automatic".to_owned(),
             Self::LedgerBroken => "ledger-broken".to_owned(),
+            Self::ArrivedLost { .. } => "arrived-lost".to_owned(),
         }
     }
 
@@ -171,6 +187,13 @@ impl Hindrance {
 
     fn passes_with_time(&self) -> bool {
         matches!(self, Self::LeaseRunning { .. })
+    }
+}
+
+impl Order {
+    /// Whether a person has taken this upon himself: it is named, and no more is lost than that.
+    pub fn accepts(&self, hindrance: &Hindrance) -> bool {
+        hindrance.yields_to(self) && !hindrance.exceeds(self.accept_loss)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Secret, SiteName};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Servers that hold a zone, and how it is changed there.
@@ -21,6 +21,18 @@ pub struct DnsZone {
 pub enum DnsKind {
     /// Dynamic updates (RFC 2136); none: not signed.
     Rfc2136 { key: Option<TsigKey> },
+    /// Mainstay answers for it by itself, in the gate's process of each of these sites.
+    Own { contact: String, at: BTreeMap<SiteName, OwnServer> },
+}
+
+/// Mainstay's own server at one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnServer {
+    pub listen: SocketAddr,
+    /// What the zone's NS records call it.
+    pub name: String,
+    /// Where resolvers reach it.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A key that servers know updates by (TSIG, RFC 8945).
@@ -48,4 +60,69 @@ pub struct PublishedName {
     pub ttl: Duration,
     /// While the site is active.
     pub addresses: BTreeMap<SiteName, Vec<IpAddr>>,
+    pub policy: Policy,
+}
+
+/// Which site's addresses a name answers with. Only Mainstay's own server knows more than the
+/// first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The active site's.
+    #[default]
+    Failover,
+    /// Each site's as often as its weight says, of those that are there.
+    Weighted(BTreeMap<SiteName, u32>),
+    /// Those of the site whose network the client is in; of others, the active site's.
+    Nearest(BTreeMap<SiteName, Vec<Network>>),
+}
+
+/// `10.0.0.0/8`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    /// At most 32, or 128 of IPv6.
+    pub prefix: u8,
+}
+
+impl Network {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
+        let network = Self { address, prefix };
+        (prefix <= if address.is_ipv4() { 32 } else { 128 }).then_some(network)
+    }
+
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let differs = match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                u128::from(own.to_bits() ^ other.to_bits()) << 96
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => own.to_bits() ^ other.to_bits(),
+            _ => return false,
+        };
+        differs.leading_zeros() >= u32::from(self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_the_addresses_that_begin_like_it() {
+        let holds = |network, address: &str| {
+            Network::parse(network).unwrap().holds(address.parse().unwrap())
+        };
+        assert!(holds("10.0.0.0/8", "10.255.0.1"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("0.0.0.0/0", "203.0.113.9"));
+        assert!(!holds("0.0.0.0/0", "2001:db8::1"));
+        assert!(holds("192.0.2.7/32", "192.0.2.7"));
+        assert!(!holds("192.0.2.7/32", "192.0.2.6"));
+        assert!(holds("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(!holds("2001:db8::/32", "2001:db9::1"));
+        for wrong in ["10.0.0.0", "10.0.0.0/33", "2001:db8::/129", "ten/8", "10.0.0.0/-1"] {
+            assert_eq!(Network::parse(wrong), None, "{wrong}");
+        }
+    }
 }

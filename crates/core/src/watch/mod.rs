@@ -17,6 +17,7 @@ pub use conclude::{Conclusion, Probed, conclude};
 pub use damping::Damping;
 pub use pace::{ClockOff, Exchange, Pace, Rate, who_is_off};
 pub use probe::{
-    BodyRule, CommandProbe, HttpProbe, PostgresProbe, Probe, ProbeKind, RedisProbe, SiteAddresses,
+    BodyRule, ClientWrite, CommandProbe, HttpProbe, PostgresProbe, Probe, ProbeKind, RedisProbe,
+    SiteAddresses,
 };
 pub use tally::{Look, Outcome, Tally};

@@ -53,6 +53,17 @@ pub struct PostgresProbe {
     pub store: StoreName,
     /// Where clients reach it, such as the gate; else the store's own endpoint.
     pub addresses: SiteAddresses,
+    /// None: Mainstay's own user writes a heartbeat.
+    pub client: Option<ClientWrite>,
+}
+
+/// What the application's own user commits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientWrite {
+    pub user: String,
+    /// None at a site that may not hold it (a witness).
+    pub password: Option<Secret>,
+    pub statement: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

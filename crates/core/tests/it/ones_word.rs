@@ -1,10 +1,13 @@
 //! When a site may give its word, and which changes of the record any agent may make.
 
 use crate::world::name;
-use mainstay_core::decision::{Facts, SeenRecord, may_hand_over, may_promise};
+use mainstay_core::decision::{
+    Facts, Hindrance, Order, Outweighs, SeenRecord, may_hand_over, may_promise,
+};
 use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record, Tick};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const NOW: Tick = Tick::from_millis(100_000);
 
@@ -103,4 +106,17 @@ fn whatever_faulty_agents_write_an_epoch_has_one_holder_and_the_next_is_one_more
         }
     }
     assert_eq!(newest.last(), Some(&Epoch::new(4)), "the rules let nobody stand still for ever");
+}
+
+#[test]
+fn what_had_arrived_is_given_up_only_by_an_order_that_names_it_and_accepts_as_much() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let lost = Hindrance::ArrivedLost { bound: Duration::from_secs(4) };
+    let by = |accept_loss, outweighs| Order { accept_loss, outweighs }.accepts(&lost);
+    assert!(by(seconds(4), Outweighs::All));
+    assert!(by(seconds(4), Outweighs::These(vec![lost.clone()])));
+    assert!(!by(seconds(3), Outweighs::These(vec![lost.clone()])));
+    assert!(!by(None, Outweighs::All));
+    let another = Hindrance::Healthy { vantage: name(2) };
+    assert!(!by(seconds(60), Outweighs::These(vec![another])), "it is not named");
 }

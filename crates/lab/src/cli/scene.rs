@@ -55,6 +55,8 @@ pub enum SceneName {
     Conductor,
     /// The disk under ledger and journal is full
     DiskFull,
+    /// Writes to ledger and journal fail
+    DiskBroken,
     /// The standby's agent is killed while it applies what it has of the last seconds
     DrainKilled,
     /// The same death with Patroni in our place, for comparison

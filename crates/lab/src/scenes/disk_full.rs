@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-const SITES: [&str; 2] = [HOME, STANDBY];
+pub const SITES: [&str; 2] = [HOME, STANDBY];
 /// What an agent asks for, and some more.
 const SIZE: &str = "size=300m";
 const WATCHED: Duration = Duration::from_secs(12);
@@ -37,7 +37,7 @@ pub fn clean_up(stage: &Stage) -> Result<(), LabError> {
     Ok(())
 }
 
-fn succeed(command: &mut Command, what: &str) -> Result<(), LabError> {
+pub fn succeed(command: &mut Command, what: &str) -> Result<(), LabError> {
     let status = command.status().doing(|| what.to_owned())?;
     let ended =
         if status.success() { Ok(()) } else { Err(std::io::Error::other(status.to_string())) };
@@ -45,12 +45,27 @@ fn succeed(command: &mut Command, what: &str) -> Result<(), LabError> {
 }
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
+    let begins = |stage: &Stage| SITES.iter().try_for_each(|site| fill(&ballast(stage, site)));
+    let ends = |stage: &Stage| {
+        SITES.iter().try_for_each(|site| {
+            let file = ballast(stage, site);
+            std::fs::remove_file(&file).doing(|| format!("remove {}", file.display()))
+        })
+    };
+    without_disks(stage, "the disks of both agents are full", begins, ends).await
+}
+
+/// Nothing can be written to ledger and journal from when it begins until it ends.
+pub async fn without_disks(
+    stage: &mut Stage,
+    what: &str,
+    begins: impl Fn(&Stage) -> Result<(), LabError>,
+    ends: impl Fn(&Stage) -> Result<(), LabError>,
+) -> Result<(), LabError> {
     stage.some_time().await;
     let fault = Moment::now();
-    for site in SITES {
-        fill(&ballast(stage, site))?;
-    }
-    stage.say("the disks of both agents are full");
+    begins(stage)?;
+    stage.say(what);
     // Time itself is the subject: so long nothing of the service may suffer.
     tokio::time::sleep(WATCHED).await;
     let record = stage.record()?;
@@ -72,10 +87,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     stage.say(&format!("in the way of a failover: {refused:?}"));
     let ledger = refused.iter().any(|what| what.contains("ledger"));
     stage.expect(ledger, "it is told that the ledger cannot be written");
-    for site in SITES {
-        let file = ballast(stage, site);
-        std::fs::remove_file(&file).doing(|| format!("remove {}", file.display()))?;
-    }
+    ends(stage)?;
     let freed = Moment::now();
     let first = stage.accepted_by(STANDBY, freed).await?;
     stage.figure("room_to_write_ms", judge::ms(first.at_us - freed.mono_us));

@@ -4,6 +4,7 @@
 
 mod clock;
 mod conductor;
+mod disk_broken;
 mod disk_full;
 mod drain_killed;
 mod etcd;
@@ -116,6 +117,7 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
     match name {
         SceneName::Clock => clock::prepare(stage)?,
         SceneName::DiskFull => disk_full::prepare(stage)?,
+        SceneName::DiskBroken => disk_broken::prepare(stage)?,
         _ => {}
     }
     stage.up().await?;
@@ -135,6 +137,7 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
         SceneName::Versions => versions::play(stage).await,
         SceneName::Conductor => conductor::play(stage).await,
         SceneName::DiskFull => disk_full::play(stage).await,
+        SceneName::DiskBroken => disk_broken::play(stage).await,
         SceneName::DrainKilled => drain_killed::play(stage).await,
         SceneName::Lossy => lossy::play(stage).await,
         SceneName::Patroni => Ok(()),

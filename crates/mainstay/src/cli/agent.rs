@@ -4,9 +4,12 @@ use super::failure::code;
 use super::{Context, Failure, site};
 use crate::config::Look;
 use mainstay_agent::AgentSpec;
+use mainstay_core::estate::{Estate, StoreKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::signal::unix::SignalKind;
+use tokio::sync::mpsc::{self, Receiver};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,20 +21,42 @@ pub struct Args {
     pub metrics: Option<SocketAddr>,
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. SIGHUP has it read its configuration again.
 pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let estate = site::estate(context, Look::Everywhere)?;
     let witness = estate.sites.get(&estate.here).is_some_and(|site| site.witness);
-    // A witness copies nothing, so it needs no programs.
+    // A witness copies nothing, so it needs no programs; nor does who has no PostgreSQL.
+    let stores = estate.applications.values().flat_map(|it| it.stores.values());
+    let postgres = stores.into_iter().any(|it| matches!(it.kind, StoreKind::Postgres(_)));
     let tools = match args.pg_bin.or_else(find_tools) {
         Some(folder) => folder,
-        None if witness => PathBuf::new(),
+        None if witness || !postgres => PathBuf::new(),
         None => return Err(no_tools()),
     };
     let spec = AgentSpec { estate, state: context.state(), tools, metrics: args.metrics };
     let stop = site::stop_signal()?;
-    mainstay_agent::run(spec, stop).await.map_err(|error| Failure::told(&error))?;
+    let read = read_anew(context.clone())?;
+    mainstay_agent::run(spec, read, stop).await.map_err(|error| Failure::told(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// With each SIGHUP the file is read again. One that is wrong changes nothing.
+fn read_anew(context: Context) -> Result<Receiver<Estate>, Failure> {
+    let mut hangup = site::listen(SignalKind::hangup())?;
+    let (good, read) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match site::estate(&context, Look::Everywhere) {
+                Ok(estate) => {
+                    if good.send(estate).await.is_err() {
+                        return;
+                    }
+                }
+                Err(why) => tracing::error!(%why, "the configuration stays as it was"),
+            }
+        }
+    });
+    Ok(read)
 }
 
 fn no_tools() -> Failure {

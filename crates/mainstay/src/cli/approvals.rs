@@ -96,7 +96,10 @@ fn described(request: &ApprovalRequest) -> String {
             }
         }
     }
-    out + &format!("this plan    {plan}\n")
+    match plan.is_empty() {
+        true => out,
+        false => out + &format!("this plan    {plan}\n"),
+    }
 }
 
 fn loss(request: &ApprovalRequest) -> String {

@@ -4,6 +4,7 @@ use super::output::{BAD, CARE, DIM, styled};
 use super::{Context, Failure, output};
 use crate::config::{self, Checked, Look, duration};
 use mainstay_agent::coordinator::etcd;
+use mainstay_agent::outside;
 use mainstay_core::estate::{Application, CoordinatorPlace, Estate, FailoverMode};
 use mainstay_core::{Finding, Severity};
 use serde_json::{Value, json};
@@ -17,7 +18,8 @@ pub struct Args {
     /// Look at the text only, not for secrets and certificates
     #[arg(long)]
     pub file_only: bool,
-    /// When the file is good, also look into etcd and the databases; this reads and changes nothing
+    /// When the file is good, also look into etcd and the stores, and ask each fence's `confirm`
+    /// about the sites that run; this reads and changes nothing
     #[arg(long, conflicts_with = "file_only")]
     pub live: bool,
 }
@@ -47,6 +49,8 @@ async fn live(estate: &Estate) -> Result<Vec<Finding>, Failure> {
         CoordinatorPlace::Embedded { .. } => Vec::new(),
     };
     seen.extend(mainstay_stores::postgres::check::estate(estate).await);
+    seen.extend(outside::dry::estate(estate).await);
+    seen.extend(mainstay_stores::redis::check::estate(estate).await);
     Ok(seen)
 }
 

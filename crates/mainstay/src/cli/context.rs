@@ -6,6 +6,7 @@ use crate::client::{Client, Network, Typed, Way};
 use crate::config::{self, Checked, Look};
 use std::path::{Path, PathBuf};
 
+#[derive(Clone)]
 pub struct Context {
     pub global: Global,
 }

@@ -7,6 +7,7 @@ use super::text::{between, seconds, seconds_or};
 use super::{Context, Failure, receipt, site};
 use crate::client::{Client, ClientError};
 use mainstay_agent::api::types::{Execution, ExecutionState, StepRecord, StepState};
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,12 +25,40 @@ pub async fn follow(
     client: &Client,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
+    join(execution, client, context, View::new(context), false).await
+}
+
+/// The same through what a person is asked; with `--output json` each change is a line.
+pub async fn watch(
+    execution: Execution,
+    client: &Client,
+    context: &Context,
+) -> Result<ExitCode, Failure> {
+    let view = match context.json() {
+        true => View::Stream { told: Vec::new() },
+        false => View::new(context),
+    };
+    join(execution, client, context, view, true).await
+}
+
+async fn join(
+    execution: Execution,
+    client: &Client,
+    context: &Context,
+    mut view: View,
+    waits: bool,
+) -> Result<ExitCode, Failure> {
     // Listened for before anything is shown, since a person may answer at once.
     let mut interrupt = site::listen(SignalKind::interrupt())?;
-    let mut view = View::new(context);
     view.show(&execution);
     tokio::select! {
-        ended = until_it_ends(execution, client, &mut view) => finish(&ended?, context),
+        ended = until_it_ends(execution, client, &mut view, waits) => {
+            let ended = ended?;
+            match view {
+                View::Stream { .. } => Ok(code(&ended)),
+                _ => finish(&ended, context),
+            }
+        }
         _ = interrupt.recv() => {
             remark("left it; it goes on. To join it again: mainstay executions --follow");
             Ok(ExitCode::FAILURE)
@@ -41,10 +70,16 @@ async fn until_it_ends(
     mut execution: Execution,
     client: &Client,
     view: &mut View,
+    waits: bool,
 ) -> Result<Execution, Failure> {
     let path = format!("/v1/executions/{}", execution.id);
     let mut answered = Instant::now();
-    while execution.state == ExecutionState::Running {
+    let stays = |state| match state {
+        ExecutionState::Running => true,
+        ExecutionState::Stuck => waits,
+        ExecutionState::Succeeded | ExecutionState::Aborted => false,
+    };
+    while stays(execution.state) {
         tokio::time::sleep(EVERY).await;
         match client.get(&path).await {
             Ok(newer) => {
@@ -74,8 +109,14 @@ fn finish(execution: &Execution, context: &Context) -> Result<ExitCode, Failure>
     } else {
         say(&outcome(execution));
     }
-    let good = execution.state == ExecutionState::Succeeded;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(execution))
+}
+
+fn code(execution: &Execution) -> ExitCode {
+    match execution.state {
+        ExecutionState::Succeeded => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn outcome(execution: &Execution) -> String {
@@ -84,7 +125,7 @@ fn outcome(execution: &Execution) -> String {
     let then = match execution.state {
         ExecutionState::Running | ExecutionState::Succeeded => return succeeded(execution, &took),
         ExecutionState::Aborted => "the application stays where it was",
-        ExecutionState::Stuck => "it is past the point of no return and waits for you",
+        ExecutionState::Stuck => "it waits for you: mainstay run show",
     };
     let state = state(execution.state);
     format!("{}: {state} after {took}; {then}. Next: mainstay status\n", title(execution))
@@ -102,6 +143,8 @@ enum View {
     Pipe { told: usize },
     /// Only the end counts.
     Silent,
+    /// The steps as they were told last.
+    Stream { told: Vec<StepRecord> },
 }
 
 impl View {
@@ -116,8 +159,15 @@ impl View {
     fn show(&mut self, execution: &Execution) {
         match self {
             View::Silent => {}
+            View::Stream { told } => {
+                for step in execution.steps.iter().filter(|step| !told.contains(step)) {
+                    let (id, state) = (&execution.id, execution.state);
+                    say(&format!("{}\n", json!({"execution": id, "state": state, "step": step})));
+                }
+                told.clone_from(&execution.steps);
+            }
             View::Terminal { lines } => {
-                let text = table(execution);
+                let text = table(execution) + &budget(execution) + &questions(execution);
                 let up = if *lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
                 // Without wrapping (DECAWM) a long line stays one line, and the count is right.
                 say(&format!("{up}\x1b[?7l{text}\x1b[?7h"));
@@ -134,7 +184,7 @@ impl View {
 }
 
 fn has_ended(step: &StepRecord) -> bool {
-    matches!(step.state, StepState::Done | StepState::Failed)
+    !matches!(step.state, StepState::Pending | StepState::Intent)
 }
 
 /// All steps, how the fence was confirmed, and how it ended if it did.
@@ -152,12 +202,34 @@ fn table(execution: &Execution) -> String {
     styled(STRONG, head.trim_end()) + "\n" + &steps
 }
 
+/// What of the objective is used; the clock runs from the last sign of life.
+fn budget(execution: &Execution) -> String {
+    let Some(pinned) = &execution.runbook else { return String::new() };
+    let seen = execution.facts.get("last_renewal_seen_micros").and_then(Value::as_i64);
+    let now = execution.ended_micros.unwrap_or_else(mainstay_agent::time::unix_micros);
+    let began = seen.unwrap_or(execution.started_micros);
+    let used = between(Some(began), Some(now)).unwrap_or_default();
+    let style = if used > pinned.rto_s { BAD } else { GOOD };
+    let text = format!("{} of the RTO of {}", seconds(used), seconds(pinned.rto_s));
+    format!("  {}\n", styled(style, text))
+}
+
+fn questions(execution: &Execution) -> String {
+    let one = |it: &mainstay_agent::Question| {
+        let what = it.what.replace('\n', " ");
+        format!("  {} asks: {what}; see mainstay run show\n", styled(BAD, &it.step))
+    };
+    execution.questions.iter().map(one).collect()
+}
+
 fn one(step: &StepRecord) -> String {
     let (style, word) = match step.state {
         StepState::Pending => (DIM, "-"),
         StepState::Intent => (CARE, "now"),
         StepState::Done => (GOOD, "done"),
         StepState::Failed => (BAD, "failed"),
+        StepState::Skipped => (DIM, "left"),
+        StepState::Undone => (CARE, "undone"),
     };
     let took = between(step.started_micros, step.ended_micros).map_or_else(String::new, seconds);
     // A detail of several lines would break the redrawing.

@@ -6,6 +6,7 @@ mod approvals;
 mod check;
 mod compare;
 mod comparing;
+mod conducting;
 mod config;
 mod consent;
 mod context;
@@ -26,6 +27,7 @@ mod receipt;
 mod repair;
 mod returning;
 mod run;
+mod runbook;
 mod salvage;
 mod site;
 mod status;
@@ -54,7 +56,7 @@ pub struct Cli {
 
 /// Their ids have a prefix: clap takes an argument of a command with the id of a global option for
 /// that option, so that `lab kill SITE` and `--site` would be one.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// How results are written
     #[arg(id = "global-output", long = "output", global = true)]
@@ -124,6 +126,12 @@ pub enum Command {
     Pause(pause::Pause),
     /// End a pause: failovers begin by themselves again
     Resume(pause::Resume),
+    /// What a failover or switchover consists of, with your own steps
+    #[command(subcommand)]
+    Runbook(runbook::Command),
+    /// An execution as it goes, and your word when it is stuck
+    #[command(subcommand)]
+    Run(conducting::Command),
     /// The failovers and switchovers so far
     Executions(executions::Args),
     /// Compare the data of two sites and name the position at which it was equal

@@ -49,6 +49,12 @@ pub fn text(plan: &Plan) -> String {
     let mut out = format!("{}, epoch {}\n\n{}\n", styled(STRONG, title), plan.epoch, steps(plan));
     out += &format!("loses now    {}\n", loss(plan));
     out += &format!("last took    {}\n", seconds_or(plan.last_took_s, "never done yet"));
+    out += &time(plan);
+    for step in &plan.steps {
+        for why in &step.missing {
+            out += &format!("missing      {}\n", styled(BAD, format!("{}: {why}", step.name)));
+        }
+    }
     if let Some(means) = plan.returning.as_ref().and_then(super::way_back::means) {
         out += &format!("came back    {means}\n");
     }
@@ -66,6 +72,18 @@ fn steps(plan: &Plan) -> String {
         [number, name, step.what.clone(), seconds_or(step.last_took_s, "-")]
     });
     table(["", "step", "what is done", "last took"], rows)
+}
+
+/// What is expected of past executions, and what it leaves of the objective.
+fn time(plan: &Plan) -> String {
+    let (Some(expected), Some(left)) = (plan.expected_s, plan.rto_left_s) else {
+        return String::new();
+    };
+    let left = match left < 0.0 {
+        true => styled(BAD, format!("{} beyond the RTO", seconds(-left))),
+        false => styled(GOOD, format!("{} of the RTO are left", seconds(left))),
+    };
+    format!("should take  {} for its steps; {left}\n", seconds(expected))
 }
 
 fn loss(plan: &Plan) -> String {

@@ -181,16 +181,17 @@ fn listing(all: &[RepairSummary]) -> String {
     if all.is_empty() {
         return "nothing was repaired so far\n".to_owned();
     }
-    let state = |one: &RepairSummary| match (one.state, one.dry_run, one.undone) {
-        (_, _, Some(_)) => "undone",
-        (RepairState::Comparing, _, _) => "comparing",
-        (RepairState::Repairing, _, _) => "under way",
-        (RepairState::Failed, _, _) => "stopped",
-        (RepairState::Done, true, _) => "dry run",
-        (RepairState::Done, false, _) => "done",
+    let state = |one: &RepairSummary| match (one.state, one.dry_run, &one.undone_by) {
+        (_, _, Some(by)) => format!("undone by {by}"),
+        _ if one.undone.is_some() => "undone".to_owned(),
+        (RepairState::Comparing, _, _) => "comparing".to_owned(),
+        (RepairState::Repairing, _, _) => "under way".to_owned(),
+        (RepairState::Failed, _, _) => "stopped".to_owned(),
+        (RepairState::Done, true, _) => "dry run".to_owned(),
+        (RepairState::Done, false, _) => "done".to_owned(),
     };
     table(
-        ["id", "store", "at", "as at", "began", "differences", "rows", "state"],
+        ["id", "store", "at", "as at", "began", "by", "differences", "rows", "state"],
         all.iter().map(|one| {
             [
                 one.id.clone(),
@@ -198,9 +199,10 @@ fn listing(all: &[RepairSummary]) -> String {
                 one.site.to_string(),
                 one.from.to_string(),
                 moment(one.started_micros),
+                one.by.clone(),
                 one.differences.map_or_else(|| "unknown".to_owned(), |found| found.to_string()),
                 one.repaired.swapped().to_string(),
-                state(one).to_owned(),
+                state(one),
             ]
         }),
     )

@@ -1,9 +1,9 @@
 //! From the command line that was typed to the command's own file.
 
 use super::{
-    Cli, Command, Context, Failure, agent, alerts, approvals, check, compare, config, dns,
-    executions, gate, help_all, lab, ledger, link, moves, pause, plan, repair, returning, salvage,
-    status, watchdog,
+    Cli, Command, Context, Failure, agent, alerts, approvals, check, compare, conducting, config,
+    dns, executions, gate, help_all, lab, ledger, link, moves, pause, plan, repair, returning,
+    runbook, salvage, status, watchdog,
 };
 use std::process::ExitCode;
 
@@ -29,6 +29,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failu
         Command::Withdraw(args) => approvals::withdraw(args, context).await,
         Command::Pause(args) => pause::pause(args, context).await,
         Command::Resume(args) => pause::resume(args, context).await,
+        Command::Runbook(command) => runbook::run(command, context).await,
+        Command::Run(command) => conducting::run(command, context).await,
         Command::Executions(args) => executions::run(args, context).await,
         Command::Compare(args) => compare::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,

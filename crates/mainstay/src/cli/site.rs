@@ -21,10 +21,8 @@ pub fn estate(context: &Context, look: Look) -> Result<Estate, Failure> {
     let errors: Vec<_> = checked.problems.iter().filter(|problem| problem.is_error()).collect();
     let code = errors.first().map_or(UNREADABLE, |problem| problem.code);
     let file = checked.source.path.display();
-    let what = format!(
-        "nothing was started: {} in {file}",
-        super::text::count(errors.len() as u64, "error")
-    );
+    let what =
+        format!("nothing was done: {} in {file}", super::text::count(errors.len() as u64, "error"));
     let advice = format!("mend it, then look again: mainstay check {file}");
     checked.estate.ok_or_else(|| Failure::new(code, what, advice))
 }

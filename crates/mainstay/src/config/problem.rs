@@ -27,6 +27,7 @@ pub mod code {
     pub const LOCKS_ITSELF_OUT: &str = "MS-CFG-020";
     pub const UNKNOWN_STORE: &str = "MS-CFG-021";
     pub const WEAK_COORDINATOR: &str = "MS-CFG-022";
+    pub const UNKNOWN_GROUP: &str = "MS-CFG-031";
     pub const UNKNOWN_ZONE: &str = "MS-CFG-030";
     pub const NO_SECOND_PERSON: &str = "MS-CFG-023";
     pub const ONE_PERSON_TWICE: &str = "MS-CFG-024";
@@ -35,6 +36,8 @@ pub mod code {
     pub const LINK_LOCAL: &str = "MS-CFG-041";
     pub const COMMAND_NOT_ALLOWED: &str = "MS-CFG-042";
     pub const WITNESS_SEES_NOTHING: &str = "MS-CFG-043";
+    pub const UNKNOWN_STEP: &str = "MS-RUN-010";
+    pub const STEP_PLACE: &str = "MS-RUN-011";
 }
 
 /// One thing that is wrong with the file.

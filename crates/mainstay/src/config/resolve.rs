@@ -3,6 +3,10 @@
 //! reported.
 
 mod dns;
+mod redis;
+mod runbook;
+mod tcp;
+mod web;
 
 pub use dns::zone_of;
 
@@ -12,10 +16,10 @@ use super::problem::{Problem, code};
 use super::reader::At;
 use super::secrets::Vault;
 use super::typed::{self, Named};
-use super::values::{Address, CoordinatorKind, EtcdUrl, PostgresKind, SecretReference, TlsMode};
+use super::values::{Address, CoordinatorKind, EtcdUrl, SecretReference, StoreWord, TlsMode};
 use mainstay_core::estate::{
-    Application, CoordinatorPlace, Estate, Etcd, EtcdEndpoint, EtcdUser, FenceMeans, Gate,
-    HttpGate, Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind,
+    Application, CoordinatorPlace, Durability, Estate, Etcd, EtcdEndpoint, EtcdUser, FenceMeans,
+    Gate, Objectives, PostgresEndpoint, PostgresStore, PostgresTls, Site, Store, StoreKind,
     TlsFiles,
 };
 use mainstay_core::people::{People, Person};
@@ -23,6 +27,10 @@ use mainstay_core::{ApplicationName, PersonName, Secret, SiteName, StoreName};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a standby compares itself where nothing is written.
+const COMPARED: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Resolver<'a> {
     /// Whose view it is.
@@ -31,6 +39,8 @@ pub(super) struct Resolver<'a> {
     /// False at a witness, and where nobody needs them.
     pub(super) secrets: bool,
     pub(super) witness: bool,
+    /// Whether it is known which site this is: then its own certificates are looked for.
+    own: bool,
     pub(super) problems: &'a mut Vec<Problem>,
 }
 
@@ -50,13 +60,13 @@ pub fn resolve(
     let first = sites.value.iter().find(|(_, site)| !flagged_witness(&site.value));
     let eyes = here.or(first.map(|(name, _)| name))?;
     let secrets = !witness && vault.look == Look::Everywhere;
-    let mut resolver = Resolver { eyes, vault, secrets, witness, problems };
+    let mut resolver = Resolver { eyes, vault, secrets, witness, own: here.is_some(), problems };
     let application =
         |resolver: &mut Resolver<'_>, name: &_, at: &_| resolver.application(file, name, at);
     let applications = resolver.map(file.applications.as_ref()?, application);
     let zones = resolver.zones(file);
     let coordinator = resolver.coordinator(&file.coordinator.as_ref()?.value);
-    let tls = resolver.tls(file.tls.as_ref()?, eyes, here.is_some());
+    let tls = resolver.tls(file.tls.as_ref()?, eyes);
     // Without `here` the file is checked for every site: then tokens matter if any takes people.
     let takes = |name: &SiteName| here.is_none_or(|here| here == name);
     let doors =
@@ -137,7 +147,7 @@ impl Resolver<'_> {
         let typed = &at.value;
         let stores = self.map(typed.stores.as_ref()?, Self::store);
         let objectives = &typed.objectives.as_ref()?.value;
-        let gates = self.map(typed.gates.as_ref()?, |_, _, at| gate(&at.value))?;
+        let gates = self.map(typed.gates.as_ref()?, Self::gate)?;
         Some(Application {
             name: name.clone(),
             home: value(&typed.home)?,
@@ -155,6 +165,7 @@ impl Resolver<'_> {
             stores: stores?,
             probes: self.probes(typed, &gates)?,
             gates,
+            runbooks: self.runbooks(typed)?,
             names: dns::names(file, typed)?,
         })
     }
@@ -185,17 +196,23 @@ impl Resolver<'_> {
     }
 
     fn store(&mut self, name: &StoreName, at: &At<typed::Store>) -> Option<Store> {
-        let PostgresKind::Postgres = at.value.kind.as_ref()?.value;
+        let kind = match at.value.kind.as_ref()?.value {
+            StoreWord::Postgres => StoreKind::Postgres(self.postgres_store(at)?),
+            StoreWord::Redis => StoreKind::Redis(self.redis_store(at)?),
+        };
+        Some(Store { name: name.clone(), kind })
+    }
+
+    fn postgres_store(&mut self, at: &At<typed::Store>) -> Option<PostgresStore> {
         let endpoints = self.map(at.value.endpoints.as_ref()?, Self::endpoint);
         let salvage = at.value.salvage.iter().flat_map(|table| &table.value);
-        let kind = StoreKind::Postgres(PostgresStore {
+        Some(PostgresStore {
             roles: at.value.roles.as_ref()?.value.iter().map(|role| role.value.clone()).collect(),
             salvage: salvage.map(|(table, rule)| (table.0.clone(), rule.value)).collect(),
-            durability: value(&at.value.durability)?,
-            compare_every: value(&at.value.compare_every)?.0,
+            durability: value(&at.value.durability).unwrap_or(Durability::EachCommit),
+            compare_every: value(&at.value.compare_every).map_or(Some(COMPARED), |every| every.0),
             endpoints: endpoints?,
-        });
-        Some(Store { name: name.clone(), kind })
+        })
     }
 
     fn endpoint(&mut self, _: &SiteName, at: &At<typed::Endpoint>) -> Option<PostgresEndpoint> {
@@ -288,29 +305,54 @@ impl Resolver<'_> {
         match endpoint.tls.as_ref()?.value {
             TlsMode::Disable => Some(PostgresTls::Disable),
             TlsMode::VerifyFull => {
-                let written = endpoint.authority.as_ref()?;
-                let authority = self.vault.path(&written.value);
-                if !self.witness {
-                    self.must_exist(written, &[&authority]);
-                }
-                Some(PostgresTls::VerifyFull { authority })
+                Some(PostgresTls::VerifyFull { authority: self.server_authority(endpoint)? })
             }
         }
     }
 
-    fn tls(&mut self, at: &At<typed::Tls>, here: &SiteName, own: bool) -> Option<TlsFiles> {
+    fn server_authority(&mut self, endpoint: &typed::Endpoint) -> Option<PathBuf> {
+        let written = endpoint.authority.as_ref()?;
+        let authority = self.vault.path(&written.value);
+        if !self.witness {
+            self.must_exist(written, &[&authority]);
+        }
+        Some(authority)
+    }
+
+    fn tls(&mut self, at: &At<typed::Tls>, here: &SiteName) -> Option<TlsFiles> {
         let written = at.value.directory.as_ref()?;
         let directory = self.vault.path(&written.value);
         let authority = directory.join("ca.pem");
         let certificate = directory.join(format!("{here}.pem"));
         let key = directory.join(format!("{here}.key"));
-        let own = own.then_some([&certificate, &key]);
+        let own = self.own.then_some([&certificate, &key]);
         let needed: Vec<&Path> = std::iter::once(&authority)
             .chain(own.into_iter().flatten())
             .map(PathBuf::as_path)
             .collect();
         self.must_exist(written, &needed);
         Some(TlsFiles { authority, certificate, key })
+    }
+
+    fn gate(&mut self, site: &SiteName, at: &At<typed::Gate>) -> Option<Gate> {
+        let typed = &at.value;
+        let peer = &typed.peer.as_ref()?.value;
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, peer.port));
+        let stores = &typed.stores.as_ref()?.value;
+        Some(Gate {
+            http: match &typed.http {
+                Some(http) => Some(self.web_side(site, http)?),
+                None => None,
+            },
+            stores: stores.iter().map(|(name, listen)| (name.clone(), listen.value)).collect(),
+            tcp: typed
+                .tcp
+                .as_ref()
+                .map_or_else(Default::default, |at| tcp::options(self.vault, &at.value)),
+            peer_listen: value(&typed.peer_listen).unwrap_or(everywhere),
+            peer: peer.to_string(),
+            hold: value(&typed.hold)?,
+        })
     }
 
     pub(super) fn must_exist(&mut self, written: &At<String>, paths: &[&Path]) {
@@ -357,29 +399,4 @@ fn shared_token(people: &BTreeMap<PersonName, Person>) -> Option<Problem> {
     let what = format!("{one} and {other} have the same token: nobody could tell them apart");
     let advice = "give each a token of their own: openssl rand -hex 32";
     Some(Problem::error(code::ONE_PERSON_TWICE, what, advice).place("people"))
-}
-
-fn gate(typed: &typed::Gate) -> Option<Gate> {
-    let peer = &typed.peer.as_ref()?.value;
-    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, peer.port));
-    let stores = &typed.stores.as_ref()?.value;
-    Some(Gate {
-        http: match &typed.http {
-            Some(http) => Some(web(&http.value)?),
-            None => None,
-        },
-        stores: stores.iter().map(|(name, listen)| (name.clone(), listen.value)).collect(),
-        peer_listen: value(&typed.peer_listen).unwrap_or(everywhere),
-        peer: peer.to_string(),
-        hold: value(&typed.hold)?,
-    })
-}
-
-fn web(typed: &typed::Http) -> Option<HttpGate> {
-    Some(HttpGate {
-        listen: value(&typed.listen)?,
-        address: address(&typed.address)?,
-        upstreams: typed.upstreams.as_ref()?.value.iter().map(|at| at.value.to_string()).collect(),
-        health: value(&typed.health)?.0,
-    })
 }

@@ -8,8 +8,8 @@ use super::values::{Address, ProbeKind};
 use mainstay_core::estate::Gate;
 use mainstay_core::lease::Lease;
 use mainstay_core::watch::{
-    BodyRule, Cadence, CommandProbe, HttpProbe, PostgresProbe, Probe, ProbeKind as Kind,
-    RedisProbe, SiteAddresses,
+    BodyRule, Cadence, ClientWrite, CommandProbe, HttpProbe, PostgresProbe, Probe,
+    ProbeKind as Kind, RedisProbe, SiteAddresses,
 };
 use mainstay_core::{ProbeName, SiteName};
 use std::collections::BTreeMap;
@@ -35,7 +35,8 @@ impl Resolver<'_> {
             ProbeKind::Http => Kind::Http(self.web(typed, addresses)),
             ProbeKind::Tcp => Kind::Tcp(addresses),
             ProbeKind::Postgres => {
-                Kind::Postgres(PostgresProbe { store: value(&typed.store)?, addresses })
+                let (store, client) = (value(&typed.store)?, self.client(typed)?);
+                Kind::Postgres(PostgresProbe { store, addresses, client })
             }
             ProbeKind::Redis => Kind::Redis(self.redis(typed, addresses)?),
             ProbeKind::Command => {
@@ -59,6 +60,13 @@ impl Resolver<'_> {
             body: contains.or(matches),
             authority: self.authority(typed),
         }
+    }
+
+    fn client(&mut self, typed: &typed::Probe) -> Option<Option<ClientWrite>> {
+        let (user, statement) = (value(&typed.user), value(&typed.statement));
+        let Some((user, statement)) = user.zip(statement) else { return Some(None) };
+        let password = self.secret(typed.password.as_ref().filter(|_| self.secrets))?;
+        Some(Some(ClientWrite { user, password, statement }))
     }
 
     fn redis(&mut self, typed: &typed::Probe, addresses: SiteAddresses) -> Option<RedisProbe> {
@@ -85,25 +93,28 @@ fn addresses(table: Option<&At<Named<SiteName, Address>>>) -> SiteAddresses {
     entries.map(|(site, at)| (site.clone(), at.value.to_string())).collect()
 }
 
-/// One probe for all gates whose health is asked for by the same path.
+/// One probe for all gates whose health is asked for in the same way.
 fn of_gates(gates: &BTreeMap<SiteName, Gate>, lease: Lease) -> BTreeMap<ProbeName, Probe> {
-    let mut by_path: BTreeMap<&str, SiteAddresses> = BTreeMap::new();
+    let mut by_path: BTreeMap<(&str, Option<&PathBuf>), SiteAddresses> = BTreeMap::new();
     for (site, http) in gates.iter().filter_map(|(site, gate)| Some((site, gate.http.as_ref()?))) {
-        let addresses = by_path.entry(http.health.as_str()).or_default();
+        let authority = http.options.tls.as_ref().map(|tls| &tls.authority);
+        let addresses = by_path.entry((http.health.as_str(), authority)).or_default();
         addresses.insert(site.clone(), http.address.clone());
     }
-    let probes = by_path.into_iter().enumerate().filter_map(|(index, (path, addresses))| {
-        let name = if index == 0 { "gate".to_owned() } else { format!("gate-{}", index + 1) };
-        let http = HttpProbe {
-            addresses,
-            path: path.to_owned(),
-            status: 200..=299,
-            body: None,
-            authority: None,
-        };
-        // The gate's own address is asked as it is written there.
-        let probe = Probe { kind: Kind::Http(http), cadence: Cadence::of(lease), link_local: true };
-        Some((ProbeName::new(name).ok()?, probe))
-    });
+    let probes =
+        by_path.into_iter().enumerate().filter_map(|(index, ((path, authority), addresses))| {
+            let name = if index == 0 { "gate".to_owned() } else { format!("gate-{}", index + 1) };
+            let http = HttpProbe {
+                addresses,
+                path: path.to_owned(),
+                status: 200..=299,
+                body: None,
+                authority: authority.cloned(),
+            };
+            // The gate's own address is asked as it is written there.
+            let probe =
+                Probe { kind: Kind::Http(http), cadence: Cadence::of(lease), link_local: true };
+            Some((ProbeName::new(name).ok()?, probe))
+        });
     probes.collect()
 }

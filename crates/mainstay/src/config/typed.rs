@@ -2,18 +2,25 @@
 //! it means is in `resolve`. The comments here are the reference in `docs/reference/`.
 
 pub mod dns;
+pub mod runbook;
+pub mod tcp;
+mod web;
+
+pub use web::{AccessLog, Group, HttpLimits, HttpTls, Route};
 
 use super::people::People;
 use super::reader::{At, table};
 use super::values::{
-    Address, BodyPattern, CoordinatorKind, Count, DnsName, EtcdUrl, Every, KeyPrefix, MailAddress,
-    NotifierWord, PostgresKind, ProbeKind, SecretReference, Statuses, TableName, TlsMode, UrlPath,
-    UrlText, VariableName,
+    Address, BodyPattern, CookieName, CoordinatorKind, Count, DnsName, EtcdUrl, Every, KeyPrefix,
+    MailAddress, NotifierWord, Number, ProbeKind, SecretReference, Statuses, StoreWord, TableName,
+    TlsMode, UrlPath, UrlText, VariableName,
 };
 use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::notifier::MailEncryption;
 use mainstay_core::people::{Force, Role};
-use mainstay_core::{AlertSeverity, ApplicationName, NotifierName, ProbeName, SiteName, StoreName};
+use mainstay_core::{
+    AlertSeverity, ApplicationName, GroupName, NotifierName, ProbeName, SiteName, StoreName,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,6 +44,8 @@ table! {
         people: People = Optional;
         /// Programs that probes may start, each with its whole path.
         probe_commands: Vec<At<String>> = Optional;
+        /// Programs that steps of runbooks may start, each with its whole path.
+        step_commands: Vec<At<String>> = Optional;
         /// What must survive, each as one.
         applications: Named<ApplicationName, Application> = Required;
         /// Who is told of what is wrong, and how.
@@ -128,6 +137,8 @@ table! {
         stores: Named<StoreName, Store> = Required;
         /// Its proxies, one at each site that holds data: clients connect here.
         gates: Named<SiteName, Gate> = Required;
+        /// Steps of one's own in its failovers and switchovers.
+        runbook: runbook::Runbook = Optional;
         /// Names in DNS that lead to the active site.
         names: Named<DnsName, dns::PublishedName> = Optional;
         /// How every agent looks at the application. When left out: at the `health` path of each
@@ -170,37 +181,43 @@ table! {
 table! {
     /// A store is data with one endpoint at each site that holds data.
     Store {
-        /// What it is.
-        kind: PostgresKind = Required;
-        /// The application's roles in the database. They are locked out while the site is fenced;
-        /// none of them may be a superuser.
-        roles: Vec<At<String>> = Required;
-        /// What may be done with rows that a lost site had accepted and the other never received:
-        /// `replay-inserts`, `keep`, or `ask` for tables that are not named.
+        /// `postgres`: a PostgreSQL database. `redis`: a Redis or Valkey server.
+        kind: StoreWord = Required;
+        /// `postgres`: the application's roles in the database. They are locked out while the site
+        /// is fenced; none of them may be a superuser.
+        roles: Vec<At<String>> = Optional;
+        /// `redis`: the application's ACL users. They are switched off while the site is fenced;
+        /// the server's configuration or ACL file has them `off`, and Mainstay switches them on.
+        users: Vec<At<String>> = Optional;
+        /// `redis`: keys that are not replicated, by patterns as `KEYS` takes them.
+        exclude: Vec<At<String>> = Optional;
+        /// `postgres`: what may be done with rows that a lost site had accepted and the other never
+        /// received: `replay-inserts`, `keep`, or `ask` for tables that are not named.
         salvage: Named<TableName, SalvageRule> = Optional;
-        /// When changes from the other site are on the disk of the standby. `each-commit`: before
-        /// anybody can see them. `together`: several times a second, which is faster; a standby
-        /// that crashes gets the last of them again while the other site is there, and has lost
+        /// `postgres`: when changes from the other site are on the disk of the standby.
+        /// `each-commit` (when left out): before anybody can see them. `together`: several times a
+        /// second, which is faster; a standby that crashes gets the last of them again while the other site is there, and has lost
         /// them when it is gone.
-        durability: Durability = Default("\"each-commit\"");
-        /// How often a standby compares itself with the active site by itself, every row of every
-        /// table, gently: one process at each site, which rests half of the time. A day, because it
+        durability: Durability = Optional;
+        /// `postgres`: how often a standby compares itself with the active site by itself, every row
+        /// of every table, gently: one process at each site, which rests half of the time. A day when left out, because it
         /// reads both databases whole, and what it finds is rare. `mainstay status` tells when the
         /// two differ. `off`: only when a person types `mainstay compare`.
-        compare_every: Every = Default("\"1d\"");
-        /// The database at each site.
+        compare_every: Every = Optional;
+        /// The server at each site.
         endpoints: Named<SiteName, Endpoint> = Required;
     }
 }
 
 table! {
-    /// One PostgreSQL database as Mainstay reaches it, directly and not through a gate.
+    /// One server of a store as Mainstay reaches it, directly and not through a gate.
     Endpoint {
         /// The server.
         address: Address = Required;
-        /// The database.
-        database: String = Required;
-        /// Mainstay's own superuser there.
+        /// `postgres`: the database.
+        database: String = Optional;
+        /// Mainstay's own user there, which may do everything: a superuser of PostgreSQL, or an ACL
+        /// user of Redis with all keys and all commands.
         user: String = Default("\"mainstay\"");
         /// Its password; left out where the server asks for none.
         password: SecretReference = Optional;
@@ -226,6 +243,8 @@ table! {
         http: Http = Optional;
         /// For each store the address at which the application connects to it.
         stores: Named<StoreName, SocketAddr> = Required;
+        /// What these connections may do.
+        tcp: tcp::Tcp = Optional;
     }
 }
 
@@ -240,6 +259,24 @@ table! {
         upstreams: Vec<At<Address>> = Required;
         /// A path that answers 2xx when the application works.
         health: UrlPath = Default("\"/health\"");
+        /// Certificate and key with which the gate speaks TLS. Without them clients speak plain
+        /// HTTP: 1.1, or 2 by prior knowledge.
+        tls: HttpTls = Optional;
+        /// As in `groups`, for `upstreams`.
+        check: UrlPath = Optional;
+        /// As in `groups`, for `upstreams`.
+        sticky: CookieName = Optional;
+        /// More of the application's processes at this site, for the requests that `routes` name.
+        groups: Named<GroupName, Group> = Optional;
+        /// Which requests go to which group.
+        routes: Vec<At<Route>> = Optional;
+        /// Each site's share of the requests that only read (GET, HEAD, OPTIONS); all others go to
+        /// the active site, and so does what a site cannot take. Without it every request does.
+        weights: Named<SiteName, Number> = Optional;
+        /// Bounds on what clients can make the gate do.
+        limits: HttpLimits = Optional;
+        /// A line for each request.
+        log: AccessLog = Optional;
     }
 }
 
@@ -293,11 +330,15 @@ table! {
         /// `http`, `redis`: file with the certificates that signed the server's, relative to this
         /// file; with it, the probe is made over TLS.
         authority: String = Optional;
-        /// `postgres`: the store that is written to, in `mainstay.heartbeat`.
+        /// `postgres`: the store that is written to; in `mainstay.heartbeat`, by Mainstay's own
+        /// user, where no `statement` is written.
         store: StoreName = Optional;
-        /// `redis`: the user, where the server has users.
+        /// `postgres`: what is committed as the application does it: one statement, by `user`, at
+        /// `addresses`. What it writes is replicated as anything else.
+        statement: String = Optional;
+        /// `redis`: the user, where the server has users. `postgres`: whose `statement` it is.
         user: String = Optional;
-        /// `redis`: the password.
+        /// `redis`, `postgres`: the password.
         password: SecretReference = Optional;
         /// `redis`: whether `mainstay:probe` may be set, for a minute each time; a PING alone does
         /// not tell that the server takes writes.

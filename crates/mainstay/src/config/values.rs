@@ -8,7 +8,8 @@ use mainstay_core::estate::{Durability, FailoverMode, SalvageRule};
 use mainstay_core::notifier::{HttpUrl, MailEncryption};
 use mainstay_core::people::{Force, Role};
 use mainstay_core::{
-    AlertSeverity, ApplicationName, NotifierName, PersonName, ProbeName, SiteName, StoreName,
+    AlertSeverity, ApplicationName, GroupName, NotifierName, PersonName, ProbeName, SiteName,
+    StoreName,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,7 +61,7 @@ macro_rules! text {
 }
 text!(String, Duration, SiteName, StoreName, Address, SocketAddr, UrlPath, EtcdUrl, KeyPrefix);
 text!(ProbeKind, Statuses, BodyPattern);
-text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, PostgresKind, TlsMode);
+text!(Durability, Every, FailoverMode, SalvageRule, CoordinatorKind, StoreWord, TlsMode);
 text!(Role, Force);
 text!(NotifierWord, AlertSeverity, MailEncryption, MailAddress, UrlText, ApplicationName);
 
@@ -326,9 +327,10 @@ pub enum CoordinatorKind {
     Etcd,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub enum PostgresKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreWord {
     Postgres,
+    Redis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,7 +349,8 @@ pub enum TlsMode {
 
 words!(CoordinatorKind, "\"embedded\" or \"etcd\"",
     "embedded" => Self::Embedded, "etcd" => Self::Etcd);
-words!(PostgresKind, "\"postgres\"", "postgres" => Self::Postgres);
+words!(StoreWord, "\"postgres\" or \"redis\"",
+    "postgres" => Self::Postgres, "redis" => Self::Redis);
 words!(TlsMode, "\"disable\" or \"verify-full\"",
     "disable" => Self::Disable, "verify-full" => Self::VerifyFull);
 words!(NotifierWord, "\"webhook\", \"command\", \"email\" or \"alertmanager\"",
@@ -423,6 +426,7 @@ macro_rules! names {
 }
 names!(SiteName => "<site>", ApplicationName => "<application>", StoreName => "<store>");
 names!(PersonName => "<person>", ProbeName => "<probe>", NotifierName => "<notifier>");
+names!(GroupName => "<group>");
 
 /// `schema.table`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -496,8 +500,12 @@ pub fn read_entry<K: Name, V: Read>(
 }
 
 mod dns;
+mod web;
+mod work;
 
 pub use dns::{DnsName, DnsProvider};
+pub use web::{CookieName, HostPattern, Number};
+pub use work::WorkKind;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! What people tell agents to do about rows that differ, on a lab that is up. The oracle is psql
 //! at both databases.
 
+use crate::pausing::user;
 use crate::up::UpLab;
 use mainstay_testkit::wait_for;
 use std::path::Path;
@@ -53,6 +54,11 @@ async fn rows_that_differ_are_repaired_and_brought_back_by_the_standbys_agent() 
     lab.done(&["repair", "undo", repaired["id"].as_str().expect("an id")]);
     assert_eq!(lab.sql("west", ROWS), spoilt);
     lab.done(&["ledger", "verify"]);
+    for kind in ["comparison-asked", "repair-begun", "repair-undo-begun"] {
+        let shown = lab.at("west", &["ledger", "show", "--kind", kind]);
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(&format!("\"by\":\"{}\"", user())), "{kind}: {shown}");
+    }
 }
 
 /// The lost site's slot is gone, and with it the history of what only that site had accepted.

@@ -72,6 +72,42 @@ fn a_value_of_the_wrong_kind_is_answered_with_what_can_stand_there() {
     told("not-toml", &[("home = \"east\"", "home = east")], &[]);
 }
 
+/// The example's store as one of Redis.
+fn redis() -> [(&'static str, &'static str); 5] {
+    let salvage = "[applications.bank.stores.db.salvage]\n\"public.transfers\" = \
+                   \"replay-inserts\"\n\"public.accounts\" = \"keep\"\n";
+    let (east, west) =
+        ("10.0.1.20:5432\"\ndatabase = \"bank\"", "10.0.2.20:5432\"\ndatabase = \"bank\"");
+    [
+        ("kind = \"postgres\"", "kind = \"redis\""),
+        ("roles = [\"bank\"]", "users = [\"bank\"]"),
+        (salvage, ""),
+        (east, "10.0.1.20:6379\""),
+        (west, "10.0.2.20:6379\""),
+    ]
+}
+
+#[test]
+fn a_store_of_redis_has_users_and_no_database() {
+    told("redis-good", &redis(), &[]);
+    let [kind, users, salvage, east, west] = redis();
+    told("redis-keys-of-another-kind", &[kind], &[]);
+    told("redis-without-users", &[kind, (users.0, ""), salvage, east, west], &[]);
+    told(
+        "redis-locks-itself-out",
+        &[kind, (users.0, "users = [\"mainstay\"]"), salvage, east, west],
+        &[],
+    );
+    let password = "password = \"env:BANK_DB_PASSWORD\"\n";
+    told("redis-without-password", &[kind, users, salvage, east, west, (password, "")], &[]);
+    told(
+        "redis-one-server-twice",
+        &[kind, users, salvage, east, (west.0, "10.0.1.20:6379\"")],
+        &[],
+    );
+    told("postgres-without-roles", &[("roles = [\"bank\"]\n", "")], &[]);
+}
+
 #[test]
 fn names_must_be_those_of_the_file() {
     told("unknown-home", &[("home = \"east\"", "home = \"esat\"")], &[]);
@@ -143,6 +179,62 @@ fn a_name_needs_a_zone_and_an_address_for_each_site() {
     told_of_names("name-kept-too-long", &[("ttl = \"30s\"", "ttl = \"5m\"")]);
     told_of_names("name-that-is-none", &[("names.\"bank.example.org\"]", "names.bank]")]);
     told_of_names("name-with-a-worthless-address", &[("\"192.0.2.10\"", "\"0.0.0.0\"")]);
+}
+
+/// The example with a zone that Mainstay itself answers for, and these lines changed.
+fn told_of_own_zone(name: &str, edits: &[(&str, &str)]) {
+    let mut zone = r#"[dns."example.org"]
+kind = "own"
+
+[dns."example.org".sites.east]
+listen = "10.0.1.53:53"
+name = "ns1.example.org"
+addresses = ["192.0.2.53"]
+
+[dns."example.org".sites.west]
+listen = "10.0.2.53:53"
+name = "ns2.example.org"
+addresses = ["198.51.100.53"]
+
+[applications.bank.names."bank.example.org".addresses]
+east = ["192.0.2.10", "2001:db8::10"]
+west = ["198.51.100.10"]
+
+[applications.bank.names."bank.example.org".weights]
+east = 95
+west = 5
+
+[applications.bank.names."example.org"]
+alias = "bank.example.org"
+
+[tls]"#
+        .to_owned();
+    for (from, to) in edits {
+        assert!(zone.contains(from), "{from:?} is not there");
+        zone = zone.replacen(from, to, 1);
+    }
+    told(name, &[("[tls]", &zone)], &[]);
+}
+
+#[test]
+fn a_zone_of_ones_own_needs_a_server_at_each_site_and_policies_that_can_hold() {
+    told_of_own_zone("own-zone-good", &[]);
+    told_of_own_zone(
+        "own-zone-without-a-site",
+        &[("sites.west]", "sites.witness]"), ("kind =", "servers = [\"10.0.1.53:53\"]\nkind =")],
+    );
+    told_of_own_zone(
+        "own-zone-with-a-policy-that-cannot-hold",
+        &[
+            ("east = 95\nwest = 5", "east = 0"),
+            (
+                "[applications.bank.names.\"example.org\"]\nalias = \"bank.example.org\"",
+                "[applications.bank.names.\"bank.example.org\".networks]\nnorth = [\"10.0.0.0/8\"]\n\n\
+              [applications.bank.names.\"example.org\"]\nalias = \"www.example.org\"",
+            ),
+        ],
+    );
+    told_of_own_zone("policy-in-another-zone", &[("kind = \"own\"", "kind = \"rfc2136\"")]);
 }
 
 /// The example with these means to stop east.

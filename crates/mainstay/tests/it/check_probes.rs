@@ -44,6 +44,14 @@ kind = "postgres"
 store = "db"
 addresses.east = "10.0.1.10:6432"
 
+[applications.bank.probes.as-the-bank]
+kind = "postgres"
+store = "db"
+statement = "INSERT INTO alive (one, at) VALUES (1, now()) ON CONFLICT (one) DO UPDATE SET at = now()"
+user = "bank"
+password = "env:BANK_DB_PASSWORD"
+addresses = { east = "10.0.1.10:6432", west = "10.0.2.10:6432" }
+
 [applications.bank.probes.cache]
 kind = "redis"
 user = "probe"
@@ -84,6 +92,17 @@ fn each_kind_has_its_own_keys_and_every_site_its_address() {
     told_of(
         "no-such-store",
         &format!("{WEB}\n[applications.bank.probes.write]\nkind = \"postgres\"\nstore = \"dbx\"\n"),
+    );
+}
+
+#[test]
+fn a_write_as_the_application_makes_it_is_written_whole() {
+    told_of(
+        "client-halves",
+        &format!(
+            "{WEB}\n[applications.bank.probes.write]\nkind = \"postgres\"\nstore = \"db\"\n\
+             statement = \"INSERT INTO alive VALUES (1)\"\n"
+        ),
     );
 }
 

@@ -32,3 +32,19 @@ fn the_first_configuration_of_the_guide_is_a_good_one() {
     assert!(checked.status.success(), "{said}");
     assert!(said.starts_with("shop: home east, standby west"), "{said}");
 }
+
+#[test]
+fn the_web_side_of_the_gate_guide_fits_the_first_configuration() {
+    let first = block(include_str!("../../../../docs/guides/first-configuration.md"), "toml");
+    let gate = block(include_str!("../../../../docs/guides/gate.md"), "toml");
+    let web = "[applications.shop.gates.east.http]";
+    let plain: String =
+        first.split_inclusive("\n\n").filter(|table| !table.starts_with(web)).collect();
+    assert!(plain.len() < first.len(), "{first}");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("mainstay.toml"), plain + "\n" + &gate).expect("a file");
+    let checked = mainstay(folder.path()).args(["check", "--file-only"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{said}");
+    assert!(said.starts_with("shop: home east, standby west"), "{said}");
+}

@@ -45,7 +45,7 @@ fn of_500_transactions_that_never_arrived_all_are_in_the_salvage_and_nothing_is_
 
 /// The site is cut off from all others, and accepts writes of its own clients until it is stopped.
 #[test]
-fn a_site_that_is_cut_off_is_stopped_before_the_other_one_accepts_a_write() {
+fn soak_a_site_that_is_cut_off_is_stopped_before_the_other_one_accepts_a_write() {
     let (report, told) = lab(&["--fence=cut", "--accounts", "5000"]);
     assert_eq!(report["overlap_ms"], 0, "two sites accepted writes: {report:#}");
     assert_eq!(report["unaccounted"], 0, "{report:#}\n{told}");

@@ -1,8 +1,13 @@
 //! The bank's name in DNS, on a real server. What it answers is what `dig` says.
 
 use crate::up::UpLab;
-use mainstay_testkit::{DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer, wait_for};
+use mainstay_testkit::{
+    DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer, Signal, dig, free_port, signal, wait_for,
+};
 use serde_json::Value;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 const NAME: &str = "bank.example.org";
@@ -15,6 +20,85 @@ struct Named {
     lab: UpLab,
     server: DnsServer,
     _files: tempfile::TempDir,
+}
+
+/// Mainstay's own server at each site follows its gate, and goes on when every agent is gone.
+#[tokio::test]
+async fn the_sites_own_servers_answer_and_go_on_without_their_agents() {
+    let ports = [free_port(), free_port()];
+    let at = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let files = tempfile::tempdir().expect("a folder");
+    let added = files.path().join("added.toml");
+    let text = format!(
+        "[dns.\"example.org\"]\nkind = \"own\"\n\n\
+         [dns.\"example.org\".sites]\n\
+         east = {{ listen = \"{}\", name = \"ns1.example.org\", addresses = [\"127.0.0.1\"] }}\n\
+         west = {{ listen = \"{}\", name = \"ns2.example.org\", addresses = [\"127.0.0.1\"] }}\n\n\
+         [applications.bank.names.\"{NAME}\"]\nttl = \"5s\"\n\n\
+         [applications.bank.names.\"{NAME}\".addresses]\neast = [\"{EAST}\"]\nwest = [\"{WEST}\"]\n\n\
+         [applications.bank.names.\"example.org\"]\nalias = \"{NAME}\"\n",
+        at[0], at[1],
+    );
+    std::fs::write(&added, text).expect("the folder is ours");
+    let lab = UpLab::start_with(&["--add-configuration", &added.display().to_string()]);
+    let leads_to = async |address: &str, epoch: u64| {
+        wait_for("both servers lead there", LONG, async || {
+            at.iter().all(|at| {
+                let asked = |name, kind| dig(*at, &["+short", name, kind]);
+                ["example.org", NAME].iter().all(|name| asked(name, "A").trim() == address)
+                    && asked(NOTE, "TXT").contains(&format!("epoch={epoch} "))
+            })
+        })
+        .await;
+    };
+    leads_to(EAST, 1).await;
+    // While the link is behind it is refused.
+    wait_for("the switchover", LONG, async || lab.json(&["switchover"])["state"] == "succeeded")
+        .await;
+    leads_to(WEST, 2).await;
+    wait_for("the trace is right", LONG, async || {
+        let trace = lab.json(&["dns", "trace", NAME]);
+        trace["name"]["right"] == true
+            && trace["name"]["servers"].as_array().map(Vec::len) == Some(2)
+    })
+    .await;
+    let mut younger = Vec::new();
+    for site in ["east", "west"] {
+        younger.push(take_over(&lab, site).await);
+    }
+    leads_to(WEST, 2).await;
+    for agent in ["east", "west"] {
+        lab.kill_agent(agent);
+    }
+    leads_to(WEST, 2).await;
+}
+
+/// Ends with the test.
+struct Younger(Child);
+
+impl Drop for Younger {
+    fn drop(&mut self) {
+        if let Err(why) = self.0.kill().and_then(|()| self.0.wait()) {
+            eprintln!("a gate does not end: {why}");
+        }
+    }
+}
+
+/// Another gate takes the ports of a site's gate, also those of the DNS server; then the older one
+/// is killed.
+async fn take_over(lab: &UpLab, site: &str) -> Younger {
+    let log = lab.root().join("logs").join(format!("{site}-younger-gate.log"));
+    let folder = lab.root().join("sites").join(site);
+    let mut gate = lab.command(&["gate", "--site", site, "--config"]);
+    gate.arg(folder.join("mainstay.toml")).arg("--state").arg(folder.join("state"));
+    gate.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
+    let younger = Younger(gate.spawn().expect("it runs"));
+    wait_for("the younger gate has the ports", LONG, async || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("the DNS server is up"))
+    })
+    .await;
+    signal(lab.pid(&format!("{site}-gate")), Signal::SIGKILL);
+    younger
 }
 
 fn start() -> Named {

@@ -21,6 +21,7 @@ fn repair(dry_run: bool) -> RepairSummary {
         dry_run,
         tables: Vec::new(),
         reason: "a person wrote at the standby".to_owned(),
+        by: "ana".to_owned(),
         state: RepairState::Done,
         started_micros: 1_795_300_000_000_000,
         ended_micros: Some(1_795_300_001_500_000),
@@ -35,6 +36,7 @@ fn repair(dry_run: bool) -> RepairSummary {
         },
         why: None,
         undone: None,
+        undone_by: None,
     }
 }
 
@@ -79,6 +81,7 @@ fn repairs_are_listed_shown_and_undone() {
     let undone = RepairSummary {
         id: "bank-db-repair-0".into(),
         undone: Some(Undone { restored: 3, left: 1 }),
+        undone_by: Some("ben".to_owned()),
         ..repair(false)
     };
     let all = [repair(true), repair(false), undone.clone()];

@@ -201,6 +201,8 @@ pub fn execution(done: usize, state: ExecutionState) -> Execution {
         ended_micros: ended,
         steps: steps.collect(),
         facts: BTreeMap::new(),
+        runbook: None,
+        questions: vec![],
     }
 }
 
@@ -230,6 +232,8 @@ pub fn plan() -> Plan {
         what: what.into(),
         last_took_s: took,
         point_of_no_return: no_return,
+        expected_s: took,
+        missing: vec![],
     };
     Plan {
         application: bank(),
@@ -245,6 +249,8 @@ pub fn plan() -> Plan {
         ],
         loss_bound_s: Some(0.42),
         last_took_s: Some(14.2),
+        expected_s: Some(10.63),
+        rto_left_s: Some(39.2),
         returning: None,
         refusals: vec![],
         hash: Some("3f2a91bc04de77a1".into()),

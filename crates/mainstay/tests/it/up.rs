@@ -95,10 +95,19 @@ impl UpLab {
         command.env("PGHOST", host).env("PGPORT", port).env("PGDATABASE", "bank");
         // The schema with the name of its user comes first otherwise.
         command.env("PGOPTIONS", "-c search_path=public").env("PGUSER", role);
+        command.env("PGPASSWORD", self.password(role));
+        command
+    }
+
+    pub fn password(&self, role: &str) -> String {
         let secrets = std::fs::read(self.root.join("secrets.json")).expect("the lab's passwords");
         let secrets: Value = serde_json::from_slice(&secrets).expect("JSON");
-        command.env("PGPASSWORD", secrets[role].as_str().expect("the role's password"));
-        command
+        secrets[role].as_str().expect("the role's password").to_owned()
+    }
+
+    /// As it stands in the lab's plan, in quotes.
+    pub fn address(&self, site: &str, of: &str) -> Value {
+        self.plan["sites"][site]["data"][of].clone()
     }
 
     /// Every row as psql writes it, without headings.

@@ -60,14 +60,34 @@ fn file_probe(file: &Path) -> String {
     )
 }
 
+/// The bank's own user, through the gates: a standby's database refuses it.
+fn client_probe(lab: &UpLab) -> String {
+    let password = lab.root().join("bank.password");
+    std::fs::write(&password, lab.password("bank")).expect("a file");
+    format!(
+        "\n[applications.bank.probes.client]\nkind = \"postgres\"\nstore = \"db\"\n\
+         statement = \"SELECT nextval('public.transfer_number')\"\nuser = \"bank\"\n\
+         password = \"file:{}\"\naddresses = {{ east = {}, west = {} }}\n",
+        password.display(),
+        lab.address("east", "gate_database"),
+        lab.address("west", "gate_database"),
+    )
+}
+
 #[tokio::test]
 async fn every_vantage_says_which_probe_fails_and_a_site_that_renews_is_not_left_for_it() {
     let lab = UpLab::start();
     let file = lab.root().join("well");
     std::fs::write(&file, "").expect("a file");
-    with_probes(&lab, &file_probe(&file)).await;
+    with_probes(&lab, &(file_probe(&file) + &client_probe(&lab))).await;
     let told = asked(&lab, "west", &["status", "--all"]);
-    for words in ["east from witness: ", "probe file ", "probe write ", "db takes a write in"] {
+    for words in [
+        "east from witness: ",
+        "probe file ",
+        "probe write ",
+        "db takes a write in",
+        "db takes a write of bank in",
+    ] {
         assert!(told.contains(words), "{words}: {told}");
     }
     let vantages = status(&lab, "west")["watching"]["vantages"].clone();
@@ -98,7 +118,7 @@ fn all_say(lab: &UpLab, verdict: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_site_whose_health_comes_and_goes_is_left_to_a_person_when_it_is_lost() {
+async fn soak_a_site_whose_health_comes_and_goes_is_left_to_a_person_when_it_is_lost() {
     let lab = UpLab::start();
     let file = lab.root().join("well");
     std::fs::write(&file, "").expect("a file");
@@ -126,7 +146,7 @@ async fn a_site_whose_health_comes_and_goes_is_left_to_a_person_when_it_is_lost(
 }
 
 #[tokio::test]
-async fn clients_that_fail_while_probes_pass_are_told_to_a_person_and_move_nothing() {
+async fn soak_clients_that_fail_while_probes_pass_are_told_to_a_person_and_move_nothing() {
     let lab = UpLab::start();
     wait_for("east is seen", LONG, async || verdict(&lab, "west", "east") == "healthy").await;
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \

@@ -88,13 +88,25 @@ pub fn place(endpoint: &PostgresEndpoint) -> String {
 
 /// Connects, and tells the server `what` for (its `application_name` is `mainstay <what>`).
 pub async fn connect(endpoint: &PostgresEndpoint, what: &str) -> Result<Client, ConnectError> {
-    let config = config(endpoint, what);
+    let mut config = config(endpoint, what);
+    connect_with(endpoint, config.options(options())).await
+}
+
+/// The same with the settings that the server gives to the user, as any client has them.
+pub async fn as_client(endpoint: &PostgresEndpoint, what: &str) -> Result<Client, ConnectError> {
+    connect_with(endpoint, &config(endpoint, what)).await
+}
+
+async fn connect_with(
+    endpoint: &PostgresEndpoint,
+    config: &Config,
+) -> Result<Client, ConnectError> {
     let attempt = async {
         match &endpoint.tls {
-            PostgresTls::Disable => open(&config, NoTls).await.map_err(|e| refused(endpoint, &e)),
+            PostgresTls::Disable => open(config, NoTls).await.map_err(|e| refused(endpoint, &e)),
             PostgresTls::VerifyFull { authority } => {
                 let tls = MakeRustlsConnect::new(client_config(authority)?);
-                open(&config, tls).await.map_err(|e| refused(endpoint, &e))
+                open(config, tls).await.map_err(|e| refused(endpoint, &e))
             }
         }
     };
@@ -133,7 +145,6 @@ fn config(endpoint: &PostgresEndpoint, what: &str) -> Config {
         .dbname(&endpoint.database)
         .user(&endpoint.user)
         .application_name(format!("mainstay {what}"))
-        .options(options())
         .keepalives_idle(Duration::from_secs(5))
         .keepalives_interval(Duration::from_secs(2))
         .keepalives_retries(3)

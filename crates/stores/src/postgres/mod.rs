@@ -2,6 +2,7 @@
 //! keeps what only it had, and the comparison that proves two of them equal.
 
 pub mod applied;
+pub mod ask;
 mod catalog;
 pub mod check;
 pub mod compare;

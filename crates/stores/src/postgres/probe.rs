@@ -1,15 +1,22 @@
 //! Whether a database takes a commit, and how far its history is.
 
+use super::connect;
 use super::fault::Fault;
 use super::fence::{self, FenceState};
-use super::session::Session;
+use super::session::{Session, fault};
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::position::Lsn;
 use tokio_postgres::types::PgLsn;
 
-/// A real write, committed and durable.
-pub async fn write(endpoint: &PostgresEndpoint) -> Result<(), Fault> {
-    beat(&Session::open(endpoint, "probe").await?).await
+/// A real write, committed and durable: Mainstay's own, or the statement of the endpoint's user,
+/// with the settings that the server gives to that user.
+pub async fn write(endpoint: &PostgresEndpoint, statement: Option<&str>) -> Result<(), Fault> {
+    let Some(statement) = statement else {
+        return beat(&Session::open(endpoint, "probe").await?).await;
+    };
+    let client = connect::as_client(endpoint, "probe").await?;
+    let done = client.execute(statement, &[]).await;
+    done.map(drop).map_err(|why| fault(&connect::place(endpoint), "make the probe's write", &why))
 }
 
 /// A session that is kept for looking again and again: a login each time would be most of the

@@ -193,7 +193,7 @@ async fn what_was_received_is_applied_although_source_and_target_were_lost() {
     }
     let end = world.source_end().await;
     wait_for("all is received", LONG, async || {
-        link.status().received.is_some_and(|received| received.lsn() >= end)
+        link.status().received.is_some_and(|received| received.lsn() >= Some(end))
     })
     .await;
     let source = world.source.server.dump("bank");

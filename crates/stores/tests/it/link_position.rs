@@ -131,7 +131,7 @@ async fn a_paused_link_goes_on_when_a_failover_needs_all_that_was_received(serve
     let mut paused = link.pause(LONG).await.unwrap();
     world.source.run("INSERT INTO t (v) VALUES ('received, not applied')").await;
     let end = world.source_end().await;
-    let received = async || link.status().received.is_some_and(|at| at.lsn() >= end);
+    let received = async || link.status().received.is_some_and(|at| at.lsn() >= Some(end));
     wait_for("it is received", LONG, received).await;
     assert_eq!(world.target.text("SELECT count(*)::text FROM t").await, "0");
     link.drain_received(LONG).await.unwrap();

@@ -1,4 +1,4 @@
-//! The PostgreSQL store against real servers.
+//! The PostgreSQL and Redis stores against real servers.
 //!
 //! `cfg(test)` tells the lints that helpers of tests are tests too.
 
@@ -44,6 +44,10 @@ mod protocol;
 mod put_right;
 #[cfg(test)]
 mod recheck;
+#[cfg(test)]
+mod redis;
+#[cfg(test)]
+mod redis_fence;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]

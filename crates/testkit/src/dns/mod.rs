@@ -4,6 +4,9 @@
 mod bind;
 mod knot;
 mod powerdns;
+mod resolver;
+
+pub use resolver::dig;
 
 use crate::parts::dns_folder;
 use crate::port::free_port;
@@ -50,19 +53,26 @@ impl DnsServer {
     /// # Panics
     /// When the servers are missing (saying what to type) or it does not start (with its log).
     pub fn start(kind: DnsKind) -> Self {
-        let folder = tempfile::Builder::new().prefix("mainstay-dns-").tempdir();
-        let folder = folder.expect("a temporary folder can be made");
-        let watcher = Watcher::over(folder.path());
-        let port = free_port();
-        let mut server = Self { kind, port, process: None, _watcher: watcher, folder };
+        let server = Self::empty(kind);
         server.write("zone", &zone());
         match kind {
             DnsKind::Knot => knot::prepare(&server),
             DnsKind::Bind => bind::prepare(&server),
             DnsKind::PowerDns => powerdns::prepare(&server),
         }
-        server.start_again();
-        server
+        server.begin()
+    }
+
+    fn empty(kind: DnsKind) -> Self {
+        let folder = tempfile::Builder::new().prefix("mainstay-dns-").tempdir();
+        let folder = folder.expect("a temporary folder can be made");
+        let watcher = Watcher::over(folder.path());
+        Self { kind, port: free_port(), process: None, _watcher: watcher, folder }
+    }
+
+    fn begin(mut self) -> Self {
+        self.start_again();
+        self
     }
 
     /// `host:port`.
@@ -115,7 +125,7 @@ impl DnsServer {
     /// What `dig` sees there: the records' data, sorted. Empty also while nothing answers.
     pub fn dig(&self, name: &str, kind: &str) -> Vec<String> {
         let port = self.port.to_string();
-        let arguments = ["@127.0.0.1", "-p", &port, "+short", "+norecurse", "+time=1", "+tries=1"];
+        let arguments = ["@127.0.0.1", "-p", &port, "+short", "+time=1", "+tries=1"];
         let output = program("usr/bin/dig").args(arguments).args([name, kind]).output();
         let output = output.expect("dig starts");
         let text = String::from_utf8_lossy(&output.stdout);

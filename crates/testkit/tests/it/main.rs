@@ -1,3 +1,4 @@
 //! The servers themselves.
 
 mod postgres;
+mod redis;

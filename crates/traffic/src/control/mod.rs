@@ -9,8 +9,9 @@ pub use server::{ControlError, ControlServer};
 
 pub use mainstay_core::Posture;
 use mainstay_core::watch::Minute;
-use mainstay_core::{ApplicationName, Epoch};
+use mainstay_core::{ApplicationName, Epoch, SiteName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where the line of the site with this state folder is.
@@ -26,6 +27,10 @@ pub struct Directive {
     pub application: ApplicationName,
     pub epoch: Epoch,
     pub posture: Posture,
+    /// Sites that the agent does not reach; names whose answers go by weight or by network leave
+    /// them out.
+    #[serde(default)]
+    pub away: BTreeSet<SiteName>,
 }
 
 /// What the gate says of itself: after every directive, at least every 500 ms, and at once when

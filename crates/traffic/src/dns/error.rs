@@ -1,6 +1,7 @@
 //! What can go wrong with a published name.
 
 use mainstay_core::Epoch;
+use std::net::SocketAddr;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DnsError {
@@ -27,6 +28,11 @@ pub enum DnsError {
     Name { name: String, why: String },
     #[error("MS-DNS-008: the key {key} cannot be used: {why}")]
     Key { key: String, why: String },
+    #[error(
+        "MS-DNS-010: cannot answer DNS on {address}: {why}. See who has the port: ss -lntup; ports \
+         below 1024 need CAP_NET_BIND_SERVICE; the address has to be one of this machine's"
+    )]
+    Listen { address: SocketAddr, why: String },
     #[error("{name} was not published: this site is not active any more")]
     NotActive { name: String },
     #[error("no server is named for the zone")]

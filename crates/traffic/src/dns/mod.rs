@@ -12,6 +12,7 @@ mod ask;
 mod error;
 mod note;
 mod rfc2136;
+pub mod server;
 
 pub use error::DnsError;
 pub use note::Note;
@@ -29,6 +30,8 @@ pub struct Wanted {
     pub name: String,
     pub ttl: Duration,
     pub addresses: BTreeSet<IpAddr>,
+    /// Some of the addresses are right, not only all: which of them is the server's choice.
+    pub any: bool,
     pub note: Note,
 }
 
@@ -43,8 +46,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Never with nothing.
+    pub fn leads_as(&self, wanted: &Wanted) -> bool {
+        match wanted.any {
+            true => !self.addresses.is_empty() && self.addresses.is_subset(&wanted.addresses),
+            false => self.addresses == wanted.addresses,
+        }
+    }
+
     pub fn is(&self, wanted: &Wanted) -> bool {
-        self.addresses == wanted.addresses
+        self.leads_as(wanted)
             && self.note.as_ref() == Some(&wanted.note)
             && self.ttl.map(u64::from) == Some(wanted.ttl.as_secs())
     }
@@ -65,6 +76,8 @@ pub async fn publish(
     wanted: &Wanted,
     still: impl Fn() -> bool,
 ) -> Result<Published, DnsError> {
+    // Mainstay's own servers follow their gates by themselves.
+    let DnsKind::Rfc2136 { key } = &zone.kind else { return Ok(Published::AsItWas) };
     let server = zone.servers.first().ok_or(DnsError::NoServer)?;
     let standing = look(server, &wanted.name).await?;
     if standing.is(wanted) {
@@ -76,12 +89,8 @@ pub async fn publish(
     if !still() {
         return Err(DnsError::NotActive { name: wanted.name.clone() });
     }
-    match &zone.kind {
-        DnsKind::Rfc2136 { key } => {
-            let change = rfc2136::Change { zone: &zone.zone, wanted, over: standing.note.as_ref() };
-            rfc2136::send(server, key.as_ref(), &change).await?;
-        }
-    }
+    let change = rfc2136::Change { zone: &zone.zone, wanted, over: standing.note.as_ref() };
+    rfc2136::send(server, key.as_ref(), &change).await?;
     Ok(Published::Changed)
 }
 

@@ -25,6 +25,18 @@ pub enum GateError {
          does not run without it; mend the folder's rights or the disk, and start it again"
     )]
     Epoch { path: PathBuf, source: io::Error },
+
+    #[error(
+        "MS-GATE-007: cannot write the access log {path}: {source}. Make its folder, writable for \
+         this user, or name another file"
+    )]
+    Log { path: PathBuf, source: io::Error },
+
+    #[error(
+        "MS-GATE-008: cannot take over from the gate that runs: {0}. It goes on; look at its log \
+         and at `mainstay status`, then start this one again, or stop that one first"
+    )]
+    Handover(io::Error),
 }
 
 impl GateError {
@@ -35,6 +47,8 @@ impl GateError {
             GateError::Tls { .. } => "MS-GATE-002",
             GateError::Incomplete { .. } => "MS-GATE-003",
             GateError::Epoch { .. } => "MS-GATE-004",
+            GateError::Log { .. } => "MS-GATE-007",
+            GateError::Handover(_) => "MS-GATE-008",
         }
     }
 }

@@ -23,12 +23,15 @@ pub struct Keeper {
     pub file: EpochFile,
     /// The highest epoch known to be on disk.
     pub kept: Epoch,
+    /// The gate that ran before this one hears what this one hears.
+    pub elder: Option<mpsc::Sender<Directive>>,
 }
 
 impl Keeper {
     pub async fn run(
         mut self,
         mut directives: mpsc::Receiver<Directive>,
+        mut elders: mpsc::Receiver<mpsc::Sender<Directive>>,
         reports: watch::Sender<Report>,
     ) {
         let mut beat = tokio::time::interval(REPORT_EVERY);
@@ -42,6 +45,7 @@ impl Keeper {
                     Some(directive) => self.obey(directive).await,
                     None => return,
                 },
+                Some(elder) = elders.recv() => self.elder = Some(elder),
                 () = step => {}
                 _ = beat.tick() => {}
             }
@@ -49,7 +53,13 @@ impl Keeper {
     }
 
     async fn obey(&mut self, directive: Directive) {
-        let Directive { seq, epoch, posture, application } = directive;
+        if let Some(elder) = &self.elder
+            && elder.try_send(directive.clone()).is_err()
+        {
+            // It has ended, or hangs and lapses by itself.
+            self.elder = None;
+        }
+        let Directive { seq, epoch, posture, application, away } = directive;
         if application != self.shared.spec.application {
             tracing::warn!(%application, "a directive for another application is ignored");
             return;
@@ -60,6 +70,9 @@ impl Keeper {
             tracing::warn!(%epoch, seen = %before.epoch(), "a stale directive is ignored");
         } else if before.name(tick::now()) != posture.name() || before.epoch() != epoch {
             tracing::info!(%epoch, posture = posture.name(), "the posture changes");
+        }
+        if before.epoch() <= epoch {
+            self.shared.spec.tell_dns(epoch, &posture, away);
         }
         self.shared.apply(seq, epoch, posture);
     }

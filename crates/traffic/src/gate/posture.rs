@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing reaches this site's upstreams or database unless the newest posture is
 //! `Serve` (or `Hold`, for what was already open) and its time has not run out.
+//! The one exception: requests that only read, where the configuration gives a site a share of them
+//! without its being active.
 //! Invariant: the epoch never goes back.
 
 use crate::control::Posture;
@@ -125,6 +127,41 @@ impl Standing {
         }
     }
 
+    /// Whether sites that are not active may answer what only reads.
+    fn shares_reads(&self, now: Tick) -> bool {
+        self.open_read(now) == OpenWork::Keep
+    }
+
+    /// What to do with what only reads and is under way at a site that need not be active.
+    pub fn open_read(&self, now: Tick) -> OpenWork {
+        match self.posture {
+            _ if self.lapsed(now) => OpenWork::Cut,
+            Posture::Serve { .. } | Posture::Forward { .. } => OpenWork::Keep,
+            Posture::Hold { .. } => OpenWork::Drain,
+            Posture::Closed { .. } => OpenWork::Cut,
+        }
+    }
+
+    /// The way of a request that only reads to `site`, which has a share of them. None where all
+    /// work goes anyway, or where none may go.
+    pub fn read(&self, here: &SiteName, site: &SiteName, now: Tick) -> Option<Route> {
+        let active = match &self.posture {
+            Posture::Serve { .. } => here,
+            Posture::Forward { to } => to,
+            Posture::Hold { .. } | Posture::Closed { .. } => return None,
+        };
+        let route = if site == here { Route::Local } else { Route::Peer(site.clone()) };
+        (site != active && self.shares_reads(now)).then_some(route)
+    }
+
+    pub fn peer_read(&self, epoch: Epoch, now: Tick) -> Result<(), &'static str> {
+        match self.shares_reads(now) {
+            _ if epoch != self.epoch => Err("this site is at another epoch"),
+            true => Ok(()),
+            false => Err("this site answers nothing now"),
+        }
+    }
+
     pub fn open_work(&self, route: &Route, now: Tick) -> OpenWork {
         match (&self.posture, route) {
             _ if self.lapsed(now) => OpenWork::Cut,
@@ -142,6 +179,29 @@ mod tests {
 
     fn tick(millis: u64) -> Tick {
         Tick::from_millis(millis)
+    }
+
+    #[test]
+    fn what_only_reads_goes_elsewhere_in_steady_times_only() {
+        let (east, until) = (SiteName::new("east").unwrap(), tick(100));
+        let standing = |posture| Standing { epoch: Epoch::new(2), posture };
+        let serve = standing(Posture::Serve { until });
+        assert_eq!(serve.read(&east, &west(), tick(100)), Some(Route::Peer(west())));
+        assert_eq!(serve.read(&east, &east, tick(100)), None);
+        assert_eq!(serve.read(&east, &west(), tick(101)), None, "lapsed");
+        let forward = standing(Posture::Forward { to: west() });
+        assert_eq!(forward.read(&east, &east, tick(0)), Some(Route::Local));
+        assert_eq!(forward.read(&east, &west(), tick(0)), None);
+        assert!(forward.peer_read(Epoch::new(2), tick(0)).is_ok());
+        for other in [1, 3] {
+            assert!(forward.peer_read(Epoch::new(other), tick(0)).is_err());
+        }
+        let closed = Posture::Closed { reason: String::new() };
+        for posture in [Posture::Hold { until }, closed] {
+            let standing = standing(posture);
+            assert_eq!(standing.read(&east, &west(), tick(0)), None);
+            assert!(standing.peer_read(Epoch::new(2), tick(0)).is_err());
+        }
     }
 
     fn west() -> SiteName {

@@ -5,17 +5,21 @@ use super::posture::{NewWork, OpenWork, PeerWork, Route, Standing};
 use super::spec::GateSpec;
 use crate::control::{Posture, Report};
 use crate::tick;
-use mainstay_core::{Epoch, SiteName};
-use std::sync::Arc;
+use mainstay_core::{Epoch, SiteName, Tick};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that another site's gate is answering may still end after the posture left
-/// that site. They are the other gate's to refuse; this only bounds waiting for a silent one.
+/// that site. They are the other gate's to refuse; this only bounds waiting for a silent one. What
+/// only reads at a site that is not active may end within it too.
 const PEER_LINGER: Duration = Duration::from_secs(3);
+
+/// How long the active site's word that the epoch is the same counts.
+const AGREED_FOR: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub struct Shared {
@@ -23,6 +27,8 @@ pub struct Shared {
     duty: watch::Sender<Duty>,
     drain: Notify,
     pub counts: Counts,
+    /// What the gate that ran before this one still has.
+    elder: Mutex<Option<Report>>,
 }
 
 /// The posture with the tokens that end what was admitted under it. They change together, under
@@ -34,6 +40,8 @@ pub struct Duty {
     lapse_enforced: bool,
     local: CancellationToken,
     peer: CancellationToken,
+    /// Ends what only reads and goes elsewhere than the posture leads.
+    reads: CancellationToken,
     /// How often what another gate was answering has been cut.
     peer_cuts: u64,
 }
@@ -50,6 +58,8 @@ pub struct Counts {
     pub cut: AtomicU64,
     pub served: AtomicU64,
     pub ignored: AtomicU64,
+    /// Milliseconds on the tick.
+    agreed: AtomicU64,
     pub minute: Sliding,
 }
 
@@ -87,10 +97,17 @@ impl Shared {
             lapse_enforced: false,
             local: CancellationToken::new(),
             peer: CancellationToken::new(),
+            reads: CancellationToken::new(),
             peer_cuts: 0,
         };
         let duty = watch::Sender::new(duty);
-        Arc::new(Self { spec, duty, drain: Notify::new(), counts: Counts::default() })
+        Arc::new(Self {
+            spec,
+            duty,
+            drain: Notify::new(),
+            counts: Counts::default(),
+            elder: Mutex::default(),
+        })
     }
 
     pub fn watch(&self) -> watch::Receiver<Duty> {
@@ -108,12 +125,16 @@ impl Shared {
     /// Takes a posture that is not stale, and ends at once what it does not allow.
     pub fn apply(&self, seq: u64, epoch: Epoch, posture: Posture) {
         self.duty.send_modify(|duty| {
+            let before = duty.standing.epoch();
             if duty.standing.apply(epoch, posture).is_err() {
                 self.counts.ignored.fetch_add(1, SeqCst);
                 return;
             }
             duty.seq = seq;
             duty.lapse_enforced = false;
+            if before != epoch {
+                linger(std::mem::take(&mut duty.reads));
+            }
             duty.enforce();
         });
     }
@@ -163,12 +184,53 @@ impl Shared {
         }
     }
 
+    /// For a request that only reads, to a site that has a share of them. None: where all others
+    /// go, or nowhere for now.
+    pub fn admit_read(self: &Arc<Self>, site: &SiteName) -> Option<Pass> {
+        let duty = self.duty.borrow();
+        let now = tick::now();
+        let route = duty.standing.read(&self.spec.here, site, now)?;
+        let doubtful = || now.since(self.agreed()) > AGREED_FOR;
+        if route == Route::Local && doubtful() {
+            return None;
+        }
+        Some(self.pass_with(&duty, route, Kind::Http, duty.reads.clone()))
+    }
+
+    /// The same for one that another site's gate passes on.
+    pub fn admit_peer_read(self: &Arc<Self>, epoch: Epoch) -> Result<Pass, &'static str> {
+        let duty = self.duty.borrow();
+        match duty.standing.peer_read(epoch, tick::now()) {
+            Ok(()) => Ok(self.pass_with(&duty, Route::Local, Kind::Http, duty.reads.clone())),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// When the active site's gate last said that it is at this gate's epoch.
+    fn agreed(&self) -> Tick {
+        Tick::from_millis(self.counts.agreed.load(SeqCst))
+    }
+
+    pub fn agree(&self, at: Tick) {
+        self.counts.agreed.store(at.millis(), SeqCst);
+    }
+
     fn pass(self: &Arc<Self>, duty: &Duty, route: Route, kind: Kind) -> Pass {
-        self.counts.open(kind, &route).fetch_add(1, SeqCst);
         let cut = match route {
             Route::Local => duty.local.clone(),
             Route::Peer(_) => duty.peer.clone(),
         };
+        self.pass_with(duty, route, kind, cut)
+    }
+
+    fn pass_with(
+        self: &Arc<Self>,
+        duty: &Duty,
+        route: Route,
+        kind: Kind,
+        cut: CancellationToken,
+    ) -> Pass {
+        self.counts.open(kind, &route).fetch_add(1, SeqCst);
         let (epoch, cuts) = (duty.standing.epoch(), duty.peer_cuts);
         Pass { shared: Arc::clone(self), route, epoch, cut, cuts, kind }
     }
@@ -202,7 +264,29 @@ impl Shared {
         self.drain.notified()
     }
 
+    pub fn hear_elder(&self, report: Option<Report>) {
+        *self.elder.lock().unwrap_or_else(PoisonError::into_inner) = report;
+        self.drain.notify_waiters();
+    }
+
+    /// With what the gate that ran before this one still has: to the agent they are one.
     pub fn report(&self) -> Report {
+        let own = self.own_report();
+        match &*self.elder.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => own,
+            Some(elder) => Report {
+                http_in_flight: own.http_in_flight + elder.http_in_flight,
+                http_held: own.http_held + elder.http_held,
+                connections: own.connections + elder.connections,
+                in_transaction: own.in_transaction + elder.in_transaction,
+                minute: own.minute.plus(elder.minute),
+                drained: own.drained && elder.drained,
+                ..own
+            },
+        }
+    }
+
+    fn own_report(&self) -> Report {
         let (now, duty, counts) = (tick::now(), self.duty.borrow(), &self.counts);
         let local = counts.http_local.load(SeqCst) + counts.tcp_local.load(SeqCst);
         Report {
@@ -229,6 +313,11 @@ impl Duty {
         let now = tick::now();
         if self.standing.open_work(&Route::Local, now) == OpenWork::Cut {
             std::mem::take(&mut self.local).cancel();
+        }
+        match self.standing.open_read(now) {
+            OpenWork::Keep => {}
+            OpenWork::Drain => linger(std::mem::take(&mut self.reads)),
+            OpenWork::Cut => std::mem::take(&mut self.reads).cancel(),
         }
         if !matches!(self.standing.new_work(now), NewWork::Go(Route::Peer(_))) {
             linger(std::mem::take(&mut self.peer));

@@ -1,12 +1,18 @@
 //! What one gate is to do, taken from the estate.
 
 use super::error::GateError;
-use mainstay_core::estate::{Application, Estate, Gate, PostgresTls, StoreKind, TlsFiles};
-use mainstay_core::{ApplicationName, SiteName, StoreName};
-use std::collections::BTreeMap;
+use crate::dns::server::Active;
+use mainstay_core::estate::{
+    Application, Estate, Gate, HttpGate, PostgresTls, RedisTls, StoreKind, TcpOptions, TlsFiles,
+    WebLimits, WebOptions,
+};
+use mainstay_core::{ApplicationName, Epoch, Posture, SiteName, StoreName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The gate of one application at one site.
 #[derive(Debug, Clone)]
@@ -15,6 +21,8 @@ pub struct GateSpec {
     pub application: ApplicationName,
     pub http: Option<HttpSpec>,
     pub stores: BTreeMap<StoreName, StoreSpec>,
+    /// Of the connections to all of them.
+    pub tcp: TcpOptions,
     pub peer_listen: SocketAddr,
     /// The gates of the application's other sites: `host:port`.
     pub peers: BTreeMap<SiteName, String>,
@@ -23,12 +31,17 @@ pub struct GateSpec {
     /// How long one request or one start-up waits for a change of posture.
     pub hold: Duration,
     pub limits: Limits,
+    /// Where this site's DNS server hears which site is active.
+    pub active: watch::Sender<Option<Active>>,
+    /// Cancelled when another process has taken this gate's ports over.
+    pub retired: CancellationToken,
 }
 
 #[derive(Debug, Clone)]
 pub struct HttpSpec {
     pub listen: SocketAddr,
     pub upstreams: Vec<String>,
+    pub options: WebOptions,
 }
 
 #[derive(Debug, Clone)]
@@ -36,7 +49,18 @@ pub struct StoreSpec {
     pub listen: SocketAddr,
     /// This site's server: `host:port`.
     pub server: String,
-    pub tls: PostgresTls,
+    pub protocol: Protocol,
+    /// The authority of the server's certificate; none: the gate does not encrypt towards it.
+    pub authority: Option<PathBuf>,
+}
+
+/// What the gate understands of what it carries for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Start-ups wait, sessions are cut outside transactions, with an error that drivers know.
+    Postgres,
+    /// Bytes: whatever both sides say.
+    Plain,
 }
 
 /// Bounds on what clients can make the gate keep. A held request's body is not read, so what a
@@ -55,17 +79,44 @@ pub struct Limits {
     pub idle_time: Duration,
     /// Open connections of each listener.
     pub connections: usize,
+    /// Of them, to one store, those that have not said yet what they want.
+    pub starting: usize,
+    /// Bytes of one request's body.
+    pub body: Option<u64>,
+    /// How long a request's body may stand still.
+    pub body_idle: Duration,
+    /// How long an upstream may take to begin an answer.
+    pub answer_time: Option<Duration>,
 }
+
+/// Requests, and separately start-ups, that wait at one time.
+const HELD: usize = 1000;
+/// Connections to a store that have not said yet what they want.
+const STARTING: usize = 1000;
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::new(&WebLimits::default())
+    }
+}
+
+impl Limits {
+    fn of(http: &HttpGate) -> Self {
+        Self::new(&http.options.limits)
+    }
+
+    fn new(web: &WebLimits) -> Self {
         Self {
-            held: 1000,
-            head: 64 * 1024,
-            headers: 100,
-            head_time: Duration::from_secs(10),
-            idle_time: Duration::from_secs(75),
-            connections: 10_000,
+            held: HELD,
+            head: web.head,
+            headers: web.headers,
+            head_time: web.head_time,
+            idle_time: web.idle_time,
+            connections: web.connections,
+            starting: STARTING,
+            body: web.body,
+            body_idle: web.body_idle,
+            answer_time: web.answer_time,
         }
     }
 }
@@ -81,18 +132,32 @@ impl GateSpec {
         Ok(Self {
             here: estate.here.clone(),
             application: application.name.clone(),
-            http: gate
-                .http
-                .as_ref()
-                .map(|http| HttpSpec { listen: http.listen, upstreams: http.upstreams.clone() }),
+            http: gate.http.as_ref().map(|http| HttpSpec {
+                listen: http.listen,
+                upstreams: http.upstreams.clone(),
+                options: http.options.clone(),
+            }),
             stores: stores(estate, application, gate)?,
+            tcp: gate.tcp.clone(),
             peer_listen: gate.peer_listen,
             peers: peers(estate, application),
             tls: estate.tls.clone(),
             state_dir: state_dir.to_owned(),
             hold: gate.hold,
-            limits: Limits::default(),
+            limits: gate.http.as_ref().map_or_else(Limits::default, Limits::of),
+            active: watch::Sender::new(None),
+            retired: CancellationToken::new(),
         })
+    }
+
+    /// A gate that holds or is closed says nothing of where to go: then what was said before holds.
+    pub fn tell_dns(&self, epoch: Epoch, posture: &Posture, away: BTreeSet<SiteName>) {
+        let site = match posture {
+            Posture::Serve { .. } => self.here.clone(),
+            Posture::Forward { to } => to.clone(),
+            Posture::Hold { .. } | Posture::Closed { .. } => return,
+        };
+        self.active.send_replace(Some(Active { epoch, site, away }));
     }
 }
 
@@ -122,16 +187,34 @@ fn store(
 ) -> Result<StoreSpec, GateError> {
     let place =
         format!("applications.{}.stores.{name}.endpoints.{}", application.name, estate.here);
-    let endpoint = application.stores.get(name).and_then(|store| match &store.kind {
-        StoreKind::Postgres(postgres) => postgres.endpoints.get(&estate.here),
+    let store = application.stores.get(name);
+    let spec = store.and_then(|store| match &store.kind {
+        StoreKind::Postgres(postgres) => {
+            postgres.endpoints.get(&estate.here).map(|endpoint| StoreSpec {
+                listen,
+                server: format!("{}:{}", endpoint.host, endpoint.port),
+                protocol: Protocol::Postgres,
+                authority: match &endpoint.tls {
+                    PostgresTls::Disable => None,
+                    PostgresTls::VerifyFull { authority } => Some(authority.clone()),
+                },
+            })
+        }
+        StoreKind::Redis(redis) => redis.endpoints.get(&estate.here).map(|endpoint| StoreSpec {
+            listen,
+            server: format!("{}:{}", endpoint.host, endpoint.port),
+            protocol: Protocol::Plain,
+            authority: match &endpoint.tls {
+                RedisTls::Disable => None,
+                RedisTls::VerifyFull { authority } => Some(authority.clone()),
+            },
+        }),
     });
-    let endpoint = endpoint.ok_or_else(|| GateError::Incomplete {
+    spec.ok_or_else(|| GateError::Incomplete {
         place,
         problem: "the gate has a port for this store, but the store has no endpoint here"
             .to_owned(),
-    })?;
-    let server = format!("{}:{}", endpoint.host, endpoint.port);
-    Ok(StoreSpec { listen, server, tls: endpoint.tls.clone() })
+    })
 }
 
 fn peers(estate: &Estate, application: &Application) -> BTreeMap<SiteName, String> {

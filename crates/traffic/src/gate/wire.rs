@@ -18,14 +18,24 @@ impl Wire {
         Wire::Tls(Box::new(stream))
     }
 
-    /// Ends the connection so that the other side cannot take it for a clean end.
-    pub fn reset(self) {
-        let stream = match &self {
+    /// Ends when the other side has ended, unless it has sent something before.
+    pub async fn gone(&self) {
+        if let Ok(1..) = self.socket().peek(&mut [0; 1]).await {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
             Wire::Plain(stream) => stream,
             Wire::Tls(stream) => stream.get_ref().0,
-        };
+        }
+    }
+
+    /// Ends the connection so that the other side cannot take it for a clean end.
+    pub fn reset(self) {
         // Where this fails the connection is gone already.
-        let _ = stream.set_zero_linger();
+        let _ = self.socket().set_zero_linger();
     }
 }
 

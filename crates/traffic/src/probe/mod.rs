@@ -1,5 +1,6 @@
 //! One look at an application, made once, with a bound on its time and on what it reads.
 
+mod call;
 mod command;
 mod connect;
 mod failure;
@@ -11,8 +12,10 @@ pub use failure::{FailureKind, ProbeFailure};
 pub use pattern::Pattern;
 
 use connect::Way;
+use mainstay_core::runbook::Call;
 use mainstay_core::watch::{HttpProbe, Probe, ProbeKind};
 use mainstay_core::{ApplicationName, ProbeName, SiteName};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsConnector;
 
@@ -101,7 +104,12 @@ fn at<'a>(
 }
 
 /// Healthy when a GET of `path` is answered with 2xx. Returns the time to the answer's head.
-pub async fn http(address: &str, path: &str, timeout: Duration) -> Result<Duration, ProbeFailure> {
+pub async fn http(
+    address: &str,
+    path: &str,
+    authority: Option<&Path>,
+    timeout: Duration,
+) -> Result<Duration, ProbeFailure> {
     let probe = HttpProbe {
         addresses: Default::default(),
         path: path.to_owned(),
@@ -109,8 +117,28 @@ pub async fn http(address: &str, path: &str, timeout: Duration) -> Result<Durati
         body: None,
         authority: None,
     };
-    let way = Way { address, tls: None, link_local: true };
+    let tls = authority.map(crate::gate::connector_without_certificate).transpose();
+    let tls = tls.map_err(|error| ProbeFailure {
+        address: address.to_owned(),
+        kind: FailureKind::NotMade(error.to_string()),
+    })?;
+    let way = Way { address, tls: tls.as_ref(), link_local: true };
     timed(address, timeout, http::get(&way, &probe, None)).await.map(|passed| passed.took)
+}
+
+/// Makes a runbook's request. `key` names the effect: it is the same when it is asked for again.
+pub async fn call(call: &Call, key: &str, timeout: Duration) -> Result<Passed, ProbeFailure> {
+    let failed = |kind| ProbeFailure { address: call.address.clone(), kind };
+    let tls = call.authority.as_deref().map(crate::gate::connector_without_certificate);
+    let tls = tls.transpose().map_err(|why| failed(FailureKind::NotMade(why.to_string())))?;
+    let way = Way { address: &call.address, tls: tls.as_ref(), link_local: call.link_local };
+    timed(&call.address, timeout, call::make(&way, call, key)).await
+}
+
+/// Whether the address of a runbook's request takes connections.
+pub async fn reaches(call: &Call, timeout: Duration) -> Result<Passed, ProbeFailure> {
+    let way = Way { address: &call.address, tls: None, link_local: call.link_local };
+    timed(&call.address, timeout, async { way.open().await.map(drop) }).await
 }
 
 async fn timed(

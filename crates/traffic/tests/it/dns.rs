@@ -32,6 +32,7 @@ fn wanted(epoch: u64, site: &str, addresses: &[&str]) -> Wanted {
         name: NAME.to_owned(),
         ttl: Duration::from_secs(30),
         addresses: addresses.collect(),
+        any: false,
         note: Note {
             application: ApplicationName::new("bank").expect("a name"),
             epoch: Epoch::new(epoch),

@@ -3,7 +3,7 @@
 use super::postgres::connect;
 use super::support::certificates::Authority;
 use super::support::site::{LONG, Pair, db_name};
-use mainstay_core::estate::{PostgresTls, TlsFiles};
+use mainstay_core::estate::TlsFiles;
 use mainstay_testkit::{Options, Postgres};
 use nix::unistd::{Uid, User, chown};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 const HOLD: Duration = Duration::from_secs(1);
 
 /// PostgreSQL wants its key to be its own and nobody else's.
-fn give_to_server(folder: &TempDir, key: &Path) {
+pub fn give_to_server(folder: &TempDir, key: &Path) {
     let mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours")
     };
@@ -28,7 +28,7 @@ fn give_to_server(folder: &TempDir, key: &Path) {
     }
 }
 
-fn server(files: &TlsFiles) -> Postgres {
+pub fn server(files: &TlsFiles) -> Postgres {
     let path = |path: &Path| path.to_str().expect("plain").to_owned();
     let options = Options::default()
         .fsync(false)
@@ -42,7 +42,7 @@ async fn gate(server: &Postgres, authority: &Path) -> Pair {
     let authority = authority.to_owned();
     let pair = Pair::start_with(HOLD, [server.port(), 1], |spec| {
         let store = spec.stores.get_mut(&db_name()).expect("there");
-        store.tls = PostgresTls::VerifyFull { authority: authority.clone() };
+        store.authority = Some(authority.clone());
     })
     .await;
     pair.east.serve(1, LONG).await;

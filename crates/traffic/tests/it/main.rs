@@ -1,14 +1,18 @@
 //! The gate with real clients, real upstreams, real certificates and a real PostgreSQL.
 
+mod clients_tls;
 mod control;
 mod cut;
 mod dns;
+mod dns_server;
 mod encrypted;
 mod epoch;
+mod hostile;
 mod http;
 mod limits;
 mod minute;
 mod peer;
+mod plain;
 mod postgres;
 mod probe;
 mod probe_redis;
@@ -17,3 +21,4 @@ mod start;
 mod stopped;
 mod support;
 mod switch;
+mod web;

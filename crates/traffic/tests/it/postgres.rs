@@ -31,7 +31,7 @@ pub async fn connect(server: &Postgres, gate: SocketAddr) -> Result<Client, Erro
     Ok(client)
 }
 
-async fn run(server: &Postgres, gate: SocketAddr, tool: &str, arguments: &[&str]) -> Output {
+pub async fn run(server: &Postgres, gate: SocketAddr, tool: &str, arguments: &[&str]) -> Output {
     let mut command = server.bin(tool);
     command.env("PGHOST", "127.0.0.1").env("PGPORT", gate.port().to_string());
     command.env("PGDATABASE", "postgres").args(arguments);
@@ -39,7 +39,7 @@ async fn run(server: &Postgres, gate: SocketAddr, tool: &str, arguments: &[&str]
     command.output().await.expect("the tool runs")
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
 

@@ -5,10 +5,10 @@ use super::support::client::{code, get, post};
 use super::support::upstream::{Record, Upstream};
 use super::{postgres, support::site};
 use mainstay_core::Epoch;
-use mainstay_core::estate::{PostgresTls, TlsFiles};
+use mainstay_core::estate::TlsFiles;
 use mainstay_testkit::{Options, Postgres, free_port, wait_for};
 use mainstay_traffic::control::{ControlServer, Directive, Posture, Report, socket};
-use mainstay_traffic::gate::{self, GateSpec, HttpSpec, StoreSpec};
+use mainstay_traffic::gate::{self, GateSpec, HttpSpec, Protocol, StoreSpec};
 use mainstay_traffic::tick;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -37,19 +37,30 @@ struct Order {
 impl Order {
     fn spec(self) -> GateSpec {
         let [authority, certificate, key] = self.tls;
-        let tls = PostgresTls::Disable;
+        let db = StoreSpec {
+            listen: self.db,
+            server: self.server,
+            protocol: Protocol::Postgres,
+            authority: None,
+        };
         GateSpec {
             here: site::site_name("east"),
             application: site::app(),
-            http: Some(HttpSpec { listen: self.http, upstreams: vec![self.upstream.to_string()] }),
-            stores: [(site::db_name(), StoreSpec { listen: self.db, server: self.server, tls })]
-                .into(),
+            http: Some(HttpSpec {
+                listen: self.http,
+                upstreams: vec![self.upstream.to_string()],
+                options: Default::default(),
+            }),
+            stores: [(site::db_name(), db)].into(),
+            tcp: Default::default(),
             peer_listen: self.peer,
             peers: Default::default(),
             tls: TlsFiles { authority, certificate, key },
             state_dir: self.state,
             hold: Duration::from_secs(1),
             limits: Default::default(),
+            active: tokio::sync::watch::Sender::new(None),
+            retired: CancellationToken::new(),
         }
     }
 }
@@ -173,7 +184,7 @@ async fn serve(agent: &ControlServer, round: u64, span: Duration) {
     wait_for("the gate's line", super::support::SOON, async || seen(|_| true)).await;
     let posture = Posture::Serve { until: tick::now().plus(span) };
     let (application, epoch) = (site::app(), Epoch::new(1));
-    agent.send(Directive { seq: round + 1, application, epoch, posture });
+    agent.send(Directive { seq: round + 1, application, epoch, posture, away: Default::default() });
     wait_for("a serving gate", super::support::SOON, async || {
         seen(|report| report.posture_name == "serve")
     })

@@ -1,4 +1,5 @@
 #[cfg(test)]
 mod pgoutput;
+mod rdb;
 #[cfg(test)]
 mod streaming;

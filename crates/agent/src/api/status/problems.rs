@@ -35,6 +35,7 @@ pub fn problems(
     differences(application, known, now, &mut found);
     watching::problems(application, known, now, &mut found);
     execution_problem(known, &mut found);
+    found.extend(crate::runbook::ready::problems(known));
     return_problem(known, now, &mut found);
     salvage_problems(application, known, now, &mut found);
     name_problems(known, now, &mut found);
@@ -386,10 +387,8 @@ fn scarce(from: &SiteName, retained: Retained) -> (String, String) {
 fn execution_problem(known: &Known, found: &mut Vec<Problem>) {
     let Some(execution) = newest_execution(known) else { return };
     if execution.state == ExecutionState::Stuck {
-        let failed = execution.steps.iter().rfind(|step| !step.detail.is_empty());
-        let why = failed.map(|step| format!("{}: {}", step.name, step.detail)).unwrap_or_default();
+        let (why, advice) = crate::runbook::ready::asked(&execution);
         let what = format!("the {} is stuck: {why}", execution.id);
-        let advice = "mend the cause; the step is tried again by itself";
         push(found, Kind::ExecutionStuck, execution.id, what, advice);
     }
 }

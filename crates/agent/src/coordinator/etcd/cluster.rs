@@ -32,6 +32,13 @@ pub struct Cluster {
     id: AtomicU64,
 }
 
+/// One member's answer.
+pub struct Asked<A> {
+    pub answer: A,
+    /// What members said that were asked before, and that may have done what they were asked.
+    pub silent: Vec<String>,
+}
+
 impl Cluster {
     pub fn new(etcd: &Etcd) -> Result<Self, AgentError> {
         let tls = encryption(etcd)?;
@@ -63,7 +70,7 @@ impl Cluster {
         &self,
         path: &str,
         question: &impl Serialize,
-    ) -> Result<A, CoordinatorError> {
+    ) -> Result<Asked<A>, CoordinatorError> {
         let body = Bytes::from(serde_json::to_vec(question).map_err(super::silent)?);
         let ends = Instant::now() + WHOLE;
         let mut silent = Vec::new();
@@ -77,7 +84,7 @@ impl Cluster {
             let answer = self.within(rest.min(ATTEMPT), asking).await;
             let ours = |answer: A| self.belong_to(answer.header().cluster_id).map(|()| answer);
             match answer.and_then(ours) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Asked { answer, silent }),
                 // What an earlier member made of it is unknown.
                 Err(Trouble::Cluster(why)) if silent.is_empty() => {
                     return Err(CoordinatorError::Unusable(why));

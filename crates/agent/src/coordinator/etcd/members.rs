@@ -135,8 +135,8 @@ async fn rights(cluster: &Cluster, prefix: &str) -> Option<Finding> {
 
 async fn members_of(cluster: &Cluster, written: usize) -> Option<Finding> {
     let question = serde_json::json!({});
-    let answer = cluster.ask::<MembersAnswer>("/v3/cluster/member/list", &question).await.ok()?;
-    let count = answer.members.len();
+    let asked = cluster.ask::<MembersAnswer>("/v3/cluster/member/list", &question).await.ok()?;
+    let count = asked.answer.members.len();
     if count == written {
         return None;
     }

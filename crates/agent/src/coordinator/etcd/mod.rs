@@ -13,7 +13,7 @@ pub use members::{Member, inspect};
 
 use super::{CoordinatorError, Swap, Versioned, written};
 use crate::error::AgentError;
-use cluster::Cluster;
+use cluster::{Asked, Cluster};
 use mainstay_core::{ApplicationName, Record, estate};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::{KeyValue, RangeAnswer, RangeQuestion, TxnAnswer, TxnQuestion};
@@ -34,8 +34,8 @@ impl Etcd {
 
     pub async fn read(&self, application: &ApplicationName) -> Result<Versioned, CoordinatorError> {
         let question = RangeQuestion { key: self.key(application) };
-        let answer: RangeAnswer = self.cluster.ask("/v3/kv/range", &question).await?;
-        versioned(answer.kvs.first())
+        let asked: Asked<RangeAnswer> = self.cluster.ask("/v3/kv/range", &question).await?;
+        versioned(asked.answer.kvs.first())
     }
 
     pub async fn swap(
@@ -53,14 +53,19 @@ impl Etcd {
         for _ in 0..2 {
             let question =
                 TxnQuestion::replace(self.key(application), expected.version, old, &next);
-            let answer: TxnAnswer = self.cluster.ask("/v3/kv/txn", &question).await?;
+            let Asked { answer, silent: unheard }: Asked<TxnAnswer> =
+                self.cluster.ask("/v3/kv/txn", &question).await?;
             if answer.succeeded {
                 return Ok(Swap::Done { version: answer.header.revision });
             }
             let stands = answer.stands();
             let current = versioned(stands)?;
             if current != *expected {
-                return Ok(Swap::Conflict { current });
+                // What came first may be this very change, made by a member that was not heard.
+                return match unheard.is_empty() {
+                    true => Ok(Swap::Conflict { current }),
+                    false => Err(silent(unheard.join("; "))),
+                };
             }
             old = stands.map(|kv| kv.value.clone());
         }

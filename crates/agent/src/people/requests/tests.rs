@@ -139,3 +139,21 @@ fn a_person_has_one_open_request_and_those_that_ended_are_forgotten_in_the_end()
     assert_eq!(open, ["n99", "carls"]);
     assert_eq!(all.len(), 2 + ENDED_SHOWN);
 }
+
+/// After the claim: the epoch of the request is the one that the site holds.
+#[test]
+fn a_loss_after_the_claim_is_approved_by_that_name_and_up_to_what_is_accepted() {
+    let lost = |seconds| Hindrance::ArrivedLost { bound: Duration::from_secs(seconds) };
+    let after = |hindrance| {
+        let requests = Requests::default();
+        let ana = person("ana", Role::Operator);
+        requests.add(Asked { forced: vec![lost(4)], ..asked("one", ana) });
+        code(requests.approve("one", &ben(), at(1), &standing(vec![hindrance])))
+    };
+    assert_eq!(after(lost(5)), "done");
+    assert_eq!(after(lost(6)), "MS-PEOPLE-006", "more is lost than was asked for");
+    assert_eq!(after(behind(4)), "MS-PEOPLE-006", "a loss of another kind");
+
+    let before = requests().approve("one", &ben(), at(1), &standing(vec![lost(1)]));
+    assert_eq!(code(before), "MS-PEOPLE-006", "what was asked for before the claim");
+}

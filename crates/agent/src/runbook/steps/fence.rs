@@ -6,11 +6,9 @@ use super::from;
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
+use crate::stores::At;
 use crate::time::unix_micros;
-use mainstay_core::estate::{PostgresStore, StoreKind};
-use mainstay_core::{FenceResult, Means, Position, Receipt, SiteName, StoreName, Tried};
-use mainstay_stores::postgres::fault::Fault;
-
+use mainstay_core::{FenceResult, Means, Receipt, StoreName, Tried};
 use serde_json::{from_value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +29,9 @@ pub async fn make(
     tried.extend(lease(application, execution));
     let ended = tried.iter().any(Tried::is_confirmed);
     // Nothing answers from a site that is stopped.
-    for (store, kind) in application.spec.stores.iter().map(|(name, it)| (name, &it.kind)) {
-        let StoreKind::Postgres(postgres) = kind;
-        if !stopped {
-            tried.extend(database(application, execution, &failed, store, postgres).await);
+    for (name, store) in application.spec.stores.iter().filter(|_| !stopped) {
+        if let Some(at) = At::find(store, &failed) {
+            tried.push(database(application, execution, name, at).await);
         }
     }
     let mut words: Vec<String> = tried.iter().map(said).collect();
@@ -73,31 +70,26 @@ fn lease(application: &Application, execution: &Execution) -> Option<Tried> {
 async fn database(
     application: &Application,
     execution: &mut Execution,
-    failed: &SiteName,
     store: &StoreName,
-    postgres: &PostgresStore,
-) -> Option<Tried> {
-    let endpoint = postgres.endpoints.get(failed)?;
-    let stores = &application.context.stores;
-    let fencing = stores.fence(endpoint, &postgres.roles, execution.epoch, PATIENCE);
+    at: At<'_>,
+) -> Tried {
+    let fencing = at.fence(application.context.stores.as_ref(), execution.epoch, PATIENCE);
     let (mut sessions_cut, mut position) = (0, None);
     let (outcome, detail) = match tokio::time::timeout(PATIENCE, fencing).await {
         Ok(Ok(done)) => {
-            (sessions_cut, position) = (done.sessions_cut, Some(Position::Postgres(done.position)));
+            (sessions_cut, position) = (done.sessions_cut, Some(done.position));
             execution.facts.insert(format!("end_of_{store}"), json!(position));
             (FenceResult::Confirmed, "it still answered and is fenced".to_owned())
         }
-        Ok(Err(why @ (Fault::StaleEpoch { .. } | Fault::RoleUnfit { .. }))) => {
-            (FenceResult::Refused, why.to_string())
-        }
+        Ok(Err(why)) if why.is_refusal() => (FenceResult::Refused, why.to_string()),
         Ok(Err(why)) => (FenceResult::Unknown, why.to_string()),
         Err(_) => (FenceResult::Unknown, "it does not answer".to_owned()),
     };
-    Some(Tried {
+    Tried {
         means: Means::Database { store: store.clone(), sessions_cut, position },
         outcome,
         by: application.here().to_string(),
         micros: unix_micros(),
         detail,
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! Pinning the start of the reverse link, before this site accepts its first write: what the other
 //! site will need to come back without a copy.
 
-use crate::act::{databases, links};
+use crate::act::links;
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
@@ -59,9 +59,8 @@ fn pins(application: &Application, execution: &Execution) -> Vec<Pin> {
     let here = application.here();
     let others = application.rules.data_sites.iter().filter(|site| *site != here);
     let specs = others.flat_map(|other| {
-        let stores = databases::here(application);
-        stores
-            .filter_map(|(store, ..)| links::spec(application, store, here, other, execution.epoch))
+        let stores = application.spec.stores.keys();
+        stores.filter_map(|store| links::spec(application, store, here, other, execution.epoch))
     });
     specs
         .map(|spec| Pin {

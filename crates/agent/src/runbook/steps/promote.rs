@@ -1,11 +1,14 @@
 //! Opening this site's databases for the application: the point of no return.
 
+use super::drain::{applied_of, position};
 use super::from;
 use crate::act::{databases, links};
 use crate::api::types::{Execution, ExecutionKind};
 use crate::application::Application;
 use crate::runbook::StepError;
+use mainstay_core::Position;
 use mainstay_stores::postgres::sequences::HEADROOM;
+use mainstay_stores::redis;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,24 +22,40 @@ pub async fn make(
     if execution.kind == ExecutionKind::Failover {
         let former = from(execution)?;
         let headroom = headroom(&execution.facts, application.rules.rpo + application.spec.lease);
-        for (store, _, endpoint) in databases::here(application) {
-            let here = application.here();
+        let here = application.here();
+        for store in application.spec.stores.keys() {
             let Some(spec) = links::spec(application, store, former, here, execution.epoch) else {
+                // Only PostgreSQL has sequences.
                 continue;
             };
             let stores = &application.context.stores;
-            let bumped = stores.bump_sequences(endpoint, &spec.name(), headroom).await;
+            let bumped = stores.bump_sequences(&spec.target, &spec.name(), headroom).await;
             let bumped = bumped.map_err(StepError::new)?;
             words.push(format!("{store}: {} sequences moved on by {headroom}", bumped.moved));
             words.extend(bumped.findings.iter().map(|finding| finding.what.clone()));
         }
     }
+    end_links(application, execution).await?;
     databases::open(application, execution.epoch).await.map_err(StepError::new)?;
     let mut epochs = application.epochs();
     epochs.promoted = execution.epoch;
     application.remember(epochs).await.map_err(StepError::new)?;
     words.push(format!("databases accept writes in epoch {}", execution.epoch));
     Ok(words.join("; "))
+}
+
+/// A Redis server that is written to has left the history of its source. A PostgreSQL database knows
+/// its histories by itself.
+async fn end_links(application: &Application, execution: &Execution) -> Result<(), StepError> {
+    let (here, former) = (application.here(), from(execution)?);
+    for store in application.spec.stores.keys() {
+        let link = links::redis_spec(application, store, former, here, execution.epoch);
+        let reached = position(execution, &applied_of(store));
+        if let (Some(link), Some(Position::Redis(reached))) = (link, reached) {
+            redis::reached::leave(&link, reached).await.map_err(StepError::new)?;
+        }
+    }
+    Ok(())
 }
 
 /// How far a sequence jumps beyond the last value that was seen of it. Keys that are issued again

@@ -1,6 +1,5 @@
 //! Asking the application through the gate, and writing to each database.
 
-use crate::act::databases;
 use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
@@ -16,10 +15,8 @@ pub async fn make(
     application: &Arc<Application>,
     _execution: &Execution,
 ) -> Result<String, StepError> {
-    for (store, _, endpoint) in databases::here(application) {
-        let stores = &application.context.stores;
-        stores
-            .write(endpoint)
+    for (store, at) in application.stores_here() {
+        at.write(application.context.stores.as_ref())
             .await
             .map_err(|why| StepError::new(format!("{store} takes no write: {why}")))?;
     }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+const TRIES: u32 = 30;
+
 macro_rules! battery {
     ($($case:ident),+) => {$(
         mod $case {
@@ -58,8 +60,15 @@ pub fn nothing() -> Versioned {
     Versioned { version: 0, record: None }
 }
 
+/// A busy disk may take longer than an agent waits for it; what is only read is asked for again.
 pub async fn read(from: &Coordinator, name: &str) -> Versioned {
-    from.read(&application(name)).await.unwrap()
+    for _ in 0..TRIES {
+        match from.read(&application(name)).await {
+            Err(CoordinatorError::Silent(_)) => {}
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("the coordinator was silent {TRIES} times");
 }
 
 /// The change is made, and this is what stands then.
@@ -105,7 +114,9 @@ mod case {
         }
     }
 
-    /// Each of the tasks raises the renewal as often as the others; each rise counts.
+    /// Each of the tasks raises the renewal as often as the others; each rise counts. Of a change
+    /// that was not answered in time, which a busy machine may bring about, nobody knows whether
+    /// it counts.
     pub async fn no_change_is_lost_among_many(kind: impl Kind) {
         const TASKS: u64 = 4;
         const EACH: u64 = 10;
@@ -115,24 +126,28 @@ mod case {
             .map(|_| {
                 let client = client.clone();
                 tokio::spawn(async move {
-                    for _ in 0..EACH {
-                        let mut expected = read(&client, "bank").await;
-                        while let Swap::Conflict { current } = client
-                            .swap(&application("bank"), &expected, &renewed(&expected))
-                            .await
-                            .unwrap()
-                        {
-                            expected = current;
+                    let (mut done, mut unknown) = (0, 0);
+                    while done < EACH {
+                        let expected = read(&client, "bank").await;
+                        let next = renewed(&expected);
+                        match client.swap(&application("bank"), &expected, &next).await {
+                            Ok(Swap::Done { .. }) => done += 1,
+                            Ok(Swap::Conflict { .. }) => {}
+                            Err(CoordinatorError::Silent(_)) => unknown += 1,
+                            Err(other) => panic!("{other}"),
                         }
                     }
+                    unknown
                 })
             })
             .collect();
+        let mut unknown = 0;
         for task in tasks {
-            task.await.unwrap();
+            unknown += task.await.unwrap();
         }
-        let stands = read(&kind.client("west"), "bank").await;
-        assert_eq!(stands.record.unwrap().renewal, TASKS * EACH);
+        let stands = read(&kind.client("west"), "bank").await.record.unwrap().renewal;
+        let (least, most) = (TASKS * EACH, TASKS * EACH + unknown);
+        assert!((least..=most).contains(&stands), "{stands}, of {least} to {most}");
     }
 
     pub async fn a_stale_change_and_one_that_breaks_a_rule_are_not_made(kind: impl Kind) {

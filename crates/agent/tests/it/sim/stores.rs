@@ -138,7 +138,11 @@ impl stores::Stores for Stores {
         })
     }
 
-    fn write<'a>(&'a self, endpoint: &'a PostgresEndpoint) -> Asked<'a, ()> {
+    fn write<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        _statement: Option<&'a str>,
+    ) -> Asked<'a, ()> {
         Box::pin(self.at(endpoint, |database| {
             database.beat();
             Ok(())

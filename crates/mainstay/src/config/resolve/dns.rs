@@ -2,10 +2,12 @@
 
 use super::{Resolver, value};
 use crate::config::reader::At;
+use crate::config::typed::dns::PublishedName as Typed;
 use crate::config::typed::{self, Named};
 use crate::config::values::{Address, DnsName, DnsProvider};
-use mainstay_core::estate::{DnsKind, DnsZone, PublishedName, TsigKey};
+use mainstay_core::estate::{DnsKind, DnsZone, OwnServer, Policy, PublishedName, TsigKey};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 impl Resolver<'_> {
     pub(super) fn zones(&mut self, file: &typed::File) -> Option<BTreeMap<String, DnsZone>> {
@@ -15,17 +17,25 @@ impl Resolver<'_> {
     }
 
     fn zone(&mut self, name: &DnsName, at: &At<typed::dns::Zone>) -> Option<DnsZone> {
-        let DnsProvider::Rfc2136 = at.value.kind.as_ref()?.value;
-        let key = match &at.value.key {
-            Some(key) => Some(self.key(&key.value)?),
-            None => None,
+        let typed = &at.value;
+        let (kind, servers) = match typed.kind.as_ref()?.value {
+            DnsProvider::Rfc2136 => {
+                let key = match &typed.key {
+                    Some(key) => Some(self.key(&key.value)?),
+                    None => None,
+                };
+                (DnsKind::Rfc2136 { key }, addresses(typed.servers.as_ref()?))
+            }
+            DnsProvider::Own => {
+                let at = self.map(typed.sites.as_ref()?, |_, _, at| own(&at.value))?;
+                let contact = typed.contact.as_ref().map(|at| at.value.0.clone());
+                let contact = contact.unwrap_or_else(|| format!("hostmaster.{}", name.0));
+                let servers = at.values().filter_map(reached).collect();
+                (DnsKind::Own { contact, at }, servers)
+            }
         };
-        Some(DnsZone {
-            zone: name.0.clone(),
-            kind: DnsKind::Rfc2136 { key },
-            servers: addresses(at.value.servers.as_ref()?),
-            resolvers: at.value.resolvers.as_ref().map(addresses).unwrap_or_default(),
-        })
+        let resolvers = typed.resolvers.as_ref().map(addresses).unwrap_or_default();
+        Some(DnsZone { zone: name.0.clone(), kind, servers, resolvers })
     }
 
     fn key(&mut self, typed: &typed::dns::UpdateKey) -> Option<TsigKey> {
@@ -38,6 +48,24 @@ impl Resolver<'_> {
     }
 }
 
+fn own(typed: &typed::dns::OwnServer) -> Option<OwnServer> {
+    let listen = value(&typed.listen)?;
+    Some(OwnServer {
+        listen,
+        name: typed.name.as_ref()?.value.0.clone(),
+        addresses: typed.addresses.as_ref()?.value.iter().map(|at| at.value).collect(),
+    })
+}
+
+/// Where agents ask it: where it listens, unless that is everywhere.
+fn reached(server: &OwnServer) -> Option<String> {
+    let ip = match server.listen.ip() {
+        ip if ip.is_unspecified() => *server.addresses.first()?,
+        ip => ip,
+    };
+    Some(SocketAddr::new(ip, server.listen.port()).to_string())
+}
+
 fn addresses(list: &At<Vec<At<Address>>>) -> Vec<String> {
     list.value.iter().map(|at| at.value.to_string()).collect()
 }
@@ -47,22 +75,38 @@ pub(super) fn names(
     file: &typed::File,
     application: &typed::Application,
 ) -> Option<BTreeMap<String, PublishedName>> {
-    let entries = application.names.iter().flat_map(|table| &table.value);
-    let one = |(name, at): (&DnsName, &At<typed::dns::PublishedName>)| {
-        let addresses: &Named<_, _> = &at.value.addresses.as_ref()?.value;
+    let entries = || application.names.iter().flat_map(|table| &table.value);
+    let one = |(name, at): (&DnsName, &At<Typed>)| {
+        let alias = at.value.alias.as_ref().map(|alias| &alias.value);
+        let meant = match alias {
+            Some(alias) => &entries().find(|(other, _)| *other == alias)?.1.value,
+            None => &at.value,
+        };
         let published = PublishedName {
             zone: zone_of(file, name)?.0.clone(),
             ttl: value(&at.value.ttl)?,
-            addresses: addresses
-                .iter()
-                .map(|(site, list)| {
-                    (site.clone(), list.value.iter().map(|address| address.value).collect())
-                })
-                .collect(),
+            addresses: lists(&meant.addresses.as_ref()?.value),
+            policy: policy(meant),
         };
         Some((name.0.clone(), published))
     };
-    entries.map(one).collect()
+    entries().map(one).collect()
+}
+
+fn lists<K: Ord + Clone, T: Clone>(typed: &Named<K, Vec<At<T>>>) -> BTreeMap<K, Vec<T>> {
+    let plain = |list: &At<Vec<At<T>>>| list.value.iter().map(|at| at.value.clone()).collect();
+    typed.iter().map(|(key, list)| (key.clone(), plain(list))).collect()
+}
+
+fn policy(typed: &Typed) -> Policy {
+    match (&typed.weights, &typed.networks) {
+        (Some(weights), _) => {
+            let weights = weights.value.iter().map(|(site, at)| (site.clone(), at.value.0));
+            Policy::Weighted(weights.collect())
+        }
+        (None, Some(networks)) => Policy::Nearest(lists(&networks.value)),
+        (None, None) => Policy::Failover,
+    }
 }
 
 /// The innermost zone of the file that the name stands in.

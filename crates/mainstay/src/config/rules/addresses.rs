@@ -6,6 +6,7 @@ use crate::config::reader::At;
 use crate::config::typed::{File, Gate};
 use crate::config::values::Address;
 use mainstay_core::SiteName;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// One address at one site.
@@ -66,6 +67,17 @@ fn uses(file: &File) -> Vec<Use<'_>> {
     {
         uses.push(of_socket(site, people, "the agent's `people`".to_owned()));
     }
+    // One server answers for all zones of its address.
+    let mut servers = BTreeMap::new();
+    for (_, zone) in entries(&file.dns) {
+        for (site, server) in entries(&zone.value.sites) {
+            let listen = server.value.listen.as_ref();
+            servers.extend(listen.map(|listen| ((site, listen.value), listen)));
+        }
+    }
+    for ((site, _), listen) in servers {
+        uses.push(of_socket(site, listen, "the DNS server".to_owned()));
+    }
     for (_, application) in applications(file) {
         for (store, site, address) in entries(&application.stores).flat_map(|(store, at)| {
             let endpoints = entries(&at.value.endpoints);
@@ -82,7 +94,8 @@ fn uses(file: &File) -> Vec<Use<'_>> {
 
 fn of_gate<'a>(site: &'a SiteName, gate: &'a Gate, uses: &mut Vec<Use<'a>>) {
     if let Some(http) = gate.http.as_ref().map(|http| &http.value) {
-        for upstream in http.upstreams.iter().flat_map(|list| &list.value) {
+        let groups = entries(&http.groups).filter_map(|(_, group)| group.value.upstreams.as_ref());
+        for upstream in http.upstreams.iter().chain(groups).flat_map(|list| &list.value) {
             uses.push(of_address(site, upstream, false, "an upstream".to_owned()));
         }
         if let Some(listen) = &http.listen {

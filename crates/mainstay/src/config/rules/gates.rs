@@ -1,6 +1,6 @@
 //! Gates: one at each site that holds data, with a way to every store.
 
-use super::{entries, one_each};
+use super::{entries, one_each, tcp};
 use crate::config::nearest::nearest;
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
@@ -18,6 +18,9 @@ pub fn check(
     for (_, gate) in entries(&application.gates) {
         ways_to_stores(name, gate, &stores, problems);
         upstreams(gate, problems);
+        if let Some(connections) = &gate.value.tcp {
+            tcp::check(connections, problems);
+        }
     }
     web_everywhere(application, problems);
 }

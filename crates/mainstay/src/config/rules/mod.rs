@@ -10,8 +10,12 @@ mod gates;
 mod names;
 mod people;
 mod probes;
+mod runbook;
 mod sites;
+mod store_kinds;
 mod stores;
+mod tcp;
+mod web;
 
 pub use probes::cadence;
 
@@ -28,9 +32,11 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
     for (name, application) in applications(file) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);
+        web::check(file, application, problems);
         failover::check(file, application, problems);
         fencing::check(file, application, problems);
         probes::check(file, application, problems);
+        runbook::check(file, application, problems);
     }
     names::check(file, problems);
     people::check(file, problems);

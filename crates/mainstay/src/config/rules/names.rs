@@ -1,5 +1,8 @@
 //! Published names: a zone for each, and an answer for each site.
 
+mod policies;
+mod zones;
+
 use super::{applications, data_sites, entries, is_witness, unknown_site};
 use crate::config::duration;
 use crate::config::problem::{Problem, code};
@@ -16,17 +19,12 @@ const TTL: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 pub fn check(file: &File, problems: &mut Vec<Problem>) {
-    for (_, zone) in entries(&file.dns) {
-        if let Some(servers) = zone.value.servers.as_ref().filter(|list| list.value.is_empty()) {
-            let what = format!("{} is empty: nobody could be told of a change", servers.place);
-            let problem = Problem::error(code::MISSING_KEY, what, "name the zone's servers");
-            problems.push(servers.blame(problem.label("empty")));
-        }
-    }
+    zones::check(file, problems);
     let mut seen: BTreeMap<&DnsName, &At<PublishedName>> = BTreeMap::new();
     for (_, application) in applications(file) {
         for (name, at) in entries(&application.names) {
             in_a_zone(file, name, at, problems);
+            policies::check(file, application, (name, at), problems);
             at_every_site(file, name, at, problems);
             ttl(application, at, problems);
             if let Some(first) = seen.insert(name, at) {

@@ -31,7 +31,7 @@ pub fn check(file: &File, application: &Application, problems: &mut Vec<Problem>
 }
 
 /// What is written of the keys that only some kinds have.
-fn written(probe: &Probe) -> [(&'static str, Option<Blame<'_>>, &'static [ProbeKind]); 11] {
+fn written(probe: &Probe) -> [(&'static str, Option<Blame<'_>>, &'static [ProbeKind]); 12] {
     use ProbeKind::{Command, Http, Postgres, Redis, Tcp};
     let p = probe;
     [
@@ -42,8 +42,9 @@ fn written(probe: &Probe) -> [(&'static str, Option<Blame<'_>>, &'static [ProbeK
         ("body-matches", blame(&p.body_matches), &[Http]),
         ("authority", blame(&p.authority), &[Http, Redis]),
         ("store", blame(&p.store), &[Postgres]),
-        ("user", blame(&p.user), &[Redis]),
-        ("password", blame(&p.password), &[Redis]),
+        ("statement", blame(&p.statement), &[Postgres]),
+        ("user", blame(&p.user), &[Postgres, Redis]),
+        ("password", blame(&p.password), &[Postgres, Redis]),
         ("write", blame(&p.write), &[Redis]),
         ("command", blame(&p.command), &[Command]),
     ]
@@ -83,6 +84,9 @@ fn keys(probe: &At<Probe>, kind: ProbeKind, problems: &mut Vec<Problem>) {
         let problem = Problem::error(code::UNKNOWN_KEY, what, "keep one of them");
         problems.push(second.blame(problem.label("the second")));
     }
+    if kind == ProbeKind::Postgres {
+        return as_a_client(probe, problems);
+    }
     if let (Some(user), None) = (&probe.value.user, &probe.value.password) {
         let what = "`user` is written, and `password` is not";
         let advice = "add `password = \"env:NAME\"`, or remove `user`";
@@ -91,10 +95,31 @@ fn keys(probe: &At<Probe>, kind: ProbeKind, problems: &mut Vec<Problem>) {
     }
 }
 
+/// A statement of the application's own user goes the way that clients take: a standby's database
+/// refuses that user.
+fn as_a_client(probe: &At<Probe>, problems: &mut Vec<Problem>) {
+    let p = &probe.value;
+    let keys = [
+        ("statement", p.statement.is_some()),
+        ("user", p.user.is_some()),
+        ("password", p.password.is_some()),
+    ];
+    if keys.iter().all(|(_, written)| !written) {
+        return;
+    }
+    for (key, _) in keys.iter().filter(|(_, written)| !written) {
+        let what = format!("`{key}` is missing in {}", probe.place);
+        let advice = "a write as the application makes it takes `statement`, `user`, `password` \
+                      and `addresses`, such as the gates'";
+        let problem = Problem::error(code::MISSING_KEY, what, advice);
+        problems.push(probe.blame(problem.label(format!("`{key}` is missing"))));
+    }
+}
+
 /// Each site that holds data is looked at; a write to PostgreSQL goes to the store's own endpoint
 /// where nothing else is written.
 fn places(file: &File, probe: &At<Probe>, kind: ProbeKind, problems: &mut Vec<Problem>) {
-    if kind != ProbeKind::Postgres {
+    if kind != ProbeKind::Postgres || probe.value.statement.is_some() {
         let why = "and has nothing that could be looked at";
         return one_each(file, &probe.value.addresses, "an address", why, problems);
     }

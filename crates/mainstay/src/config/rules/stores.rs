@@ -1,10 +1,10 @@
 //! Stores, their endpoints and roles.
 
-use super::{applications, entries, one_each};
+use super::{applications, entries, one_each, store_kinds};
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
 use crate::config::typed::{Application, Endpoint, File, Store};
-use crate::config::values::TlsMode;
+use crate::config::values::{StoreWord, TlsMode};
 use mainstay_core::ApplicationName;
 use std::collections::BTreeMap;
 
@@ -22,18 +22,29 @@ pub fn check(
     for (_, store) in entries(&application.stores) {
         let why = "and must not know a database's address or password";
         one_each(file, &store.value.endpoints, "an endpoint", why, problems);
-        roles(&store.value, problems);
+        store_kinds::check(store, problems);
+        users(&store.value, problems);
         for (_, endpoint) in entries(&store.value.endpoints) {
             tls(endpoint, problems);
         }
     }
 }
 
-fn roles(store: &Store, problems: &mut Vec<Problem>) {
-    let Some(roles) = &store.roles else { return };
+/// As whom the application connects: its roles in PostgreSQL, its ACL users in Redis.
+fn users(store: &Store, problems: &mut Vec<Problem>) {
+    let redis = store.kind.as_ref().is_some_and(|kind| kind.value == StoreWord::Redis);
+    let (named, one, own) = match redis {
+        true => (&store.users, "users", "give the application an ACL user of its own"),
+        false => (
+            &store.roles,
+            "roles",
+            "give the application a role of its own, without superuser rights",
+        ),
+    };
+    let Some(roles) = named else { return };
     if roles.value.is_empty() {
         let what = format!("{} is empty: a fence would lock nobody out", roles.place);
-        let advice = "name the roles with which the application connects";
+        let advice = format!("name the {one} with which the application connects");
         problems.push(roles.blame(Problem::error(code::MISSING_KEY, what, advice).label("empty")));
     }
     let users: Vec<&str> = entries(&store.endpoints)
@@ -43,8 +54,7 @@ fn roles(store: &Store, problems: &mut Vec<Problem>) {
     for role in roles.value.iter().filter(|role| users.contains(&role.value.as_str())) {
         let what =
             format!("`{}` is Mainstay's own user: a fence would lock Mainstay out", role.value);
-        let advice = "give the application a role of its own, without superuser rights";
-        let problem = Problem::error(code::LOCKS_ITSELF_OUT, what, advice);
+        let problem = Problem::error(code::LOCKS_ITSELF_OUT, what, own);
         problems.push(role.blame(problem.label("also the `user` of an endpoint")));
     }
 }
@@ -74,20 +84,24 @@ pub fn shared_databases(file: &File, problems: &mut Vec<Problem>) {
     }
 }
 
+/// A server of Redis is one whatever its databases are.
 fn identity(endpoint: &Endpoint) -> Option<(String, u16, &str)> {
     let address = &endpoint.address.as_ref()?.value;
     let host = match address.host.to_lowercase().as_str() {
         "localhost" | "::1" => "127.0.0.1".to_owned(),
         host => host.trim_end_matches('.').to_owned(),
     };
-    Some((host, address.port, endpoint.database.as_ref()?.value.as_str()))
+    let database = endpoint.database.as_ref().map_or("", |at| at.value.as_str());
+    Some((host, address.port, database))
 }
 
 fn shared(first: &At<Endpoint>, second: &At<Endpoint>, key: &(String, u16, &str)) -> Problem {
     let (host, port, database) = key;
     let what = format!(
-        "{} is the same database as {}: {database} at {host}:{port}",
-        second.place, first.place
+        "{} is the same database as {}: {database}{}{host}:{port}",
+        second.place,
+        first.place,
+        if database.is_empty() { "" } else { " at " },
     );
     let advice = "give each store its own database, and each site its own server";
     let at = second.value.address.as_ref().and_then(|address| address.span.clone());

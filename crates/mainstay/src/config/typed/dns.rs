@@ -2,24 +2,31 @@
 
 use crate::config::reader::{At, table};
 use crate::config::typed::Named;
-use crate::config::values::{Address, DnsProvider, SecretReference};
+use crate::config::values::{Address, Count, DnsName, DnsProvider, SecretReference};
 use mainstay_core::SiteName;
-use mainstay_core::estate::TsigAlgorithm;
-use std::net::IpAddr;
+use mainstay_core::estate::{Network, TsigAlgorithm};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 table! {
-    /// A zone of DNS in which names of applications stand, under the zone's name. Its servers stay
-    /// who they are; Mainstay changes the applications' names there and nothing else.
+    /// A zone of DNS in which names of applications stand, under the zone's name. Either its servers
+    /// stay who they are, and Mainstay changes the applications' names there and nothing else; or
+    /// Mainstay itself answers for the zone.
     Zone {
-        /// How it is changed. `rfc2136`: by dynamic updates, as Knot, BIND, PowerDNS and others
-        /// take them.
+        /// `rfc2136`: changed by dynamic updates, as Knot, BIND, PowerDNS and others take them.
+        /// `own`: the gate's process of each site answers for it; the parent zone delegates it
+        /// there.
         kind: DnsProvider = Default("\"rfc2136\"");
-        /// Every server that answers for the zone. The first takes the changes; a name counts as
-        /// moved when all of them say so.
-        servers: Vec<At<Address>> = Required;
-        /// The key that changes are signed with.
+        /// `rfc2136`: every server that answers for the zone. The first takes the changes; a name
+        /// counts as moved when all of them say so.
+        servers: Vec<At<Address>> = Optional;
+        /// `rfc2136`: the key that changes are signed with.
         key: UpdateKey = Optional;
+        /// `own`: the server at each site that holds data.
+        sites: Named<SiteName, OwnServer> = Optional;
+        /// `own`: the mail address of who looks after the zone, with a dot instead of the @, as SOA
+        /// records have it; `hostmaster.<zone>` when left out.
+        contact: DnsName = Optional;
         /// Resolvers that `mainstay dns trace` asks besides the servers.
         resolvers: Vec<At<Address>> = Optional;
     }
@@ -39,12 +46,36 @@ table! {
 }
 
 table! {
+    /// Mainstay's own DNS server at one site. It answers over UDP and TCP.
+    OwnServer {
+        /// Where it listens. On a machine with several addresses name the one that resolvers ask:
+        /// answers have to come from there.
+        listen: SocketAddr = Required;
+        /// Its name, as the parent zone's NS records have it.
+        name: DnsName = Required;
+        /// Where resolvers reach it, at port 53: what the parent zone has as glue.
+        addresses: Vec<At<IpAddr>> = Required;
+    }
+}
+
+table! {
     /// A name, in quotes, that answers with the active site's addresses. Beside it stands a TXT
     /// record, `_mainstay.<name>`, which says of which epoch the answer is.
     PublishedName {
         /// How long a resolver may keep an answer, from 1s to 1d, in whole seconds.
         ttl: Duration = Default("\"30s\"");
         /// For each site that holds data where clients reach it: its gate.
-        addresses: Named<SiteName, Vec<At<IpAddr>>> = Required;
+        addresses: Named<SiteName, Vec<At<IpAddr>>> = Optional;
+        /// Instead of `addresses`: another name of the application, whose answers this one gives
+        /// too. Unlike a CNAME record it can stand at the zone's own name.
+        alias: DnsName = Optional;
+        /// In a zone of kind `own`: how often each site's addresses are the answer, in proportion.
+        /// Sites that this one does not reach are left out. Without it the answer is always the
+        /// active site.
+        weights: Named<SiteName, Count> = Optional;
+        /// In a zone of kind `own`: the networks whose clients are led to each site while it is
+        /// there. The smallest network decides; all others are led to the active site. Where
+        /// clients are is what their resolver says (EDNS client subnet), or else where it is itself.
+        networks: Named<SiteName, Vec<At<Network>>> = Optional;
     }
 }

@@ -1,7 +1,7 @@
 //! Values of DNS.
 
 use super::{Name, Read, Reader, Shape, Text, read_text};
-use mainstay_core::estate::TsigAlgorithm;
+use mainstay_core::estate::{Network, TsigAlgorithm};
 use std::net::IpAddr;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -10,10 +10,11 @@ use toml::de::DeValue;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnsProvider {
     Rfc2136,
+    Own,
 }
 
-text!(IpAddr, DnsProvider, TsigAlgorithm);
-words!(DnsProvider, "\"rfc2136\"", "rfc2136" => Self::Rfc2136);
+text!(IpAddr, DnsName, DnsProvider, Network, TsigAlgorithm);
+words!(DnsProvider, "\"rfc2136\" or \"own\"", "rfc2136" => Self::Rfc2136, "own" => Self::Own);
 words!(TsigAlgorithm, "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"",
     "hmac-sha256" => Self::HmacSha256, "hmac-sha384" => Self::HmacSha384,
     "hmac-sha512" => Self::HmacSha512);
@@ -26,6 +27,20 @@ impl Text for IpAddr {
             true => Err("is not the address of a host".to_owned()),
             false => Ok(address),
         }
+    }
+}
+
+impl Text for Network {
+    const WORDS: &'static str = "a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        Network::parse(text).ok_or_else(|| "is not a network".to_owned())
+    }
+}
+
+impl Text for DnsName {
+    const WORDS: &'static str = "a name such as \"www.example.org\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        <Self as Name>::name(text).map_err(|_| "is not a name in DNS".to_owned())
     }
 }
 

@@ -195,7 +195,7 @@ async fn what_is_forced_is_begun_by_the_word_of_somebody_else_and_of_nobody_else
 }
 
 #[tokio::test]
-async fn a_request_ends_with_its_agent_when_it_is_taken_back_and_not_by_whoever_asked() {
+async fn soak_a_request_ends_with_its_agent_when_it_is_taken_back_and_not_by_whoever_asked() {
     let two = TwoPeople::with("force = \"two\"\n").await;
     two.paused_and_lost().await;
     let restarted = two.asks(Who::Ana).await;
@@ -268,6 +268,45 @@ async fn what_waits_for_a_word_is_begun_by_an_approvers_and_an_operator_asks_for
     assert_eq!(json(&done)["state"], "succeeded", "{:#}", json(&done));
     assert_eq!(json(&done)["requested_by"], "ben");
     assert!(two.west_takes_writes());
+}
+
+/// West has claimed the epoch, and what it had received is gone with its agent.
+#[tokio::test]
+async fn soak_a_loss_after_the_claim_takes_two_as_any_other() {
+    let two = TwoPeople::with("force = \"two\"\n").await;
+    let mut lock = two.lab.tool("psql", "west");
+    let held = "BEGIN; LOCK TABLE transfers IN EXCLUSIVE MODE; SELECT pg_sleep(600)";
+    let mut lock = lock.args(["-XAtq", "-c", held]).spawn().expect("psql");
+    let behind = || {
+        let status = json(&two.lab.at("west", &["status", "--output", "json"]));
+        status["applications"][0]["links"][0]["lag"].as_f64()
+    };
+    wait_for("west falls behind", LONG, async || behind().is_some_and(|lag| lag > 2.0)).await;
+    two.lab.done(&["lab", "kill", "east"]);
+    let drains = || {
+        let executions = json(&two.lab.at("west", &["executions", "--output", "json"]));
+        let steps = executions[0]["steps"].as_array().cloned().unwrap_or_default();
+        steps.iter().any(|it| it["name"] == "drain" && it["started_micros"].is_number())
+    };
+    wait_for("west drains", LONG, async || drains()).await;
+    two.lab.kill_agent("west");
+    lock.kill().expect("it runs");
+    lock.wait().expect("it ended");
+    let unlock = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' \
+                  AND pid <> pg_backend_pid()";
+    two.lab.sql("west", unlock);
+    two.lab.done(&["lab", "start", "west"]);
+
+    let asks = ["failover", "--accept-loss", "1h", "--reason", "a test", "--output", "json"];
+    let request = request(|| two.says(Who::Ben, &asks)).await;
+    assert_eq!(request["forced"][0]["name"], "arrived-lost", "{request:#}");
+    assert_eq!(refusal(&two.says(Who::BensToken, &["approve", id(&request)])), "MS-PEOPLE-004");
+    assert!(!two.west_takes_writes(), "one approver is not enough");
+    let approved = two.says(Who::Carla, &["approve", id(&request), "--output", "json"]);
+    assert!(approved.status.success(), "{:#}", json(&approved));
+    wait_for("west serves", LONG, async || two.west_takes_writes()).await;
+    let order = two.ledger("order");
+    assert!(order.contains("\"approved_by\":\"carla\""), "{order}");
 }
 
 /// Whoever leaves before it begins has taken the order back.

@@ -2,8 +2,9 @@
 //! an admin would issue them.
 
 mod approving;
-mod certificates;
+pub mod certificates;
 mod knowing;
 mod office;
+mod reloading;
 mod roles;
 mod showing;

@@ -24,7 +24,7 @@ pub async fn estate(estate: &Estate) -> Vec<Finding> {
     let mut seen = Vec::new();
     for (application, settings) in &estate.applications {
         for (name, store) in &settings.stores {
-            let StoreKind::Postgres(postgres) = &store.kind;
+            let StoreKind::Postgres(postgres) = &store.kind else { continue };
             let place = format!("applications.{application}.stores.{name}");
             seen.extend(store_into(&place, postgres, &mut findings).await);
         }

@@ -16,7 +16,6 @@
 mod ahead;
 mod apply;
 mod assemble;
-mod backoff;
 mod bulk;
 mod changed;
 mod copy;

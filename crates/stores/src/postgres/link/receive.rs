@@ -2,13 +2,13 @@
 
 use super::apply::stop_wished;
 use super::assemble::{AssembleError, Assembler, Fed};
-use super::backoff::Backoff;
 use super::failure::{LinkError, Verdict};
 use super::schema::{self, Arrival};
 use super::shared::{Shared, Side};
 use super::sql::Sql;
 use super::unit::Unit;
 use super::{lineage, observe, resume};
+use crate::backoff::Backoff;
 use crate::postgres::connect::place;
 use crate::postgres::replication::{
     ChangeReader, ChangeStream, Protocol, Replication, StatusSender,

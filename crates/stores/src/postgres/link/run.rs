@@ -1,7 +1,6 @@
 //! The life of a link: begin, then receive and apply side by side until it is stopped.
 
 use super::apply::{self, End, stop_wished};
-use super::backoff::Backoff;
 use super::copy;
 use super::failure::{LinkError, Verdict};
 use super::lineage;
@@ -10,6 +9,7 @@ use super::resume::{self, AtTarget};
 use super::retention;
 use super::shared::{Shared, Side};
 use super::sql::Sql;
+use crate::backoff::Backoff;
 use mainstay_core::position::Lsn;
 use std::sync::Arc;
 use std::time::Duration;

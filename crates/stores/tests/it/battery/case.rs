@@ -31,12 +31,12 @@ async fn every_case_arrives_from_18_at_18() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_case_arrives_from_15_at_15() {
+async fn soak_every_case_arrives_from_15_at_15() {
     all(Pair { source: 15, target: 15 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_case_arrives_from_17_at_17() {
+async fn soak_every_case_arrives_from_17_at_17() {
     all(Pair { source: 17, target: 17 }).await;
 }
 

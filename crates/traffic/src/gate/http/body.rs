@@ -1,6 +1,7 @@
 //! The body of a response on its way to the client.
 
 use super::clock::Turn;
+use super::log::Entry;
 use super::pool::CheckIn;
 use super::upstreams::Load;
 use crate::gate::shared::Pass;
@@ -16,6 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 pub struct GateBody {
     source: Source,
     _turn: Option<Turn>,
+    entry: Option<Box<Entry>>,
 }
 
 #[derive(Debug)]
@@ -29,9 +31,10 @@ enum Source {
 struct UpstreamBody {
     incoming: Incoming,
     ended: bool,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Made when the upstream first has to be waited for.
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     back: Option<CheckIn>,
-    _pass: Pass,
+    pass: Pass,
     _load: Option<Load>,
 }
 
@@ -45,25 +48,25 @@ pub enum BodyError {
 
 impl GateBody {
     pub fn own(bytes: Bytes) -> Self {
-        Self { source: Source::Own(Full::new(bytes)), _turn: None }
+        Self { source: Source::Own(Full::new(bytes)), _turn: None, entry: None }
+    }
+
+    /// What becomes of it is written to the access log.
+    pub fn logged(mut self, entry: Entry) -> Self {
+        self.entry = Some(Box::new(entry));
+        self
     }
 
     /// The client's turn lasts as long as the body.
-    pub fn during(self, turn: Turn) -> Self {
-        Self { _turn: Some(turn), ..self }
+    pub fn during(mut self, turn: Turn) -> Self {
+        self._turn = Some(turn);
+        self
     }
 
     pub fn upstream(incoming: Incoming, pass: Pass, back: CheckIn, load: Option<Load>) -> Self {
-        let cut = Box::pin(pass.cut.clone().cancelled_owned());
-        let body = UpstreamBody {
-            incoming,
-            ended: false,
-            cut,
-            back: Some(back),
-            _pass: pass,
-            _load: load,
-        };
-        Self { source: Source::Upstream(Box::new(body)), _turn: None }
+        let body =
+            UpstreamBody { incoming, ended: false, cut: None, back: Some(back), pass, _load: load };
+        Self { source: Source::Upstream(Box::new(body)), _turn: None, entry: None }
     }
 }
 
@@ -75,14 +78,23 @@ impl Body for GateBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().source {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
             Source::Own(full) => match ready!(Pin::new(full).poll_frame(context)) {
-                Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+                Some(Ok(frame)) => Some(Ok(frame)),
                 Some(Err(never)) => match never {},
-                None => Poll::Ready(None),
+                None => None,
             },
-            Source::Upstream(body) => body.poll(context),
+            Source::Upstream(body) => ready!(body.poll(context)),
+        };
+        if let Some(entry) = &mut this.entry {
+            match &polled {
+                Some(Ok(frame)) => entry.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Err(_)) => {}
+                None => entry.complete(),
+            }
         }
+        Poll::Ready(polled)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -102,12 +114,27 @@ impl Body for GateBody {
 
 impl UpstreamBody {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.cut.as_mut().poll(context).is_ready() {
+        if self.pass.cut.is_cancelled() {
             return Poll::Ready(Some(Err(BodyError::CutOff)));
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        self.ended = frame.is_none();
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
+            self.ended = frame.is_none();
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        }
+        let token = &self.pass.cut;
+        let cut = self.cut.get_or_insert_with(|| Box::pin(token.clone().cancelled_owned()));
+        cut.as_mut().poll(context).map(|()| Some(Err(BodyError::CutOff)))
+    }
+}
+
+impl Drop for GateBody {
+    /// A body that says that it is at its end is not asked for more.
+    fn drop(&mut self) {
+        if self.is_end_stream()
+            && let Some(entry) = &mut self.entry
+        {
+            entry.complete();
+        }
     }
 }
 

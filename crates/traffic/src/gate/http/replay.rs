@@ -5,6 +5,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Sleep;
 
 /// What is kept of each body for sending it again.
 const KEPT: usize = 64 * 1024;
@@ -23,8 +25,40 @@ pub enum ReplayError {
     /// An abandoned connection must not take what the next one needs.
     #[error("the body is being sent elsewhere")]
     Superseded,
+    #[error("the body is longer than allowed")]
+    TooLong,
+    #[error("the body stands still")]
+    TooSlow,
     #[error(transparent)]
     Client(#[from] hyper::Error),
+}
+
+/// What was wrong with the body, whoever asks for it afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    TooLong,
+    TooSlow,
+    /// The client left, or sent what cannot stand in a body.
+    Client,
+}
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub bytes: Option<u64>,
+    /// How long it may stand still.
+    pub idle: Duration,
+}
+
+impl ReplayError {
+    fn fault(&self) -> Option<Fault> {
+        match self {
+            ReplayError::Superseded => None,
+            ReplayError::TooLong => Some(Fault::TooLong),
+            ReplayError::TooSlow => Some(Fault::TooSlow),
+            ReplayError::Client(_) => Some(Fault::Client),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -34,14 +68,36 @@ struct Source {
     kept: Vec<Bytes>,
     kept_bytes: usize,
     overflown: bool,
+    bounds: Bounds,
+    read: u64,
+    /// Made when the body first has to be waited for.
+    patience: Option<Pin<Box<Sleep>>>,
+    fault: Option<Fault>,
 }
 
 impl Replay {
-    pub fn new(incoming: Incoming) -> Self {
+    /// None when the body says itself that it is too long.
+    pub fn new(incoming: Incoming, bounds: Bounds) -> Option<Self> {
         let hint = incoming.size_hint();
-        let source =
-            Source { incoming, reading: 0, kept: Vec::new(), kept_bytes: 0, overflown: false };
-        Self { source: Arc::new(Mutex::new(source)), reading: 0, at: 0, hint }
+        if bounds.bytes.is_some_and(|most| hint.lower() > most) {
+            return None;
+        }
+        let source = Source {
+            incoming,
+            reading: 0,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            overflown: false,
+            bounds,
+            read: 0,
+            patience: None,
+            fault: None,
+        };
+        Some(Self { source: Arc::new(Mutex::new(source)), reading: 0, at: 0, hint })
+    }
+
+    pub fn fault(&self) -> Option<Fault> {
+        self.source().fault
     }
 
     /// The body from its beginning; None when more was read than is kept.
@@ -61,6 +117,42 @@ impl Replay {
 }
 
 impl Source {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
+        let polled = match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Pending if self.is_late(context) => Some(Err(ReplayError::TooSlow)),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(frame) => {
+                self.patience = None;
+                frame.map(|frame| self.within_bounds(frame?))
+            }
+        };
+        if let Some(Err(error)) = &polled {
+            self.fault = error.fault();
+        }
+        Poll::Ready(polled)
+    }
+
+    /// Time runs only while the body is waited for, not while the upstream takes none of it.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let idle = self.bounds.idle;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        patience.as_mut().poll(context).is_ready()
+    }
+
+    fn within_bounds(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, ReplayError> {
+        if let Some(data) = frame.data_ref() {
+            self.read += u64::try_from(data.len()).unwrap_or(u64::MAX);
+            if self.bounds.bytes.is_some_and(|most| self.read > most) {
+                return Err(ReplayError::TooLong);
+            }
+            self.keep(&data.clone());
+        }
+        Ok(frame)
+    }
+
     fn keep(&mut self, data: &Bytes) {
         self.kept_bytes += data.len();
         if self.kept_bytes > KEPT {
@@ -90,15 +182,12 @@ impl Body for Replay {
             self.at += 1;
             return Poll::Ready(Some(Ok(Frame::data(kept))));
         }
-        let polled = Pin::new(&mut source.incoming).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            source.keep(data);
-            drop(source);
+        let polled = source.poll(context);
+        drop(source);
+        if matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data()) {
             self.at += 1;
         }
-        polled.map(|frame| frame.map(|frame| frame.map_err(ReplayError::from)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

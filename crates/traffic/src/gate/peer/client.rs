@@ -4,6 +4,7 @@ use super::door::{Door, Turn};
 use super::hello::{Answer, Hello, Target};
 use super::tls;
 use crate::gate::shared::Shared;
+use crate::gate::socket;
 use crate::gate::wire::Wire;
 use crate::line;
 use mainstay_core::{Epoch, SiteName};
@@ -108,7 +109,7 @@ impl Peers {
         let address = self.shared.spec.peers.get(site).ok_or(io::ErrorKind::NotFound)?;
         let name = tls::server_name(site).ok_or(io::ErrorKind::InvalidInput)?;
         let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+        socket::prepare(&stream);
         let stream = self.connector.connect(name, stream).await?;
         Ok(Wire::tls(stream.into()))
     }
@@ -136,18 +137,34 @@ impl Knock<'_> {
     }
 
     async fn attempt(&self, to: Target) -> Result<Wire, TunnelError> {
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.peers.connect(self.site)).await;
+        self.peers.attempt(self.site, self.epoch, to).await
+    }
+}
+
+impl Peers {
+    /// For what only reads: at once, or not at all.
+    pub async fn open_reads(&self, site: &SiteName, epoch: Epoch) -> Result<Wire, TunnelError> {
+        let attempt = self.attempt(site, epoch, Target::Reads);
+        tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.map_err(TunnelError::unreachable)?
+    }
+
+    async fn attempt(
+        &self,
+        site: &SiteName,
+        epoch: Epoch,
+        to: Target,
+    ) -> Result<Wire, TunnelError> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.connect(site)).await;
         let mut stream =
             connected.map_err(TunnelError::unreachable)?.map_err(TunnelError::unreachable)?;
-        let application = self.peers.shared.spec.application.clone();
-        let hello = Hello { application, epoch: self.epoch, to };
+        let application = self.shared.spec.application.clone();
+        let hello = Hello { application, epoch, to };
         line::write(&mut stream, &hello).await.map_err(TunnelError::unreachable)?;
         match line::read::<Answer, _>(&mut stream).await.map_err(TunnelError::unreachable)? {
             Some(Answer { ok: true, .. }) => Ok(stream),
-            Some(Answer { reason, .. }) => Err(TunnelError::Refused {
-                site: self.site.clone(),
-                reason: reason.unwrap_or_default(),
-            }),
+            Some(Answer { reason, .. }) => {
+                Err(TunnelError::Refused { site: site.clone(), reason: reason.unwrap_or_default() })
+            }
             None => Err(TunnelError::unreachable("it hung up without an answer")),
         }
     }

@@ -15,6 +15,8 @@ pub struct Hello {
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     Http,
+    /// Requests that only read, for a site that has a share of them without being active.
+    Reads,
     Store(StoreName),
 }
 

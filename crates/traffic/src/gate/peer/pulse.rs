@@ -24,6 +24,9 @@ pub async fn watch(shared: Arc<Shared>, peers: Arc<Peers>) {
             continue;
         };
         lost = if peers.reaches(&site, TIMEOUT).await { 0 } else { lost + 1 };
+        if lost == 0 && has_share(&shared) {
+            agree(&shared, &peers, &site).await;
+        }
         if lost == MOST_LOST {
             tracing::warn!(code = "MS-GATE-021", %site, "the active site's gate cannot be reached");
         }
@@ -31,6 +34,22 @@ pub async fn watch(shared: Arc<Shared>, peers: Arc<Peers>) {
             peers.shut(&site);
             shared.cut_peer();
         }
+    }
+}
+
+/// Whether requests that only read are answered here while another site is active.
+fn has_share(shared: &Shared) -> bool {
+    let weights = shared.spec.http.as_ref().map(|http| &http.options.weights);
+    weights.and_then(|weights| weights.get(&shared.spec.here)).is_some_and(|weight| *weight > 0)
+}
+
+/// The active site's gate is asked whether it is at this gate's epoch: a site that was left behind
+/// must not answer from what it has.
+async fn agree(shared: &Shared, peers: &Peers, site: &SiteName) {
+    let asked = tick::now();
+    let standing = shared.standing();
+    if peers.open_reads(site, standing.epoch()).await.is_ok() {
+        shared.agree(asked);
     }
 }
 

@@ -76,7 +76,11 @@ impl PeerServer {
             (Ok(pass), Target::Http) => {
                 // Each request on the tunnel is admitted by itself.
                 drop(pass);
-                Arc::clone(&self.proxy).serve(wire, Origin::Peer(site), shutdown).await;
+                Arc::clone(&self.proxy).serve(wire, Origin::Peer, shutdown).await;
+            }
+            (Ok(pass), Target::Reads) => {
+                drop(pass);
+                Arc::clone(&self.proxy).serve(wire, Origin::Reader, shutdown).await;
             }
             (Err(reason), _) => tracing::debug!(%site, reason, "a tunnel is refused for now"),
         }
@@ -85,7 +89,7 @@ impl PeerServer {
     fn known(&self, hello: &Hello) -> Result<(), &'static str> {
         let spec = &self.shared.spec;
         let has = match &hello.to {
-            Target::Http => spec.http.is_some(),
+            Target::Http | Target::Reads => spec.http.is_some(),
             Target::Store(store) => spec.stores.contains_key(store),
         };
         match has && hello.application == spec.application {
@@ -96,6 +100,7 @@ impl PeerServer {
 
     async fn admit(&self, hello: &Hello) -> Result<Pass, &'static str> {
         let kind = match hello.to {
+            Target::Reads => return self.shared.admit_peer_read(hello.epoch),
             Target::Http => Kind::Http,
             Target::Store(_) => Kind::Tcp,
         };

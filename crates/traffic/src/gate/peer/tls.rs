@@ -80,6 +80,26 @@ fn client(
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// For clients that show no certificate.
+pub fn server_without_clients(
+    certificate: &Path,
+    key: &Path,
+    protocols: &[impl AsRef<[u8]>],
+) -> Result<TlsAcceptor, GateError> {
+    let chain = certificates(certificate)?;
+    let secret =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error, "a private key"))?;
+    let refused = |error| bad(certificate, error, "a certificate and its key");
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(refused)?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(refused)?;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_ref().to_vec()).collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 /// For a server that wants no certificate of ours.
 pub fn connector_without_certificate(authority: &Path) -> Result<TlsConnector, GateError> {
     let roots = self::authority(authority)?;

@@ -1,240 +1,236 @@
-//! Bytes between a client and a PostgreSQL server (or the gate that leads to it), as long as the
+//! A connection between a client and a server (or the gate that leads to it), as long as the
 //! posture allows.
 
-use super::message::Fatal;
-use super::tracker::Tracker;
+use super::End;
+use super::pump::{Halt, Pump};
+use crate::gate::aside::Aside;
 use crate::gate::posture::OpenWork;
 use crate::gate::shared::Pass;
 use crate::gate::wire::Wire;
 use crate::tick;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::Notify;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-/// Of each direction of each connection.
-const BUFFER: usize = 16 * 1024;
 /// For the gate's last words to a client that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A client that has just connected is about to say what it wants: a drain waits so long for its
-/// log-in, and then so long for its first words.
-const LOG_IN: Duration = Duration::from_secs(1);
-const FIRST_WORDS: Duration = Duration::from_millis(200);
-
-/// How a session ended.
+/// When a connection may be cut so that it loses nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// By the client or the server.
-    Closed,
-    /// By the gate.
-    Cut,
-    /// One side's bytes are not PostgreSQL's, or its connection broke.
-    Broken,
+pub enum Moment {
+    Now,
+    /// Then, if nothing passes until then.
+    At(Instant),
+    /// Not before something passes.
+    Later,
 }
 
-struct Session<'a> {
+/// What a relay must know of the protocol that it carries.
+pub trait Talk {
+    /// A client that has said all may still read.
+    const HALF_CLOSES: bool;
+
+    fn client_sends(&mut self, bytes: &[u8]) -> Result<(), End>;
+    fn server_sends(&mut self, bytes: &[u8]) -> Result<(), End>;
+    /// There is work that a cut would undo.
+    fn is_busy(&self) -> bool;
+    /// When the gate may end it, once all that was said has been passed on. A drain, which began
+    /// then, cannot wait for ever.
+    fn moment(&self, drain: Option<Instant>) -> Moment;
+    /// The server may end here, and the client takes it for what it is.
+    fn may_end(&self) -> bool;
+    /// What the gate says to the client when it ends it, if the server is between two messages.
+    fn last_words(&self, end: End) -> Option<Vec<u8>>;
+}
+
+struct Session<'a, T: Talk> {
     pass: &'a Pass,
-    state: Mutex<State>,
-    settled: Notify,
+    client: Wire,
+    server: Wire,
+    up: Pump,
+    down: Pump,
+    talk: T,
+    busy: Busy<'a>,
+    /// From then on it is too old.
+    old: Option<Instant>,
 }
 
-struct State {
-    tracker: Tracker,
-    /// All that was read from the server has been written to the client.
-    flushed: bool,
-    counted_busy: bool,
-    /// The gate waits for a moment at which cutting loses nothing.
-    draining: bool,
-    /// Until then the session counts as new; None once it was used.
-    new_until: Option<Instant>,
+/// Whether the session is in the gate's count of busy ones; dropped, it is not.
+struct Busy<'a> {
+    pass: &'a Pass,
+    counted: bool,
 }
 
-/// Carries the session until either side or the posture ends it.
-pub async fn run(pass: &Pass, client: Wire, server: Wire) {
-    let session = Session::new(pass);
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = tokio::io::split(server);
-    let end = tokio::select! {
-        end = session.upward(&mut from_client, &mut to_server) => end,
-        end = session.downward(&mut from_server, &mut to_client) => end,
-        end = session.verdict() => end,
-    };
-    if end == End::Cut {
+/// Carries the session until either side, the posture or its age ends it.
+pub async fn run<T: Talk>(
+    pass: &Pass,
+    client: Wire,
+    server: Wire,
+    talk: T,
+    max_age: Option<Duration>,
+) {
+    let old = max_age.map(|age| Instant::now() + age);
+    let (up, down) = (Pump::default(), Pump::default());
+    let busy = Busy { pass, counted: false };
+    let mut session = Session { pass, client, server, up, down, talk, busy, old };
+    let end = session.carry().await;
+    let Session { mut client, server, down, talk, .. } = session;
+    if matches!(end, End::Cut | End::Old) {
         pass.shared.counts.cut.fetch_add(1, SeqCst);
-        if session.may_speak() && say(&mut to_client, &Fatal::terminated()).await.is_ok() {
+        let words = talk.last_words(end).filter(|_| down.flushed());
+        if let Some(words) = words
+            && say(&mut client, &words).await.is_ok()
+        {
             return;
         }
     }
     if end != End::Closed {
-        from_client.unsplit(to_client).reset();
-        from_server.unsplit(to_server).reset();
+        client.reset();
+        server.reset();
     }
 }
 
 /// Says why, and ends.
-pub async fn say<W: tokio::io::AsyncWrite + Unpin>(to: &mut W, fatal: &Fatal) -> io::Result<()> {
-    let words = async {
-        to.write_all(&fatal.encode()).await?;
+pub async fn say<W: AsyncWrite + Unpin>(to: &mut W, words: &[u8]) -> io::Result<()> {
+    let said = async {
+        to.write_all(words).await?;
         to.shutdown().await
     };
-    tokio::time::timeout(LAST_WORDS, words).await?
+    tokio::time::timeout(LAST_WORDS, said).await?
 }
 
-impl<'a> Session<'a> {
-    fn new(pass: &'a Pass) -> Self {
-        let tracker = Tracker::started();
-        let new_until = Some(Instant::now() + LOG_IN);
-        let state =
-            State { tracker, flushed: true, counted_busy: false, draining: false, new_until };
-        Self { pass, state: Mutex::new(state), settled: Notify::new() }
+impl<T: Talk> Session<'_, T> {
+    async fn carry(&mut self) -> End {
+        let pass = self.pass;
+        let mut changes = pass.shared.watch();
+        let mut drain = None;
+        loop {
+            let step = pass.shared.drain_step();
+            let verdict = {
+                let duty = changes.borrow_and_update();
+                duty.standing.open_work(&pass.route, tick::now())
+            };
+            drain = match verdict {
+                OpenWork::Keep => None,
+                OpenWork::Cut => return End::Cut,
+                OpenWork::Drain => drain.or_else(|| Some(Instant::now())),
+            };
+            let old = self.old.is_some_and(|old| old <= Instant::now());
+            let ending = drain.is_some() || old;
+            let moment = ending.then(|| self.moment(drain));
+            let at = match moment {
+                Some(Moment::Later) => None,
+                Some(Moment::At(at)) if at > Instant::now() => Some(at),
+                Some(_) if drain.is_some() => return End::Cut,
+                Some(_) => return End::Old,
+                None => self.old,
+            };
+            let news = pin!(async {
+                tokio::select! {
+                    () = pass.cut.cancelled() => Some(End::Cut),
+                    _ = changes.changed() => None,
+                    () = step => None,
+                    () = sleep_until(at) => None,
+                }
+            });
+            let mut news = Aside::new(news);
+            let ended = poll_fn(|context| {
+                if let Poll::Ready(end) = self.poll_both(context) {
+                    return Poll::Ready(Some(end));
+                }
+                if moment != ending.then(|| self.moment(drain)) {
+                    return Poll::Ready(None);
+                }
+                Pin::new(&mut news).poll(context)
+            });
+            if let Some(end) = ended.await {
+                return end;
+            }
+        }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was said must have arrived, and in a drain, after which nothing new is let in for a
+    /// while, requests in flight may still use the session.
+    fn moment(&self, drain: Option<Instant>) -> Moment {
+        let flushed = self.up.flushed() && self.down.flushed();
+        let unused = drain.is_none() || self.pass.shared.http_quiet(&self.pass.route);
+        match flushed && unused {
+            true => self.talk.moment(drain),
+            false => Moment::Later,
+        }
     }
 
-    /// Until when a drain spares the session because it is new.
-    fn new_until(&self) -> Option<Instant> {
-        self.state().new_until.filter(|until| Instant::now() < *until)
-    }
-
-    fn may_speak(&self) -> bool {
-        let state = self.state();
-        state.flushed && state.tracker.may_speak()
+    fn poll_both(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        if let Poll::Ready(end) = self.poll_down(context) {
+            return Poll::Ready(end);
+        }
+        let end = self.poll_up(context);
+        self.busy.count(self.talk.is_busy());
+        // A server that has ended takes nothing more either.
+        match self.down.is_done() {
+            true => Poll::Ready(End::Closed),
+            false => end,
+        }
     }
 
     /// Client to server. Every piece is checked against the posture of this moment: a process
     /// that was stopped and goes on passes nothing of what waited meanwhile.
-    async fn upward(&self, from: &mut ReadHalf<Wire>, to: &mut WriteHalf<Wire>) -> End {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let bytes = match from.read(&mut buffer).await {
-                Ok(0) | Err(_) => return End::Closed,
-                Ok(count) => &buffer[..count],
-            };
-            if self.pass.shared.open_work(&self.pass.route) == OpenWork::Cut {
-                return End::Cut;
+    fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let Self { pass, client, server, up, talk, .. } = self;
+        let see = |bytes: &[u8]| match pass.shared.open_work(&pass.route) {
+            OpenWork::Cut => Err(End::Cut),
+            OpenWork::Keep | OpenWork::Drain => talk.client_sends(bytes),
+        };
+        match std::task::ready!(up.poll(context, client, server, see)) {
+            Halt::Stopped(end) => return Poll::Ready(end),
+            Halt::Ended if T::HALF_CLOSES => {
+                self.up.end();
+                return self.poll_up(context);
             }
-            if self.note(|state| state.tracker.client_sends(bytes)).is_err() {
-                return End::Broken;
-            }
-            if write(to, bytes).await.is_err() {
-                // What the server said last is still on its way down.
-                std::future::pending::<()>().await;
-            }
+            Halt::Ended | Halt::ReadFailed => return Poll::Ready(End::Closed),
+            // What the server said last is still on its way down.
+            Halt::WriteFailed => self.up.finish(),
         }
+        Poll::Pending
     }
 
-    async fn downward(&self, from: &mut ReadHalf<Wire>, to: &mut WriteHalf<Wire>) -> End {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let bytes = match from.read(&mut buffer).await {
-                Ok(0) if self.state().tracker.may_speak() => return End::Closed,
-                Ok(0) | Err(_) => return End::Broken,
-                Ok(count) => &buffer[..count],
-            };
-            let seen = self.note(|state| {
-                state.flushed = false;
-                state.tracker.server_sends(bytes)
-            });
-            if seen.is_err() || write(to, bytes).await.is_err() {
-                return End::Broken;
+    fn poll_down(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let Self { client, server, down, talk, .. } = self;
+        let see = |bytes: &[u8]| talk.server_sends(bytes);
+        match std::task::ready!(down.poll(context, server, client, see)) {
+            Halt::Stopped(end) => Poll::Ready(end),
+            Halt::Ended if !self.talk.may_end() => Poll::Ready(End::Broken),
+            Halt::Ended => {
+                self.down.end();
+                self.poll_down(context)
             }
-            let written = self.note(|state| {
-                state.flushed = true;
-                Ok::<_, std::convert::Infallible>(())
-            });
-            match written {
-                Ok(()) => {}
-                Err(never) => match never {},
-            }
+            Halt::ReadFailed | Halt::WriteFailed => Poll::Ready(End::Broken),
         }
     }
+}
 
-    /// Changes the state, and keeps the gate's count of busy sessions right.
-    fn note<E>(&self, change: impl FnOnce(&mut State) -> Result<(), E>) -> Result<(), E> {
-        let mut state = self.state();
-        change(&mut state)?;
-        state.age();
-        let busy = state.tracker.is_busy();
-        if busy != state.counted_busy {
-            state.counted_busy = busy;
-            self.count(busy);
+impl Busy<'_> {
+    fn count(&mut self, busy: bool) {
+        if busy == self.counted {
+            return;
         }
-        if state.draining && !busy && state.flushed {
-            self.settled.notify_one();
-        }
-        Ok(())
-    }
-
-    fn count(&self, busy: bool) {
+        self.counted = busy;
         let count = &self.pass.shared.counts.in_transaction;
         match busy {
             true => count.fetch_add(1, SeqCst),
             false => count.fetch_sub(1, SeqCst),
         };
     }
-
-    /// Ends when the gate must end the session.
-    async fn verdict(&self) -> End {
-        let shared = &self.pass.shared;
-        let mut changes = shared.watch();
-        loop {
-            let step = shared.drain_step();
-            let verdict = {
-                let duty = changes.borrow_and_update();
-                duty.standing.open_work(&self.pass.route, tick::now())
-            };
-            match verdict {
-                OpenWork::Keep => self.state().draining = false,
-                OpenWork::Cut => return End::Cut,
-                OpenWork::Drain if self.may_be_cut() => return End::Cut,
-                OpenWork::Drain => {}
-            }
-            let new_until = self.new_until().filter(|_| verdict == OpenWork::Drain);
-            tokio::select! {
-                () = sleep_until(new_until) => {}
-                () = self.pass.cut.cancelled() => return End::Cut,
-                _ = changes.changed() => {}
-                () = step => {}
-                () = self.settled.notified() => {}
-            }
-        }
-    }
-
-    /// Outside a transaction, and no request is in flight that could still use the session.
-    fn may_be_cut(&self) -> bool {
-        let mut state = self.state();
-        state.draining = true;
-        let new = state.new_until.is_some_and(|until| Instant::now() < until);
-        !new && self.pass.shared.http_quiet(&self.pass.route)
-            && !state.tracker.is_busy()
-            && state.flushed
-    }
 }
 
-impl State {
-    /// Logged in: the first words are waited for. Busy once: the session is not new any more.
-    fn age(&mut self) {
-        if self.tracker.is_busy() {
-            self.new_until = None;
-        } else if self.tracker.is_logged_in()
-            && let Some(until) = &mut self.new_until
-        {
-            *until = (*until).min(Instant::now() + FIRST_WORDS);
-        }
-    }
-}
-
-impl Drop for Session<'_> {
+impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        if self.state().counted_busy {
-            self.count(false);
-        }
+        self.count(false);
     }
 }
 
@@ -243,9 +239,4 @@ async fn sleep_until(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-async fn write(to: &mut WriteHalf<Wire>, bytes: &[u8]) -> io::Result<()> {
-    to.write_all(bytes).await?;
-    to.flush().await
 }

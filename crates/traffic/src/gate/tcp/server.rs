@@ -1,10 +1,10 @@
-//! This site's own PostgreSQL server, as the gate reaches it.
+//! This site's own server of a store, as the gate reaches it.
 
 use crate::gate::error::GateError;
 use crate::gate::peer::tls;
-use crate::gate::spec::StoreSpec;
+use crate::gate::socket;
+use crate::gate::spec::{Protocol, StoreSpec};
 use crate::gate::wire::Wire;
-use mainstay_core::estate::PostgresTls;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::time::Duration;
@@ -19,36 +19,43 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub struct Server {
     /// `host:port`.
     address: String,
+    protocol: Protocol,
     encryption: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 impl Server {
     pub fn new(spec: &StoreSpec) -> Result<Self, GateError> {
-        let encryption = match &spec.tls {
-            PostgresTls::Disable => None,
-            PostgresTls::VerifyFull { authority } => {
+        let encryption = match &spec.authority {
+            None => None,
+            Some(authority) => {
                 let connector = tls::connector_without_certificate(authority)?;
                 Some((connector, name(spec)?))
             }
         };
-        Ok(Self { address: spec.server.clone(), encryption })
+        Ok(Self { address: spec.server.clone(), protocol: spec.protocol, encryption })
     }
 
-    /// A connection, encrypted where the configuration says so, before any start-up packet.
+    /// A connection, encrypted where the configuration says so, before any byte of a client.
     pub async fn connect(&self) -> io::Result<Wire> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.dial()).await?
     }
 
     async fn dial(&self) -> io::Result<Wire> {
         let mut stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
+        socket::prepare(&stream);
         let Some((connector, name)) = &self.encryption else { return Ok(Wire::Plain(stream)) };
-        stream.write_all(&SSL_REQUEST).await?;
-        match stream.read_u8().await? {
-            b'S' => {}
-            _ => return Err(io::Error::other("the server does not offer TLS")),
+        if self.protocol == Protocol::Postgres {
+            ask_for_tls(&mut stream).await?;
         }
         Ok(Wire::tls(connector.connect(name.clone(), stream).await?.into()))
+    }
+}
+
+async fn ask_for_tls(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(&SSL_REQUEST).await?;
+    match stream.read_u8().await? {
+        b'S' => Ok(()),
+        _ => Err(io::Error::other("the server does not offer TLS")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use mainstay_core::estate::TlsFiles;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,8 @@ impl Authority {
     /// Writes a certificate for `name`, its key and this authority into `folder`.
     pub fn issue(&self, name: &str, folder: &Path) -> TlsFiles {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        // OpenSSL takes a certificate whose subject is its issuer's for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().expect("a key");

@@ -25,7 +25,16 @@ impl Client {
         request: http::request::Builder,
         body: impl Into<Bytes>,
     ) -> Result<Response<Bytes>, hyper::Error> {
-        let request = request.header("host", "bank.example").body(Full::new(body.into()));
+        self.send_to("bank.example", request, body).await
+    }
+
+    pub async fn send_to(
+        &mut self,
+        host: &str,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Bytes>, hyper::Error> {
+        let request = request.header("host", host).body(Full::new(body.into()));
         self.0.ready().await?;
         let response = self.0.send_request(request.expect("a request")).await?;
         let (parts, body) = response.into_parts();

@@ -11,7 +11,7 @@ use mainstay_core::people::Force;
 use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
 use mainstay_testkit::{free_port, wait_for_value};
 use mainstay_traffic::control::{ControlServer, Directive, Posture, Report, socket};
-use mainstay_traffic::gate::{self, GateError, GateSpec};
+use mainstay_traffic::gate::{self, Ended, GateError, GateSpec};
 use mainstay_traffic::tick;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -32,7 +32,7 @@ pub struct Site {
     pub control: Option<ControlServer>,
     seq: AtomicU64,
     state: TempDir,
-    running: Option<(JoinHandle<Result<(), GateError>>, CancellationToken)>,
+    pub running: Option<(JoinHandle<Result<Ended, GateError>>, CancellationToken)>,
 }
 
 pub struct Pair {
@@ -104,7 +104,7 @@ impl Pair {
     }
 }
 
-fn gate(hold: Duration) -> Gate {
+pub fn gate(hold: Duration) -> Gate {
     let (http, peer) = (local(), local());
     Gate {
         http: Some(HttpGate {
@@ -112,15 +112,17 @@ fn gate(hold: Duration) -> Gate {
             address: http.to_string(),
             upstreams: Vec::new(),
             health: "/healthy".to_owned(),
+            options: Default::default(),
         }),
         stores: [(db_name(), local())].into(),
+        tcp: Default::default(),
         peer_listen: peer,
         peer: peer.to_string(),
         hold,
     }
 }
 
-fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
+pub fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
     let names = ["east", "west"].map(site_name);
     let endpoint = |port| PostgresEndpoint {
         host: "127.0.0.1".to_owned(),
@@ -143,6 +145,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
         failover: FailoverMode::Automatic,
         force: Force::One,
         approvals_expire: LONG,
+        runbooks: Default::default(),
         objectives: Objectives { rto: LONG, rpo: LONG },
         lease: Duration::from_secs(10),
         cool_down: LONG,
@@ -156,7 +159,7 @@ fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
     }
 }
 
-fn estate(here: &str, tls: TlsFiles) -> Estate {
+pub fn estate(here: &str, tls: TlsFiles) -> Estate {
     let site = || EstateSite { witness: false, agent: "127.0.0.1:1".to_owned(), people: None };
     Estate {
         here: site_name(here),
@@ -231,7 +234,13 @@ impl Site {
     pub fn tell(&self, epoch: u64, posture: Posture) -> u64 {
         let seq = self.seq.fetch_add(1, SeqCst) + 1;
         let epoch = Epoch::new(epoch);
-        self.control().send(Directive { seq, application: app(), epoch, posture });
+        self.control().send(Directive {
+            seq,
+            application: app(),
+            epoch,
+            posture,
+            away: Default::default(),
+        });
         seq
     }
 

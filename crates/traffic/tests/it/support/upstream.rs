@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -19,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub site: String,
+    pub port: u16,
     pub began: Instant,
     pub ended: Instant,
     pub method: Method,
@@ -36,11 +38,15 @@ pub struct Upstream {
     pub gate: Arc<Semaphore>,
     /// Requests begun.
     pub entered: watch::Receiver<usize>,
+    /// What it answers with, as long as nothing else is asked for.
+    pub status: Arc<AtomicU16>,
     _stop: DropGuard,
 }
 
 struct Server {
     site: String,
+    port: u16,
+    status: Arc<AtomicU16>,
     record: Record,
     gate: Arc<Semaphore>,
     entered: watch::Sender<usize>,
@@ -52,10 +58,18 @@ impl Upstream {
         let address = listener.local_addr().expect("it is bound");
         let (stop, gate) = (CancellationToken::new(), Arc::new(Semaphore::new(0)));
         let (entered, entries) = watch::channel(0);
-        let server = Server { site: site.to_owned(), record, gate: gate.clone(), entered };
+        let status = Arc::new(AtomicU16::new(200));
+        let server = Server {
+            site: site.to_owned(),
+            port: address.port(),
+            status: status.clone(),
+            record,
+            gate: gate.clone(),
+            entered,
+        };
         let accepting = accept(listener, Arc::new(server), stop.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
-        Self { address, gate, entered: entries, _stop: stop.drop_guard() }
+        Self { address, gate, entered: entries, status, _stop: stop.drop_guard() }
     }
 }
 
@@ -93,6 +107,7 @@ impl Server {
         let response = self.response(&path, &body);
         self.record.lock().expect("no panic").push(Seen {
             site: self.site.clone(),
+            port: self.port,
             began,
             ended: Instant::now(),
             method: parts.method,
@@ -112,9 +127,8 @@ impl Server {
         let mut response = Response::new(Full::new(bytes));
         response.headers_mut().insert("x-site", self.site.parse().expect("a name"));
         response.headers_mut().insert("keep-alive", "timeout=5".parse().expect("a value"));
-        if let Some(status) = number("/status/") {
-            *response.status_mut() = StatusCode::from_u16(status as u16).expect("a status");
-        }
+        let status = number("/status/").map_or(self.status.load(SeqCst), |status| status as u16);
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
         response
     }
 }

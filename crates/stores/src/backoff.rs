@@ -8,7 +8,7 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// Doubles with each failure; half of it is random, so that many links do not knock at once.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 

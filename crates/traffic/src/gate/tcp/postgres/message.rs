@@ -1,6 +1,8 @@
 //! What the gate itself says to PostgreSQL clients: an ErrorResponse (PostgreSQL manual, "Error
 //! and Notice Message Fields").
 
+use crate::gate::tcp::admission::Refusal;
+
 /// A severity FATAL error: after it the connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fatal {
@@ -11,17 +13,6 @@ pub struct Fatal {
 }
 
 impl Fatal {
-    /// `cannot_connect_now`, as a server says that is starting up.
-    pub fn not_now(code: &str, reason: &str) -> Self {
-        Self {
-            state: "57P03",
-            message: format!(
-                "{code}: the database cannot be reached through the gate now: {reason}"
-            ),
-            hint: "Connect again in a moment.",
-        }
-    }
-
     /// `admin_shutdown`, as a server says to its sessions when it stops.
     pub fn terminated() -> Self {
         Self {
@@ -32,11 +23,13 @@ impl Fatal {
         }
     }
 
-    pub fn too_many() -> Self {
+    /// The same, so that drivers do the same.
+    pub fn too_old() -> Self {
         Self {
-            state: "53300",
-            message: "MS-GATE-011: too many connections are waiting at the gate already".to_owned(),
-            hint: "Connect again in a moment.",
+            state: "57P01",
+            message: "MS-GATE-040: terminating connection because it is older than the gate allows"
+                .to_owned(),
+            hint: "Connect again.",
         }
     }
 
@@ -57,5 +50,17 @@ impl Fatal {
         fields.push(0);
         let length = u32::try_from(fields.len() + 4).unwrap_or(u32::MAX);
         [&b"E"[..], &length.to_be_bytes(), &fields].concat()
+    }
+}
+
+impl From<Refusal> for Fatal {
+    fn from(refusal: Refusal) -> Self {
+        let state = match refusal {
+            // `too_many_connections`.
+            Refusal::TooMany => "53300",
+            // `cannot_connect_now`, as a server says that is starting up.
+            Refusal::NotNow(_) | Refusal::Unreachable { .. } => "57P03",
+        };
+        Self { state, message: refusal.to_string(), hint: "Connect again in a moment." }
     }
 }

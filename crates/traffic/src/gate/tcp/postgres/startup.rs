@@ -1,14 +1,21 @@
 //! The first packets of a PostgreSQL connection, which have no type byte (PostgreSQL manual,
 //! "Message Formats").
 
+use super::PROTOCOL;
+use crate::gate::certificate::Certificate;
+use crate::gate::wire::Wire;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The server's own bound (MAX_STARTUP_PACKET_LENGTH).
 const LONGEST: usize = 10_000;
 const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
+/// The first byte of a TLS connection (RFC 8446, section 5.1); no start-up packet is so long.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What a client wants of the server, with the bytes that say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,20 +24,64 @@ pub enum Startup {
     Cancel(Vec<u8>),
 }
 
+/// What a client wants, over TLS where it asks for it and the gate has a certificate.
+pub async fn begin(
+    mut stream: TcpStream,
+    certificate: Option<&Certificate>,
+    patience: Duration,
+) -> io::Result<(Wire, Startup)> {
+    let Some(certificate) = certificate else {
+        let startup = read(&mut stream).await?;
+        return Ok((Wire::Plain(stream), startup));
+    };
+    let mut first = [0; 1];
+    stream.peek(&mut first).await?;
+    let direct = first == [TLS_HANDSHAKE];
+    if !direct && let Some(startup) = read_until_tls(&mut stream).await? {
+        return Ok((Wire::Plain(stream), startup));
+    }
+    let stream = certificate.accept(stream, patience).await?;
+    // What begins with TLS at once may have been meant for another port.
+    if direct && stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
+        return Err(io::Error::other("TLS at once without the protocol `postgresql`"));
+    }
+    let mut wire = Wire::tls(stream.into());
+    let startup = read(&mut wire).await?;
+    Ok((wire, startup))
+}
+
 /// Reads the start-up packet. A wish for encryption is declined with 'N' first: the client goes
 /// on in plain, or leaves when its sslmode says so.
 pub async fn read<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<Startup> {
+    let startup = packets(stream, false).await?;
+    startup.ok_or_else(|| io::Error::other("no start-up packet"))
+}
+
+/// None: the client was told to go on with a TLS handshake.
+async fn read_until_tls(stream: &mut TcpStream) -> io::Result<Option<Startup>> {
+    packets(stream, true).await
+}
+
+async fn packets<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    offers_tls: bool,
+) -> io::Result<Option<Startup>> {
     // A client asks at most once for each kind of encryption.
     for _ in 0..3 {
         let packet = packet(stream).await?;
-        match code(&packet) {
+        let wish = code(&packet);
+        match wish {
             SSL | GSS => {
-                stream.write_all(b"N").await?;
+                let encrypts = offers_tls && wish == SSL;
+                stream.write_all(if encrypts { b"S" } else { b"N" }).await?;
                 stream.flush().await?;
+                if encrypts {
+                    return Ok(None);
+                }
             }
-            CANCEL => return Ok(Startup::Cancel(packet)),
+            CANCEL => return Ok(Some(Startup::Cancel(packet))),
             // Major version 3, whatever the minor: the server negotiates it.
-            version if version >> 16 == 3 => return Ok(Startup::Session(packet)),
+            version if version >> 16 == 3 => return Ok(Some(Startup::Session(packet))),
             other => return Err(io::Error::other(format!("unknown start-up packet {other}"))),
         }
     }

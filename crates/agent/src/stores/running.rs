@@ -1,0 +1,77 @@
+//! A running link, whatever the kind of its store.
+
+use super::{Link, Paused};
+use mainstay_core::{LinkStatus, Position};
+use mainstay_stores::redis;
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub enum StoreLink {
+    Postgres(Box<dyn Link>),
+    Redis(redis::link::Link),
+}
+
+impl StoreLink {
+    pub fn status(&self) -> LinkStatus {
+        match self {
+            StoreLink::Postgres(link) => link.status(),
+            StoreLink::Redis(link) => link.status(),
+        }
+    }
+
+    pub fn watch(&self) -> watch::Receiver<LinkStatus> {
+        match self {
+            StoreLink::Postgres(link) => link.watch(),
+            StoreLink::Redis(link) => link.watch(),
+        }
+    }
+
+    /// Applies all that was received; the position reached.
+    pub async fn drain_received(&self, deadline: Duration) -> Result<Position, String> {
+        match self {
+            StoreLink::Postgres(link) => {
+                link.drain_received(deadline).await.map(Position::Postgres).map_err(say)
+            }
+            StoreLink::Redis(link) => {
+                link.drain_received(deadline).await.map(Position::Redis).map_err(say)
+            }
+        }
+    }
+
+    /// Waits until everything up to `end` is applied; the position reached.
+    pub async fn drain_to(&self, end: Position, deadline: Duration) -> Result<Position, String> {
+        match (self, end) {
+            (StoreLink::Postgres(link), Position::Postgres(end)) => {
+                link.drain_to(end, deadline).await.map(Position::Postgres).map_err(say)
+            }
+            (StoreLink::Redis(link), Position::Redis(end)) => {
+                link.drain_to(end, deadline).await.map(Position::Redis).map_err(say)
+            }
+            (_, other) => Err(format!("{other} is a position of another kind of store")),
+        }
+    }
+
+    /// None for a store that is not compared.
+    pub fn comparable(&self) -> Option<&dyn Link> {
+        match self {
+            StoreLink::Postgres(link) => Some(link.as_ref()),
+            StoreLink::Redis(_) => None,
+        }
+    }
+
+    pub async fn pause(&self, deadline: Duration) -> Result<Box<dyn Paused>, String> {
+        let link = self.comparable().ok_or("stores of kind redis are not compared yet")?;
+        link.pause(deadline).await.map_err(say)
+    }
+
+    pub async fn stop(self) {
+        match self {
+            StoreLink::Postgres(link) => drop(link.stop().await),
+            StoreLink::Redis(link) => drop(link.stop().await),
+        }
+    }
+}
+
+fn say(why: impl ToString) -> String {
+    why.to_string()
+}

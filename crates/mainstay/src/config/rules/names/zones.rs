@@ -1,0 +1,81 @@
+//! Zones: what each kind needs.
+
+use crate::config::problem::{Problem, code};
+use crate::config::reader::At;
+use crate::config::rules::{data_sites, entries, is_witness, unknown_site};
+use crate::config::typed::dns::Zone;
+use crate::config::typed::{File, Named};
+use crate::config::values::DnsProvider;
+use mainstay_core::SiteName;
+
+pub fn check(file: &File, problems: &mut Vec<Problem>) {
+    for (_, zone) in entries(&file.dns) {
+        match zone.value.kind.as_ref().map(|kind| kind.value) {
+            Some(DnsProvider::Rfc2136) => rfc2136(zone, problems),
+            Some(DnsProvider::Own) => own(file, zone, problems),
+            None => {}
+        }
+    }
+}
+
+fn rfc2136(zone: &At<Zone>, problems: &mut Vec<Problem>) {
+    let Zone { servers, sites, contact, .. } = &zone.value;
+    problems.extend(sites.as_ref().map(|it| it.blame(stray("sites", "rfc2136"))));
+    problems.extend(contact.as_ref().map(|it| it.blame(stray("contact", "rfc2136"))));
+    match servers {
+        None => problems.push(zone.blame(missing(zone, "servers", "name the zone's servers"))),
+        Some(servers) if servers.value.is_empty() => {
+            let what = format!("{} is empty: nobody could be told of a change", servers.place);
+            let problem = Problem::error(code::MISSING_KEY, what, "name the zone's servers");
+            problems.push(servers.blame(problem.label("empty")));
+        }
+        Some(_) => {}
+    }
+}
+
+fn own(file: &File, zone: &At<Zone>, problems: &mut Vec<Problem>) {
+    let Zone { servers, key, sites, .. } = &zone.value;
+    problems.extend(servers.as_ref().map(|it| it.blame(stray("servers", "own"))));
+    problems.extend(key.as_ref().map(|it| it.blame(stray("key", "own"))));
+    let Some(sites) = sites else {
+        let advice = "name the server of each site that holds data";
+        problems.push(zone.blame(missing(zone, "sites", advice)));
+        return;
+    };
+    for (site, server) in &sites.value {
+        problems.extend(unknown_site(file, site).map(|problem| server.blame(problem)));
+        if is_witness(file, site) == Some(true) {
+            let what = format!("the witness `{site}` is to answer DNS");
+            let advice = "remove it: a witness has no gate, and the gate's process answers";
+            let problem = Problem::error(code::WITNESS_WITH_DATA, what, advice);
+            problems.push(server.blame(problem.label("a witness")));
+        }
+        let none = server.value.addresses.as_ref().filter(|list| list.value.is_empty());
+        problems.extend(none.map(|list| {
+            let what = format!("{} is empty: no resolver would find the server", list.place);
+            let advice = "write where resolvers reach it";
+            list.blame(Problem::error(code::MISSING_KEY, what, advice).label("empty"))
+        }));
+    }
+    at_every_site(file, sites, problems);
+}
+
+/// The names have to go on being found when the other site is gone.
+fn at_every_site<T>(file: &File, sites: &At<Named<SiteName, T>>, problems: &mut Vec<Problem>) {
+    for site in data_sites(file).filter(|site| !sites.value.contains_key(*site)) {
+        let what = format!("{} has no server at the site `{site}`", sites.place);
+        let advice = format!("add one at `{site}`: it answers when the others are gone");
+        let problem = Problem::error(code::SITE_LEFT_OUT, what, advice);
+        problems.push(sites.blame(problem.label(format!("`{site}` is left out"))));
+    }
+}
+
+fn missing(zone: &At<Zone>, key: &str, advice: &str) -> Problem {
+    let what = format!("`{key}` is missing in {}", zone.place);
+    Problem::error(code::MISSING_KEY, what, advice).label("incomplete")
+}
+
+fn stray(key: &str, kind: &str) -> Problem {
+    let what = format!("`{key}` means nothing in a zone of kind \"{kind}\"");
+    Problem::error(code::UNKNOWN_KEY, what, "remove it, or write another `kind`").label("not used")
+}

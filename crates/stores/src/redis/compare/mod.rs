@@ -1,0 +1,266 @@
+//! Comparison: whether two sides of a link hold the same keys, with the positions between which that
+//! was seen.
+//!
+//! Redis has no snapshot to read from, so keys are looked at one after the other while both servers
+//! go on: each by a digest of its value that does not depend on its encoding, and by when it
+//! expires. A key that seems to differ is looked at again, at the source under `WATCH` and at the
+//! target after the link has brought all that the source had: only what differs then differs.
+//!
+//! Invariant: an answer is only given when all keys of both sides were looked at. Whatever comes in
+//! between is an error, and the answer is unknown; so it is when a key changed too often to tell.
+
+mod digest;
+mod large;
+pub(super) mod read;
+mod settle;
+pub(super) mod side;
+mod stream;
+
+use super::fault::Fault;
+use super::link::{Filter, Link};
+use mainstay_core::estate::RedisEndpoint;
+use mainstay_core::position::ReplicationOffset;
+use serde::{Deserialize, Serialize};
+use settle::Verdict;
+use side::Side;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Keys that are asked for at once.
+const PAGE: usize = 200;
+/// Differences that are listed; all of them are counted.
+const LISTED: usize = 100;
+/// A link that streams brings what its source has within this.
+const REACH: Duration = Duration::from_secs(30);
+
+/// What brings the source's changes to the target.
+pub trait Follows: Send + Sync {
+    /// Waits until everything up to `at` is applied at the target, or says why it is not.
+    fn reach(&self, at: ReplicationOffset) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+impl Follows for Link {
+    async fn reach(&self, at: ReplicationOffset) -> Result<(), String> {
+        self.drain_to(at, REACH).await.map(|_| ()).map_err(|why| why.to_string())
+    }
+}
+
+/// Nothing is brought: the two servers are compared as they are.
+impl Follows for () {
+    async fn reach(&self, _: ReplicationOffset) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Is told of each difference as it is found, also of those that are not listed.
+pub trait Listener: Send {
+    fn found(&mut self, difference: &Difference);
+}
+
+/// Nobody listens.
+impl Listener for () {
+    fn found(&mut self, _: &Difference) {}
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Only the source has the key.
+    Missing,
+    /// Only the target has it.
+    Extra,
+    /// Both have it, with other types, values or times of expiry.
+    Different,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    pub database: u64,
+    /// Bytes that are no plain letters are written as in a Rust string (`\xff`).
+    pub key: String,
+    pub kind: Kind,
+    /// What of it differs, in a few words.
+    pub what: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Every key was the same at a position between the two that are told.
+    Equal,
+    Different,
+    /// Nothing differs for certain, and some keys changed too often to tell.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Each key was looked at while the source was between these two. Where they are the same,
+    /// nothing was written meanwhile, and the answer is true at that one position.
+    pub from: ReplicationOffset,
+    pub to: ReplicationOffset,
+    pub answer: Answer,
+    /// How many keys each side told of; one that is told twice counts twice.
+    pub keys_source: u64,
+    pub keys_target: u64,
+    pub differences: u64,
+    /// The first of them.
+    pub differing: Vec<Difference>,
+    /// Keys that changed too often to tell, and the first of them.
+    pub unsettled: u64,
+    pub changing: Vec<String>,
+    /// Keys that were looked at again.
+    pub looked_again: u64,
+    pub seconds: f64,
+}
+
+/// Compares every key that a link with this `exclude` replicates.
+pub async fn run(
+    (source, target): (&RedisEndpoint, &RedisEndpoint),
+    exclude: &[String],
+    link: &impl Follows,
+    listener: &mut dyn Listener,
+) -> Result<Comparison, Fault> {
+    let began = Instant::now();
+    let mut source = Side::open(source, "comparison").await?;
+    let mut target = Side::open(target, "comparison").await?;
+    side::agree(&mut source, &mut target);
+    let from = source.position().await?;
+    let comparison = Comparison {
+        from,
+        to: from,
+        answer: Answer::Unknown,
+        keys_source: 0,
+        keys_target: 0,
+        differences: 0,
+        differing: Vec::new(),
+        unsettled: 0,
+        changing: Vec::new(),
+        looked_again: 0,
+        seconds: 0.0,
+    };
+    let filter = Filter::new(exclude);
+    let mut comparing = Comparing { source, target, filter, link, listener, comparison };
+    comparing.sweep().await?;
+    comparing.functions().await?;
+    let Comparing { mut source, mut comparison, .. } = comparing;
+    comparison.to = source.position().await?;
+    comparison.seconds = began.elapsed().as_secs_f64();
+    comparison.answer = match (comparison.differences, comparison.unsettled) {
+        (0, 0) => Answer::Equal,
+        (0, _) => Answer::Unknown,
+        _ => Answer::Different,
+    };
+    Ok(comparison)
+}
+
+struct Comparing<'a, L> {
+    source: Side,
+    target: Side,
+    filter: Filter,
+    link: &'a L,
+    listener: &'a mut dyn Listener,
+    comparison: Comparison,
+}
+
+impl<L: Follows> Comparing<'_, L> {
+    async fn sweep(&mut self) -> Result<(), Fault> {
+        let here = self.source.databases().await?;
+        let databases: BTreeSet<u64> =
+            here.into_iter().chain(self.target.databases().await?).collect();
+        for database in databases {
+            self.source.select(database).await?;
+            self.target.select(database).await?;
+            self.keys_of_the_source().await?;
+            self.keys_of_the_target().await?;
+        }
+        Ok(())
+    }
+
+    async fn keys_of_the_source(&mut self) -> Result<(), Fault> {
+        let mut cursor = Some("0".to_owned());
+        while let Some(at) = cursor {
+            let (keys, next) = self.source.scan(&at, PAGE, &self.filter).await?;
+            cursor = next;
+            self.comparison.keys_source += keys.len() as u64;
+            let (here, there) = tokio::try_join!(
+                read::keys(&mut self.source, &keys),
+                read::keys(&mut self.target, &keys)
+            )?;
+            let mut differing = Vec::new();
+            for (key, (here, there)) in keys.into_iter().zip(here.iter().zip(&there)) {
+                if !read::same(here, there) {
+                    differing.push(key);
+                }
+            }
+            self.look_again(differing).await?;
+        }
+        Ok(())
+    }
+
+    /// Of these only what the source has not is of interest: all that it has was compared.
+    async fn keys_of_the_target(&mut self) -> Result<(), Fault> {
+        let mut cursor = Some("0".to_owned());
+        while let Some(at) = cursor {
+            let (keys, next) = self.target.scan(&at, PAGE, &self.filter).await?;
+            cursor = next;
+            self.comparison.keys_target += keys.len() as u64;
+            let there = self.source.exist(&keys).await?;
+            let missing = keys.into_iter().zip(there).filter(|(_, there)| !there);
+            self.look_again(missing.map(|(key, _)| key).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_again(&mut self, keys: Vec<Vec<u8>>) -> Result<(), Fault> {
+        self.comparison.looked_again += keys.len() as u64;
+        let verdicts = settle::settle(&mut self.source, &mut self.target, self.link, keys).await?;
+        for (key, verdict) in verdicts {
+            match verdict {
+                Verdict::Equal => {}
+                Verdict::Unsettled => {
+                    self.comparison.unsettled += 1;
+                    if self.comparison.changing.len() < LISTED {
+                        self.comparison.changing.push(key.escape_ascii().to_string());
+                    }
+                }
+                Verdict::Different(kind, what) => {
+                    let key = key.escape_ascii().to_string();
+                    let database = self.source.database();
+                    self.differs(Difference { database, key, kind, what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn differs(&mut self, difference: Difference) {
+        self.listener.found(&difference);
+        self.comparison.differences += 1;
+        if self.comparison.differing.len() < LISTED {
+            self.comparison.differing.push(difference);
+        }
+    }
+
+    /// Libraries of functions change seldom: they are read once at each side, after all else.
+    async fn functions(&mut self) -> Result<(), Fault> {
+        let at = self.source.position().await?;
+        let here = self.source.functions().await?;
+        self.link.reach(at).await.map_err(|why| self.target.interrupted(why))?;
+        let there = self.target.functions().await?;
+        let (Some(here), Some(there)) = (here, there) else { return Ok(()) };
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        for name in names {
+            let kind = match (here.get(name), there.get(name)) {
+                (one, other) if one == other => continue,
+                (_, None) => Kind::Missing,
+                (None, _) => Kind::Extra,
+                _ => Kind::Different,
+            };
+            let (key, what) = (name.clone(), "a library of functions".to_owned());
+            self.differs(Difference { database: 0, key, kind, what });
+        }
+        Ok(())
+    }
+}

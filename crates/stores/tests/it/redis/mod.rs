@@ -1,0 +1,11 @@
+//! The Redis store against real servers. The oracle is the servers' own answers on both sides, and
+//! what a client was told.
+
+mod changes;
+mod check;
+mod compare;
+mod copy;
+mod faults;
+mod scan;
+mod stops;
+mod world;
