@@ -194,8 +194,11 @@ fn loss(application: &Application, kind: ExecutionKind) -> Option<f64> {
     let mut known = application.known();
     known.refresh(&application.rules, now);
     let seen = known.facts.record.as_ref()?;
-    if now.since(seen.changed) > application.rules.lease.suspicious_after() {
-        return loss_bound(&application.rules, &known.facts, seen).map(|it| it.as_secs_f64());
+    let bound = loss_bound(&application.rules, &known.facts, seen);
+    // A link that has not heard from its source since it began knows no bound, whatever its lag.
+    let unheard = !known.links.is_empty() && bound.is_none();
+    if unheard || now.since(seen.changed) > application.rules.lease.suspicious_after() {
+        return bound.map(|it| it.as_secs_f64());
     }
     let own = known.links.values().map(|link| link.status.lag);
     let told = known.views.values().flat_map(|(_, view)| view.links.values());

@@ -40,14 +40,20 @@ pub async fn until_the_link_follows(lab: &CurrentLab, standby: &str) -> Result<u
 }
 
 async fn link_follows(lab: &CurrentLab, standby: &str) -> Result<Seen<u64>, LabError> {
-    let bank = Agent::of(lab, standby).bank().await?;
+    let agent = Agent::of(lab, standby);
+    let bank = agent.bank().await?;
     let Some(link) = bank.links.first() else {
         return Ok(Seen::NotYet("the agent names no link".to_owned()));
     };
     let follows = link.status.phase == LinkPhase::Streaming && link.status.lag.is_within(FOLLOWS);
-    Ok(match follows {
-        true => Seen::Yes(link.status.rows),
-        false => Seen::NotYet(format!("{:?}, lag {}", link.status.phase, link.status.lag)),
+    if !follows {
+        return Ok(Seen::NotYet(format!("{:?}, lag {}", link.status.phase, link.status.lag)));
+    }
+    // A link that just began may not have heard from its source since: then a failover asks a
+    // person.
+    Ok(match agent.plan_failover().await?.loss_bound_s {
+        Some(_) => Seen::Yes(link.status.rows),
+        None => Seen::NotYet("what a failover would lose is unknown".to_owned()),
     })
 }
 
