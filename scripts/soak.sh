@@ -77,7 +77,7 @@ fi
 
 scripts/parts.sh compiler postgres etcd >&2
 if [ "${1:-}" = control ]; then
-    scripts/parts.sh network patroni faketime >&2
+    scripts/parts.sh network patroni faketime dns >&2
 fi
 cargo build --package mainstay --locked
 exec cargo xtask soak "$@"

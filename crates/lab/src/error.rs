@@ -37,6 +37,11 @@ pub enum LabError {
     )]
     NoEtcd { looked_in: PathBuf },
     #[error(
+        "MS-LAB-015: there are no DNS servers in {}\n  type: scripts/parts.sh dns",
+        looked_in.display()
+    )]
+    NoDns { looked_in: PathBuf },
+    #[error(
         "MS-LAB-014: the lab cannot give each site a network of its own: `{command}`: {why}\n  \
          type, as root: scripts/parts.sh network"
     )]

@@ -12,13 +12,15 @@ use std::sync::Mutex;
 const RUNS: u64 = 20;
 
 /// In the order in which they are played.
-const SCENES: [&str; 19] = [
+const SCENES: [&str; 21] = [
     "isolated",
     "killed",
     "patroni",
     "witness-cut",
     "sites-cut",
     "clock",
+    "clock-fast",
+    "dns-down",
     "stopped",
     "late-return",
     "lagging",

@@ -33,6 +33,10 @@ pub enum SceneName {
     SitesCut,
     /// Wall clocks jump by an hour
     Clock,
+    /// One site's clocks run 5 % too fast
+    ClockFast,
+    /// The server that holds the application's name is dead throughout a failover
+    DnsDown,
     /// The active site's agent is stopped, and goes on later
     Stopped,
     /// The old site returns with transactions that it never sent
@@ -41,7 +45,7 @@ pub enum SceneName {
     Lagging,
     /// The active site comes and goes every five seconds
     Flapping,
-    /// One packet in a hundred is lost, and every core is busy
+    /// One packet in a hundred is lost, the others come late, and every core is busy
     Lossy,
     /// A row that the standby's database refuses
     RefusedRow,

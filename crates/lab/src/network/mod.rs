@@ -3,6 +3,7 @@
 
 mod control;
 mod door;
+pub mod lateness;
 mod relay;
 pub mod spaces;
 mod switch;

@@ -2,14 +2,18 @@
 //! watches, all of them joined by a router that drops what a cut swallows. It takes root, `ip` and
 //! `nft`.
 
+use super::lateness::{self, Lateness};
 use crate::error::LabError;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// From where the sites are started and looked at; no cut concerns it.
 pub const DESK: &str = "desk";
 const ROUTER: &str = "net";
+/// Of routes that lead through the device that makes packets late.
+const TABLE: &str = "100";
 /// Each with the third number of its addresses.
 const PLACES: [(&str, u8); 4] = [("east", 1), ("west", 2), ("witness", 3), (DESK, 4)];
 
@@ -101,10 +105,39 @@ impl Spaces {
     /// So many of a thousand packets between the sites are lost.
     pub fn lose(&self, of_1000: u32) -> Result<(), LabError> {
         let desk = address(DESK);
+        // What comes back from being late was counted before.
         self.rules(&format!(
-            "add rule ip lab weather ip saddr != {desk} ip daddr != {desk} \
-             numgen random mod 1000 < {of_1000} drop\n"
+            "add rule ip lab weather iifname != \"{}\" ip saddr != {desk} ip daddr != {desk} \
+             numgen random mod 1000 < {of_1000} drop\n",
+            lateness::DEVICE
         ))
+    }
+
+    /// Packets between the sites come late, each way by up to `most`, as long as what is returned
+    /// lives.
+    pub fn delay(&self, most: Duration, seed: u64) -> Result<Lateness, LabError> {
+        let router = self.name(ROUTER);
+        let failed = |error: std::io::Error| LabError::Spaces {
+            command: format!("a TUN device in {router}"),
+            why: error.to_string(),
+        };
+        let late = lateness::begin(&router, most, seed).map_err(failed)?;
+        let own = ["-n", &router];
+        ip(&[&own[..], &["link", "set", lateness::DEVICE, "up"]].concat())?;
+        ip(&[&own[..], &["route", "add", "default", "dev", lateness::DEVICE, "table", TABLE]]
+            .concat())?;
+        // Packets that come back from there would be taken for forged ones.
+        for place in ["all", lateness::DEVICE] {
+            let setting = format!("net.ipv4.conf.{place}.rp_filter=0");
+            ip(&["netns", "exec", &router, "sysctl", "-qw", &setting])?;
+        }
+        let desk = format!("{}/32", address(DESK));
+        ip(&[&own[..], &["rule", "add", "to", &desk, "lookup", "main", "pref", "50"]].concat())?;
+        for (site, _) in PLACES.iter().filter(|(place, _)| *place != DESK) {
+            ip(&[&own[..], &["rule", "add", "iif", site, "lookup", TABLE, "pref", "100"]]
+                .concat())?;
+        }
+        Ok(late)
     }
 
     /// Whatever still runs in them is killed.

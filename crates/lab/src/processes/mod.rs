@@ -26,7 +26,7 @@ pub use config::{
     write_configuration,
 };
 pub use folder::{Folder, make_passable, make_private, write_private};
-pub use parts::{find_etcd, find_postgres};
+pub use parts::{find_dns, find_etcd, find_postgres};
 pub use pid::PidFile;
 pub use plan::{DataSite, Fence, HOME, LabPlan, STANDBY, WITNESS, Wanted};
 pub use postgres::{

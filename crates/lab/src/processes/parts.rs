@@ -29,6 +29,23 @@ pub fn find_etcd() -> Result<PathBuf, LabError> {
     found.ok_or(LabError::NoEtcd { looked_in: cache })
 }
 
+/// DNS servers and what asks them, with the libraries that came with them.
+pub struct Dns {
+    /// Holds `bin/dig` and `sbin/knotd`.
+    pub programs: PathBuf,
+    pub libraries: PathBuf,
+}
+
+pub fn find_dns() -> Result<Dns, LabError> {
+    let fetched = cache_root().join("dns-servers/usr");
+    if !fetched.join("sbin/knotd").is_file() {
+        return Err(LabError::NoDns { looked_in: fetched });
+    }
+    // Debian keeps libraries in a folder named after the machine.
+    let libraries = fetched.join(format!("lib/{}-linux-gnu", std::env::consts::ARCH));
+    Ok(Dns { programs: fetched, libraries })
+}
+
 /// The rule of `scripts/parts.sh`.
 fn cache_root() -> PathBuf {
     if let Some(named) = set("MAINSTAY_PARTS") {

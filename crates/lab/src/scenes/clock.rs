@@ -21,10 +21,7 @@ const BETWEEN: Duration = Duration::from_secs(8);
 
 /// Before anything is started: every Mainstay process asks libfaketime for the wall clock.
 pub fn prepare(stage: &mut Stage) -> Result<(), LabError> {
-    let library = LIBRARIES.into_iter().find(|it| Path::new(it).exists()).ok_or_else(|| {
-        std::io::Error::other("it is not installed; type: scripts/parts.sh faketime")
-    });
-    let library = library.doing(|| "load libfaketime".to_owned())?;
+    let library = library()?;
     for site in Stage::all_sites() {
         set(stage, site, "+0")?;
         let file = file(stage, site).display().to_string();
@@ -38,6 +35,14 @@ pub fn prepare(stage: &mut Stage) -> Result<(), LabError> {
         stage.lab.plan.environment.insert(site.to_owned(), variables.into());
     }
     Ok(())
+}
+
+/// It makes processes see other clocks.
+pub fn library() -> Result<&'static str, LabError> {
+    let library = LIBRARIES.into_iter().find(|it| Path::new(it).exists()).ok_or_else(|| {
+        std::io::Error::other("it is not installed; type: scripts/parts.sh faketime")
+    });
+    library.doing(|| "load libfaketime".to_owned())
 }
 
 fn file(stage: &Stage, site: &str) -> PathBuf {

@@ -1,8 +1,9 @@
-//! The standby has long received nothing when the active site dies: nobody is promoted until a
-//! person says how much may be lost.
+//! The standby has long received nothing when the active site dies: nobody is promoted until two
+//! people say how much may be lost.
 
 use super::judge;
 use super::stage::Stage;
+use super::two_people;
 use crate::clients::log::Moment;
 use crate::error::{Doing, LabError};
 use crate::processes::{HOME, STANDBY, kill_site};
@@ -16,6 +17,7 @@ const BEHIND_LONG: Duration = Duration::from_secs(600);
 const WATCHED: Duration = Duration::from_secs(30);
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
+    two_people::take_two(stage).await?;
     stage.spaces.cut(HOME, STANDBY)?;
     stage.say("nothing comes to west any more");
     // Time itself is the subject: so far behind the standby falls.
@@ -34,8 +36,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
         typed(&stage.lab, STANDBY, &["failover", "--reason", "no word on the loss"]).await;
     stage.expect(refused.is_err(), "a failover without a word on the loss is refused");
     let ordered = Moment::now();
-    let words = ["failover", "--reason", "the scene's person", "--accept-loss", "1h"];
-    typed(&stage.lab, STANDBY, &words).await?;
+    two_people::fail_over(stage, "1h").await?;
     let first = stage.accepted_by(STANDBY, ordered).await?;
     stage.figure("order_to_write_ms", judge::ms(first.at_us - ordered.mono_us));
     let record = stage.record()?;

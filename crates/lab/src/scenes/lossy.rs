@@ -1,4 +1,5 @@
-//! One packet in a hundred between the sites is lost, and every core has something else to do.
+//! One packet in a hundred between the sites is lost, each comes late by another while, and every
+//! core has something else to do.
 
 use super::judge;
 use super::stage::Stage;
@@ -10,17 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const LOST_OF_1000: u32 = 10;
+/// Each way; a question and its answer take up to twice that.
+const LATE: Duration = Duration::from_millis(500);
 const SHORT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(3600);
 
 pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     let began = Moment::now();
     stage.spaces.lose(LOST_OF_1000)?;
+    let late = stage.spaces.delay(LATE, stage.outcome.seed)?;
     let busy = Busy::begin();
-    stage.say("1 % of the packets is lost, every core is busy");
+    stage.say("1 % of the packets is lost, the others are up to 500 ms late, every core is busy");
     // Time itself is the subject: nothing may happen for so long.
     tokio::time::sleep(if stage.long { LONG } else { SHORT }).await;
-    drop(busy);
+    drop((busy, late));
     let record = stage.record()?;
     judge::no_failover(stage, &record, HOME);
     stage.figure("acknowledged", record.accepted.len() as f64);

@@ -3,9 +3,11 @@
 //! with many seeds.
 
 mod clock;
+mod clock_fast;
 mod conductor;
 mod disk_broken;
 mod disk_full;
+mod dns_down;
 mod drain_killed;
 mod etcd;
 mod flapping;
@@ -24,6 +26,7 @@ mod restarted;
 mod sites_cut;
 mod stage;
 mod stopped;
+mod two_people;
 mod versions;
 mod witness_cut;
 pub mod writer;
@@ -116,6 +119,8 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
     }
     match name {
         SceneName::Clock => clock::prepare(stage)?,
+        SceneName::ClockFast => clock_fast::prepare(stage)?,
+        SceneName::DnsDown => dns_down::prepare(stage)?,
         SceneName::DiskFull => disk_full::prepare(stage)?,
         SceneName::DiskBroken => disk_broken::prepare(stage)?,
         _ => {}
@@ -127,6 +132,8 @@ async fn play(name: SceneName, stage: &mut Stage) -> Result<(), LabError> {
         SceneName::WitnessCut => witness_cut::play(stage).await,
         SceneName::SitesCut => sites_cut::play(stage).await,
         SceneName::Clock => clock::play(stage).await,
+        SceneName::ClockFast => clock_fast::play(stage).await,
+        SceneName::DnsDown => dns_down::play(stage).await,
         SceneName::Stopped => stopped::play(stage).await,
         SceneName::LateReturn => late_return::play(stage).await,
         SceneName::Lagging => lagging::play(stage).await,

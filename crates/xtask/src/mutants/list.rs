@@ -413,6 +413,19 @@ pub const MUTANTS: &[Mutant] = &[
         "fencing::begins(rules, facts, seen, &hindrances, now) && !facts.executing",
         "fencing::begins(rules, facts, seen, &hindrances, now)",
     ),
+    // What was received before the claim and is gone after it.
+    of(
+        CANDIDATE,
+        "a late loss: no more than was accepted",
+        "Self::LagOverBound { lag: loss, .. } | Self::ArrivedLost { bound: loss } => {",
+        "Self::LagOverBound { lag: loss, .. } => {",
+    ),
+    of(
+        CANDIDATE,
+        "a late loss: only what the order names",
+        "hindrance.yields_to(self) && !hindrance.exceeds(self.accept_loss)",
+        "!hindrance.exceeds(self.accept_loss)",
+    ),
     // The record, whoever writes it.
     of("record.rs", "an epoch does not go back", "if next.epoch < self.epoch {", "if false {"),
     of(
