@@ -5,8 +5,9 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
@@ -31,26 +32,25 @@ impl Drop for Lateness {
 
 /// Delays what the router of this name sends through the device, by at most so much.
 pub fn begin(router: &str, most: Duration, seed: u64) -> std::io::Result<Lateness> {
-    let device = AsyncFd::register(make(router.to_owned())?)?;
+    let device = Arc::new(make(router.to_owned())?);
+    let (entered, mut packets) = mpsc::channel(MOST);
+    let source = device.clone();
+    // It ends with the first packet after the task below has ended, or with the process.
+    std::thread::spawn(move || read(&source, &entered));
     let mut line = Line { most, random: StdRng::seed_from_u64(seed), ways: BTreeMap::new() };
     Ok(Lateness(tokio::spawn(async move {
         loop {
             let due = line.next_due();
             tokio::select! {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                ready = device.readable() => match ready {
-                    Ok(mut ready) => {
-                        if !take(&mut line, device.get_ref()) {
-                            ready.clear_ready();
-                        }
-                    }
-                    // The device went with its namespace.
-                    Err(_) => return,
+                packet = packets.recv() => match packet {
+                    Some(packet) => line.enter(packet, Instant::now()),
+                    None => return,
                 },
             }
             for packet in line.arrived() {
                 // A full queue of the router's: lost, as it would be there.
-                let _ = device.get_ref().send(&packet);
+                let _ = device.send(&packet);
             }
         }
     })))
@@ -61,22 +61,21 @@ fn make(router: String) -> std::io::Result<SyncDevice> {
     let made = std::thread::spawn(move || {
         let space = std::fs::File::open(format!("/run/netns/{router}"))?;
         nix::sched::setns(space, nix::sched::CloneFlags::CLONE_NEWNET)?;
-        let device = DeviceBuilder::new().name(DEVICE).mtu(LARGEST as u16).build_sync()?;
-        device.set_nonblocking(true)?;
-        Ok(device)
+        DeviceBuilder::new().name(DEVICE).mtu(LARGEST as u16).build_sync()
     });
     made.join().map_err(|_| std::io::Error::other("the thread that makes the device panicked"))?
 }
 
-/// Reads what is there; false once there is nothing more.
-fn take(line: &mut Line, device: &SyncDevice) -> bool {
+/// Until nobody wants them any more, or the device went with its namespace.
+fn read(device: &SyncDevice, entered: &mpsc::Sender<Vec<u8>>) {
     let mut packet = [0; LARGEST];
-    match device.recv(&mut packet) {
-        Ok(length) => line.enter(&packet[..length], Instant::now()),
-        // Nothing is there, or nothing will be: the device went with its namespace.
-        Err(_) => return false,
+    while let Ok(length) = device.recv(&mut packet) {
+        match entered.try_send(packet[..length].to_vec()) {
+            // More than the task can take: lost, as in a router.
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return,
+        }
     }
-    true
 }
 
 struct Line {
@@ -86,7 +85,7 @@ struct Line {
 }
 
 impl Line {
-    fn enter(&mut self, packet: &[u8], now: Instant) {
+    fn enter(&mut self, packet: Vec<u8>, now: Instant) {
         // Source and destination of IPv4 (RFC 791, section 3.1); the sites speak nothing else.
         let Some(way) = packet.get(12..20).and_then(|it| Way::try_from(it).ok()) else { return };
         let queue = self.ways.entry(way).or_default();
@@ -95,7 +94,7 @@ impl Line {
         }
         let before = queue.back().map_or(now, |(due, _)| *due);
         let due = before.max(now + self.random.random_range(Duration::ZERO..=self.most));
-        queue.push_back((due, packet.to_vec()));
+        queue.push_back((due, packet));
     }
 
     fn next_due(&self) -> Option<Instant> {

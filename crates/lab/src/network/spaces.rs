@@ -134,8 +134,7 @@ impl Spaces {
         let desk = format!("{}/32", address(DESK));
         ip(&[&own[..], &["rule", "add", "to", &desk, "lookup", "main", "pref", "50"]].concat())?;
         for (site, _) in PLACES.iter().filter(|(place, _)| *place != DESK) {
-            ip(&[&own[..], &["rule", "add", "iif", site, "lookup", TABLE, "pref", "100"]]
-                .concat())?;
+            ip(&[&own[..], &["rule", "add", "iif", site, "lookup", TABLE, "pref", "100"]].concat())?;
         }
         Ok(late)
     }
