@@ -31,16 +31,11 @@ fn check(folder: &Path, arguments: &[&str]) -> std::process::Output {
 
 /// The example with some texts replaced must be answered as the golden file says.
 pub fn told(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
-    told_with(name, edits, arguments, |_| ());
+    compare(&format!("check/{name}.txt"), &answer(edits, arguments, |_| ()));
 }
 
-/// With more in the folder than the example names.
-pub fn told_with(
-    name: &str,
-    edits: &[(&str, &str)],
-    arguments: &[&str],
-    more: impl FnOnce(&Path),
-) {
+/// What is said of the example with some texts replaced, and more in the folder than it names.
+pub fn answer(edits: &[(&str, &str)], arguments: &[&str], more: impl FnOnce(&Path)) -> String {
     let mut text = GOOD.to_owned();
     for (from, to) in edits {
         assert!(text.contains(from), "{from:?} is not in the example");
@@ -50,7 +45,7 @@ pub fn told_with(
     more(folder.path());
     let answer = shown(&check(folder.path(), arguments), folder.path());
     assert!(!answer.contains("canary"), "a secret was shown:\n{answer}");
-    compare(&format!("check/{name}.txt"), &answer);
+    answer
 }
 
 #[test]

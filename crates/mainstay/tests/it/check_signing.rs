@@ -1,12 +1,13 @@
 //! The keys that zones are signed with: made, looked at, and told of when something is wrong.
 
-use crate::check::{own_zone, told_with};
+use crate::check::{answer, own_zone};
 use crate::golden::{mainstay, shown};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-const SIGNED: (&str, &str) = ("kind = \"own\"", "kind = \"own\"\nsigning-keys = [\"file:zone.key\"]");
+const SIGNED: (&str, &str) =
+    ("kind = \"own\"", "kind = \"own\"\nsigning-keys = [\"file:zone.key\"]");
 
 /// `mainstay dns key new`, or `mainstay dns ds`.
 fn dns(folder: &Path, arguments: &[&str]) -> String {
@@ -18,9 +19,16 @@ fn new_key(folder: &Path, zone: &str, file: &str) -> String {
     dns(folder, &["key", "new", zone, "--out", file])
 }
 
-fn told(name: &str, edits: &[(&str, &str)], more: impl FnOnce(&Path)) {
+/// Of the example with a signed zone, after these edits: each of these words.
+#[track_caller]
+fn told(edits: &[(&str, &str)], more: impl FnOnce(&Path), words: &[&str]) {
     let edits = [&[SIGNED], edits].concat();
-    told_with(name, &[("[tls]", &own_zone(&edits))], &[], more);
+    let answer = answer(&[("[tls]", &own_zone(&edits))], &[], more);
+    // Wherever lines end.
+    let answer = answer.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in words {
+        assert!(answer.contains(word), "{word:?} is not in:\n{answer}");
+    }
 }
 
 #[test]
@@ -56,33 +64,57 @@ fn a_new_key_is_for_its_owner_alone_and_only_its_public_half_is_shown() {
 #[test]
 fn what_is_wrong_with_a_key_is_told_with_what_to_type() {
     let good = |folder: &Path| drop(new_key(folder, "example.org", "zone.key"));
-    told("signed-good", &[], good);
-    told("signed-without-its-key", &[], |_| ());
-    told("signed-with-a-key-that-others-read", &[], |folder| {
-        good(folder);
-        let file = folder.join("zone.key");
-        fs::set_permissions(file, Permissions::from_mode(0o640)).expect("it is ours");
-    });
-    told("signed-with-the-key-of-another-zone", &[], |folder| {
-        drop(new_key(folder, "example.com", "zone.key"));
-    });
-    told("signed-with-what-is-no-key", &[], |folder| {
-        good(folder);
-        fs::write(folder.join("zone.key"), "zone: example.org\nsecret\n").expect("it is ours");
-    });
+    told(&[], good, &["bank: home east", "exit 0"]);
+    let refused = |more: &dyn Fn(&Path), words: &[&str]| {
+        let always = ["MS-DNS-012", "dns.example.org.signing-keys", "zone.key", "exit 1"];
+        told(&[], more, &[&always, words].concat());
+    };
+    refused(&|_| (), &["cannot be read", "copy it from the other site"]);
+    refused(
+        &|folder| {
+            good(folder);
+            let file = folder.join("zone.key");
+            fs::set_permissions(file, Permissions::from_mode(0o640)).expect("it is ours");
+        },
+        &["others may read it (mode 0640)", "chmod 600"],
+    );
+    refused(
+        &|folder| drop(new_key(folder, "example.com", "zone.key")),
+        &["it is the key of example.com, not of example.org", "mainstay dns key new example.org"],
+    );
+    refused(
+        &|folder| {
+            good(folder);
+            fs::write(folder.join("zone.key"), "zone: example.org\ncanary\n").expect("it is ours");
+        },
+        &["no private key", "mainstay dns key new example.org"],
+    );
 }
 
 #[test]
 fn a_signed_zone_has_one_key_or_two_in_files_and_no_other_zone_in_it() {
-    let keys = |text| ("[\"file:zone.key\"]", text);
-    told("signed-with-none", &[keys("[]")], |_| ());
+    let list = "[\"file:zone.key\"]";
+    told(&[(list, "[]")], |_| (), &["MS-CFG-011", "names 0 keys", "exit 1"]);
     let three = "[\"file:one\", \"file:two\", \"file:three\"]";
-    told("signed-with-three", &[keys(three)], |_| ());
-    told("signed-from-the-environment", &[keys("[\"env:BANK_DB_PASSWORD\"]")], |_| ());
-    told("signed-in-the-file-itself", &[keys("[\"canary\"]")], |_| ());
-    told("signed-elsewhere", &[("kind = \"own\"", "kind = \"rfc2136\"")], |_| ());
-    let inner = "[dns.\"in.example.org\"]\nkind = \"own\"\n\n[dns.\"in.example.org\".sites]\n\
-                 east = { listen = \"10.0.1.53:53\", name = \"ns1.in.example.org\", addresses = [\"192.0.2.53\"] }\n\
-                 west = { listen = \"10.0.2.53:53\", name = \"ns2.in.example.org\", addresses = [\"198.51.100.53\"] }\n\n[tls]";
-    told("signed-around-another", &[("[tls]", inner)], |_| ());
+    told(&[(list, three)], |_| (), &["MS-CFG-011", "names 3 keys", "exit 1"]);
+    let variable = "[\"env:BANK_DB_PASSWORD\"]";
+    told(&[(list, variable)], |_| (), &["MS-CFG-005", "stands in a file", "exit 1"]);
+    told(&[(list, "[\"canary\"]")], |_| (), &["MS-CFG-013", "exit 1"]);
+    let elsewhere = ("kind = \"own\"", "kind = \"rfc2136\"");
+    told(&[elsewhere], |_| (), &["MS-CFG-003", "`signing-keys` means nothing", "exit 1"]);
+    let inner = r#"[dns."in.example.org"]
+kind = "own"
+
+[dns."in.example.org".sites.east]
+listen = "10.0.1.54:53"
+name = "ns1.in.example.org"
+addresses = ["192.0.2.54"]
+
+[dns."in.example.org".sites.west]
+listen = "10.0.2.54:53"
+name = "ns2.in.example.org"
+addresses = ["198.51.100.54"]
+
+[tls]"#;
+    told(&[("[tls]", inner)], |_| (), &["MS-CFG-005", "is inside or around it", "exit 1"]);
 }

@@ -163,6 +163,7 @@ mod tests {
     use crate::dns::server::answer::{Answered, Asked, Room, answer};
     use crate::dns::server::known::Known;
     use hickory_proto::op::{Message, ResponseCode};
+    use hickory_proto::rr::RecordType;
     use proptest::prelude::*;
     use std::str::FromStr;
     use std::sync::OnceLock;

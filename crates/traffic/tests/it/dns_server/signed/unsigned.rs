@@ -83,7 +83,7 @@ async fn hostile_questions_harm_nobody() {
     assert_eq!(longest.len(), 255);
     let mut longer = vec![2, b'a', b'a'];
     longer.extend(&longest);
-    let mut code = |question: &[u8]| {
+    let code = |question: &[u8]| {
         socket.send_to(question, server.at).expect("it is sent");
         let mut buffer = [0; 4096];
         let (length, _) = socket.recv_from(&mut buffer).expect("an answer");
