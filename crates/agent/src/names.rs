@@ -1,7 +1,7 @@
 //! What is known of the application's names in DNS: what each server answers, and since when.
 
-use crate::api::names::{AnswerView, NameView, ServerView};
-use mainstay_core::estate::{Policy, PublishedName};
+use crate::api::names::{AnswerView, NameView, ServerView, keys_in_words};
+use mainstay_core::estate::{DnsZone, Policy, PublishedName};
 use mainstay_core::{ApplicationName, Record, Tick};
 use mainstay_traffic::dns::{Answer, DnsError, Note, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ pub fn wanted(
     name: &str,
     published: &PublishedName,
     record: &Record,
+    zone: &DnsZone,
 ) -> Option<Wanted> {
     let note =
         Note { application: application.clone(), epoch: record.epoch, site: record.active.clone() };
@@ -33,6 +34,7 @@ pub fn wanted(
         addresses,
         any,
         note,
+        signed: zone.signed(),
     })
 }
 
@@ -91,12 +93,12 @@ impl KnownName {
         self.looked = Some(now);
         self.refused = refused;
         for (server, answer) in answers {
-            match self.servers.get(&server) {
-                Some(seen) if seen.answer == answer => {}
-                _ => drop(self.servers.insert(server, Seen { answer, since_micros: micros })),
-            }
+            let before = self.servers.get(&server).filter(|seen| same(&seen.answer, &answer));
+            let since_micros = before.map_or(micros, |seen| seen.since_micros);
+            self.servers.insert(server, Seen { answer, since_micros });
         }
-        let right = self.servers.values().all(|seen| is_right(&seen.answer, of));
+        let each = self.servers.values().all(|seen| is_right(&seen.answer, of));
+        let right = each && self.disagreement(of).is_none();
         let before = std::mem::replace(&mut self.all_right, right);
         let took = now.since(self.since);
         match (before, right) {
@@ -128,6 +130,25 @@ impl KnownName {
         })
     }
 
+    /// Two servers that sign with no key in common: resolvers that know the keys of one refuse what
+    /// the other says.
+    fn disagreement(&self, wanted: &Wanted) -> Option<(String, String)> {
+        if !wanted.signed {
+            return None;
+        }
+        let keys = |seen: &Seen| Some(seen.answer.as_ref().ok()?.signed.as_ref()?.keys.clone());
+        let mut signing = self.servers.iter().filter_map(|(name, seen)| Some((name, keys(seen)?)));
+        let (first, of_first) = signing.next()?;
+        let (other, of_other) = signing.find(|(_, keys)| keys.is_disjoint(&of_first))?;
+        let what = format!(
+            "MS-DNS-013: {} is signed with {} at {first} and with {} at {other}",
+            wanted.name,
+            keys_in_words(&of_first),
+            keys_in_words(&of_other)
+        );
+        Some((what, "copy the zone's key from one site to the other, and restart its gate".into()))
+    }
+
     /// What keeps the name from answering as wanted, once that has lasted longer than it may.
     pub fn problem(&self, name: &str, now: Tick) -> Option<(String, String)> {
         let wanted = self.wanted.as_ref()?;
@@ -137,10 +158,11 @@ impl KnownName {
         if let Some(refused) = &self.refused {
             return Some((refused.to_string(), advice(refused, name)));
         }
-        let (server, seen) =
-            self.servers.iter().find(|(_, seen)| !is_right(&seen.answer, wanted))?;
+        let wrong = self.servers.iter().find(|(_, seen)| !is_right(&seen.answer, wanted));
+        let Some((server, seen)) = wrong else { return self.disagreement(wanted) };
         Some(match &seen.answer {
             Err(why) => (why.to_string(), advice(why, name)),
+            Ok(answer) if !answer.is_signed_as(wanted) => unsigned(name, server, answer),
             Ok(answer) => {
                 let says = AnswerView::words(answer);
                 let site = &wanted.note.site;
@@ -148,6 +170,26 @@ impl KnownName {
                 (what, "it is tried again by itself; look at that server's own log".to_owned())
             }
         })
+    }
+}
+
+fn same(one: &Result<Answer, DnsError>, other: &Result<Answer, DnsError>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => one.same_as(other),
+        _ => one == other,
+    }
+}
+
+fn unsigned(name: &str, server: &str, answer: &Answer) -> (String, String) {
+    match &answer.signed {
+        None => (
+            format!("MS-DNS-013: {name} is not signed at {server}, and should be"),
+            "look for MS-DNS-012 in the log of the gate there, mend its key, and restart it".into(),
+        ),
+        Some(_) => (
+            format!("MS-DNS-013: the signatures of {name} at {server} do not hold now"),
+            "compare the clocks of both machines (timedatectl)".into(),
+        ),
     }
 }
 

@@ -30,9 +30,10 @@ fn due(application: &Application) -> Option<(Wanted, DnsZone)> {
     let record = known.facts.record.as_ref()?.record.clone();
     let zones = &application.context.estate.dns;
     application.spec.names.iter().find_map(|(name, published)| {
-        let wanted = wanted(&application.spec.name, name, published, &record)?;
+        let zone = zones.get(&published.zone)?;
+        let wanted = wanted(&application.spec.name, name, published, &record, zone)?;
         let due = known.names.entry(name.clone()).or_default().is_due(&wanted, now);
-        due.then(|| Some((wanted, zones.get(&published.zone)?.clone())))?
+        due.then(|| (wanted, zone.clone()))
     })
 }
 

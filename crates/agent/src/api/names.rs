@@ -7,6 +7,7 @@ use crate::time::unix_micros;
 use mainstay_core::{ApplicationName, Epoch, SiteName};
 use mainstay_traffic::dns::{Answer, DnsError, look};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// A name, and what its servers answer.
@@ -40,7 +41,19 @@ pub struct AnswerView {
     /// What the note beside it says; resolvers may have none yet.
     pub epoch: Option<Epoch>,
     pub site: Option<SiteName>,
+    /// None: not signed.
+    #[serde(default)]
+    pub signed: Option<SignedView>,
     pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignedView {
+    /// The keys' tags, as the zone's DNSKEY and DS records have them.
+    pub keys: BTreeSet<u16>,
+    pub until_micros: i64,
+    /// The signatures held when the answer came.
+    pub held: bool,
 }
 
 impl AnswerView {
@@ -51,10 +64,25 @@ impl AnswerView {
                 ttl: answer.ttl,
                 epoch: answer.note.as_ref().map(|note| note.epoch),
                 site: answer.note.as_ref().map(|note| note.site.clone()),
+                signed: answer.signed.as_ref().map(|signed| SignedView {
+                    keys: signed.keys.clone(),
+                    until_micros: signed.until.saturating_mul(1_000_000),
+                    held: signed.held,
+                }),
                 error: None,
             },
             Err(why) => Self { error: Some(why.to_string()), ..Self::default() },
         }
+    }
+
+    /// Only the time until which signatures hold may be another.
+    fn same_as(&self, other: &Self) -> bool {
+        let timeless = |view: &Self| {
+            let mut view = view.clone();
+            view.signed.iter_mut().for_each(|signed| signed.until_micros = 0);
+            view
+        };
+        timeless(self) == timeless(other)
     }
 
     pub fn words(answer: &Answer) -> String {
@@ -65,6 +93,12 @@ impl AnswerView {
             None => format!("{addresses}, without a note"),
         }
     }
+}
+
+/// `key 12345`
+pub fn keys_in_words(keys: &BTreeSet<u16>) -> String {
+    let tags: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    format!("{} {}", if tags.len() == 1 { "key" } else { "keys" }, tags.join(", "))
 }
 
 /// `GET /v1/dns/trace`: asked of every server and resolver at this moment.
@@ -90,7 +124,10 @@ pub async fn trace(agent: &Agent, query: &TraceQuery) -> Result<Trace, Refused> 
         .ok_or_else(|| unknown(agent, &name))?;
     let published = &application.spec.names[&name];
     let record = application.known().facts.record.as_ref().map(|seen| seen.record.clone());
-    let of = record.and_then(|it| wanted(&application.spec.name, &name, published, &it));
+    let Some(zone) = application.context.estate.dns.get(&published.zone) else {
+        return Err(unknown(agent, &name));
+    };
+    let of = record.and_then(|it| wanted(&application.spec.name, &name, published, &it, zone));
     let of = of.ok_or_else(|| {
         Refused::new(
             "MS-AGENT-014",
@@ -98,13 +135,10 @@ pub async fn trace(agent: &Agent, query: &TraceQuery) -> Result<Trace, Refused> 
             "try again, or look at `mainstay status`",
         )
     })?;
-    let Some(zone) = application.context.estate.dns.get(&published.zone) else {
-        return Err(unknown(agent, &name));
-    };
     let known = application.known().names.get(&name).and_then(|known| known.view(&name));
     let since = |server: &str, answer: &AnswerView| {
         let seen = known.as_ref()?.servers.iter().find(|seen| seen.server == server)?;
-        seen.since_micros.filter(|_| seen.answer == *answer)
+        seen.since_micros.filter(|_| seen.answer.same_as(answer))
     };
     let mut servers = Vec::new();
     for server in zone.servers.iter().chain(&zone.resolvers) {

@@ -3,6 +3,7 @@
 use crate::{Secret, SiteName};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Servers that hold a zone, and how it is changed there.
@@ -17,12 +18,24 @@ pub struct DnsZone {
     pub resolvers: Vec<String>,
 }
 
+impl DnsZone {
+    /// Whether Mainstay's own servers are to sign their answers for it.
+    pub fn signed(&self) -> bool {
+        matches!(&self.kind, DnsKind::Own { signing_keys, .. } if !signing_keys.is_empty())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum DnsKind {
     /// Dynamic updates (RFC 2136); none: not signed.
     Rfc2136 { key: Option<TsigKey> },
     /// Mainstay answers for it by itself, in the gate's process of each of these sites.
-    Own { contact: String, at: BTreeMap<SiteName, OwnServer> },
+    Own {
+        contact: String,
+        at: BTreeMap<SiteName, OwnServer>,
+        /// The files with the keys that it is signed with (DNSSEC); none: it is not signed.
+        signing_keys: Vec<PathBuf>,
+    },
 }
 
 /// Mainstay's own server at one site.

@@ -1,7 +1,7 @@
 //! `mainstay check`: everything that is wrong with a configuration, before anything is touched.
 
 use super::output::{BAD, CARE, DIM, styled};
-use super::{Context, Failure, output};
+use super::{Context, Failure, dns_keys, output};
 use crate::config::{self, Checked, Look, duration};
 use mainstay_agent::coordinator::etcd;
 use mainstay_agent::outside;
@@ -28,10 +28,13 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let path = args.file.unwrap_or_else(|| context.configuration());
     let look = if args.file_only { Look::Nowhere } else { Look::Everywhere };
     let checked = context.check(&path, look);
-    let seen = match &checked.estate {
+    let mut seen = match &checked.estate {
         Some(estate) if args.live => live(estate).await?,
         _ => Vec::new(),
     };
+    if let Some(estate) = checked.estate.as_ref().filter(|_| !args.file_only) {
+        seen.extend(dns_keys::findings(estate));
+    }
     let ok = checked.ok() && !seen.iter().any(|finding| finding.severity == Severity::Error);
     if context.json() {
         output::say(&format!("{:#}\n", document(&checked, &seen, ok)));
@@ -54,7 +57,7 @@ async fn live(estate: &Estate) -> Result<Vec<Finding>, Failure> {
     Ok(seen)
 }
 
-/// What was seen in etcd and in the databases has a place, and no line.
+/// What was seen in etcd, in the databases and in keys has a place, and no line.
 fn document(checked: &Checked, seen: &[Finding], ok: bool) -> Value {
     let of_file = checked.problems.iter().map(|p| config::finding(p, &checked.source));
     let of_databases = seen.iter().map(|finding| {

@@ -1,10 +1,13 @@
 //! `mainstay dns`: the applications' names, and what each server answers.
 
+use super::dns_keys::{self, Key};
 use super::failure::code;
 use super::output::{BAD, CARE, GOOD, STRONG, styled};
 use super::text::{moment, seconds};
 use super::{Context, Failure};
-use mainstay_agent::api::names::{AnswerView, NameView, ServerView, Trace};
+use mainstay_agent::api::names::{
+    AnswerView, NameView, ServerView, SignedView, Trace, keys_in_words,
+};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -14,10 +17,25 @@ pub enum Command {
         /// The name, such as www.example.org
         name: String,
     },
+    /// The key that Mainstay's own DNS server signs a zone with (DNSSEC)
+    #[command(subcommand)]
+    Key(Key),
+    /// The DS records of a zone's keys, for the parent zone
+    Ds {
+        /// The zone, such as app.example.org
+        zone: String,
+    },
 }
 
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
-    let Command::Trace { name } = command;
+    match command {
+        Command::Trace { name } => trace(&name, context).await,
+        Command::Key(Key::New { zone, out }) => dns_keys::new(&zone, &out, context),
+        Command::Ds { zone } => dns_keys::ds(&zone, context),
+    }
+}
+
+async fn trace(name: &str, context: &Context) -> Result<ExitCode, Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     if !name.chars().all(plain) {
         let what = format!("{name:?} is not a name in DNS");
@@ -52,7 +70,7 @@ fn text(trace: &Trace) -> String {
 
 /// `ns1.example.org:53: 192.0.2.10 for east in epoch 7, TTL 30 s, since 2026-11-22 02:00:00`
 fn server(one: &ServerView) -> String {
-    let AnswerView { addresses, ttl, epoch, site, error } = &one.answer;
+    let AnswerView { addresses, ttl, epoch, site, signed, error } = &one.answer;
     let style = match (one.right, error) {
         (true, _) => GOOD,
         (false, None) => CARE,
@@ -69,8 +87,19 @@ fn server(one: &ServerView) -> String {
     if let Some(ttl) = ttl {
         text += &format!(", TTL {ttl} s");
     }
+    text += &signed.as_ref().map_or_else(String::new, signature);
     let since = one.since_micros.map_or_else(String::new, |at| format!(", since {}", moment(at)));
     format!("{}: {}{since}", one.server, styled(style, text))
+}
+
+/// `, signed by key 12345 until 2026-11-23 05:00:00`
+fn signature(signed: &SignedView) -> String {
+    let holds = if signed.held { "" } else { " (which does not hold now)" };
+    format!(
+        ", signed by {} until {}{holds}",
+        keys_in_words(&signed.keys),
+        moment(signed.until_micros)
+    )
 }
 
 /// `  name bank.example.org: leads to east at 2 of 2 servers, after 0.12 s`

@@ -11,6 +11,7 @@ mod config;
 mod consent;
 mod context;
 mod dns;
+mod dns_keys;
 mod executions;
 mod failure;
 mod follow;

@@ -60,8 +60,11 @@ fn suspicious_lines(text: &str) -> Vec<Range<usize>> {
 }
 
 fn is_suspicious(key: &str, value: &str) -> bool {
-    let reference = SecretReference::of(value.trim_matches(['"', '\''])).is_some();
-    !reference && (names_secret(key) || holds_more_than_addresses(value))
+    let is_reference =
+        |part: &str| SecretReference::of(part.trim().trim_matches(['"', '\''])).is_some();
+    // One, or a list of them.
+    let references = value.trim_matches(['[', ']']).split(',').all(is_reference);
+    !references && (names_secret(key) || holds_more_than_addresses(value))
 }
 
 /// A URL with more than a host and a port: a password, or a path that is one.
@@ -82,7 +85,7 @@ fn length(rest: &str, value: &str) -> usize {
 /// Also a misspelt `password`, whose value an "unknown key" must not show.
 fn names_secret(key: &str) -> bool {
     let key = key.rsplit('.').next().unwrap_or(key).trim().to_lowercase();
-    let parts = ["pass", "pwd", "secret", "token", "credential"];
+    let parts = ["pass", "pwd", "secret", "token", "credential", "signing"];
     parts.iter().any(|part| key.contains(part))
         || super::nearest::nearest(&key, &["password".to_owned()]).is_some()
 }
@@ -97,11 +100,14 @@ mod tests {
                     url = \"postgres://u:canary@h\"\nb = { token = \"canary\" }\n\
                     hook = \"https://h/canary\"\n\
                     e = [\"https://etcd.east:2379\", \"http://[::1]:2379/\"]\n\
+                    signing-keys = [\"canary\"]\nsigning-keys = [\"file:a.key\", canary]\n\
+                    signing-keys = [\"file:a.key\", 'file:b.key']\n\
                     password = \"\"\"\ncanary\n\"\"\"\npassword = \"env:OK\"\npassword = canary ñ\n";
         let (tree, _) = DeTable::parse_recoverable(text);
         let masked = mask(text, tree.get_ref());
         assert!(!masked.contains("canary"), "{masked}");
         assert!(masked.contains("env:OK"), "{masked}");
+        assert!(masked.contains("[\"file:a.key\", 'file:b.key']"), "{masked}");
         assert!(masked.contains("\"https://etcd.east:2379\", \"http://[::1]:2379/\""), "{masked}");
         assert_eq!(masked.len(), text.len());
         assert_eq!(masked.lines().count(), text.lines().count());

@@ -31,15 +31,21 @@ fn check(folder: &Path, arguments: &[&str]) -> std::process::Output {
 
 /// The example with some texts replaced must be answered as the golden file says.
 pub fn told(name: &str, edits: &[(&str, &str)], arguments: &[&str]) {
+    compare(&format!("check/{name}.txt"), &answer(edits, arguments, |_| ()));
+}
+
+/// What is said of the example with some texts replaced, and more in the folder than it names.
+pub fn answer(edits: &[(&str, &str)], arguments: &[&str], more: impl FnOnce(&Path)) -> String {
     let mut text = GOOD.to_owned();
     for (from, to) in edits {
         assert!(text.contains(from), "{from:?} is not in the example");
         text = text.replacen(from, to, 1);
     }
     let folder = folder(&text);
+    more(folder.path());
     let answer = shown(&check(folder.path(), arguments), folder.path());
     assert!(!answer.contains("canary"), "a secret was shown:\n{answer}");
-    compare(&format!("check/{name}.txt"), &answer);
+    answer
 }
 
 #[test]
@@ -183,6 +189,12 @@ fn a_name_needs_a_zone_and_an_address_for_each_site() {
 
 /// The example with a zone that Mainstay itself answers for, and these lines changed.
 fn told_of_own_zone(name: &str, edits: &[(&str, &str)]) {
+    let zone = own_zone(edits);
+    told(name, &[("[tls]", &zone)], &[]);
+}
+
+/// Stands before the table that it ends with.
+pub fn own_zone(edits: &[(&str, &str)]) -> String {
     let mut zone = r#"[dns."example.org"]
 kind = "own"
 
@@ -213,7 +225,7 @@ alias = "bank.example.org"
         assert!(zone.contains(from), "{from:?} is not there");
         zone = zone.replacen(from, to, 1);
     }
-    told(name, &[("[tls]", &zone)], &[]);
+    zone
 }
 
 #[test]

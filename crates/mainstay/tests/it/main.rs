@@ -7,6 +7,7 @@ mod asking;
 mod check;
 mod check_probes;
 mod check_runbook;
+mod check_signing;
 mod check_tcp;
 mod check_web;
 mod etcd_lost;

@@ -2,11 +2,14 @@
 
 use crate::up::UpLab;
 use mainstay_testkit::{
-    DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer, Signal, dig, free_port, signal, wait_for,
+    DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer, Signal, delv, dig, free_port, signal,
+    static_ds, wait_for,
 };
+use mainstay_traffic::dns::server::SigningKey;
 use serde_json::Value;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -29,15 +32,19 @@ async fn the_sites_own_servers_answer_and_go_on_without_their_agents() {
     let at = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let files = tempfile::tempdir().expect("a folder");
     let added = files.path().join("added.toml");
+    let key = files.path().join("zone.key");
+    let signing = SigningKey::create(&key, "example.org").expect("a new file");
     let text = format!(
-        "[dns.\"example.org\"]\nkind = \"own\"\n\n\
+        "[dns.\"example.org\"]\nkind = \"own\"\nsigning-keys = [\"file:{key}\"]\n\n\
          [dns.\"example.org\".sites]\n\
          east = {{ listen = \"{}\", name = \"ns1.example.org\", addresses = [\"127.0.0.1\"] }}\n\
          west = {{ listen = \"{}\", name = \"ns2.example.org\", addresses = [\"127.0.0.1\"] }}\n\n\
          [applications.bank.names.\"{NAME}\"]\nttl = \"5s\"\n\n\
          [applications.bank.names.\"{NAME}\".addresses]\neast = [\"{EAST}\"]\nwest = [\"{WEST}\"]\n\n\
          [applications.bank.names.\"example.org\"]\nalias = \"{NAME}\"\n",
-        at[0], at[1],
+        at[0],
+        at[1],
+        key = key.display(),
     );
     std::fs::write(&added, text).expect("the folder is ours");
     let lab = UpLab::start_with(&["--add-configuration", &added.display().to_string()]);
@@ -52,21 +59,40 @@ async fn the_sites_own_servers_answer_and_go_on_without_their_agents() {
         .await;
     };
     leads_to(EAST, 1).await;
+    let anchor = static_ds(&signing.ds().expect("a record"));
+    let secure = |address| {
+        for at in at {
+            let said = delv(at, &anchor, &[NAME, "A"]);
+            assert!(said.contains("; fully validated") && said.contains(address), "{said}");
+        }
+    };
+    secure(EAST);
     // While the link is behind it is refused.
     wait_for("the switchover", LONG, async || lab.json(&["switchover"])["state"] == "succeeded")
         .await;
     leads_to(WEST, 2).await;
+    secure(WEST);
     wait_for("the trace is right", LONG, async || {
         let trace = lab.json(&["dns", "trace", NAME]);
         trace["name"]["right"] == true
-            && trace["name"]["servers"].as_array().map(Vec::len) == Some(2)
+            && (0..2).all(|it| {
+                trace["name"]["servers"][it]["answer"]["signed"]["keys"][0] == signing.tag
+            })
     })
     .await;
     let mut younger = Vec::new();
-    for site in ["east", "west"] {
-        younger.push(take_over(&lab, site).await);
-    }
+    younger.push(take_over(&lab, "east").await);
+    secure(WEST);
+    // A gate that cannot use its key goes on, and people are told.
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).expect("it is ours");
+    younger.push(take_over(&lab, "west").await);
     leads_to(WEST, 2).await;
+    wait_for("people are told", LONG, async || {
+        let status = lab.json(&["status"])["applications"][0]["problems"].to_string();
+        status.contains("MS-DNS-013") && status.contains(&at[1].to_string())
+    })
+    .await;
+    assert_eq!(lab.json(&["dns", "trace", NAME])["name"]["right"], false);
     for agent in ["east", "west"] {
         lab.kill_agent(agent);
     }

@@ -5,8 +5,10 @@ mod bind;
 mod knot;
 mod powerdns;
 mod resolver;
+mod signed;
 
 pub use resolver::dig;
+pub use signed::{delv, static_ds};
 
 use crate::parts::dns_folder;
 use crate::port::free_port;
@@ -42,6 +44,8 @@ pub enum DnsKind {
 /// is dropped.
 pub struct DnsServer {
     kind: DnsKind,
+    /// That it answers for; a resolver is asked for it to see whether it is up.
+    zone: &'static str,
     port: u16,
     process: Option<Child>,
     // Before the folder, which it too would remove; after the process, so that it has gone.
@@ -53,21 +57,21 @@ impl DnsServer {
     /// # Panics
     /// When the servers are missing (saying what to type) or it does not start (with its log).
     pub fn start(kind: DnsKind) -> Self {
-        let server = Self::empty(kind);
+        let server = Self::empty(kind, ZONE);
         server.write("zone", &zone());
         match kind {
-            DnsKind::Knot => knot::prepare(&server),
+            DnsKind::Knot => knot::prepare(&server, ""),
             DnsKind::Bind => bind::prepare(&server),
             DnsKind::PowerDns => powerdns::prepare(&server),
         }
         server.begin()
     }
 
-    fn empty(kind: DnsKind) -> Self {
+    fn empty(kind: DnsKind, zone: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix("mainstay-dns-").tempdir();
         let folder = folder.expect("a temporary folder can be made");
         let watcher = Watcher::over(folder.path());
-        Self { kind, port: free_port(), process: None, _watcher: watcher, folder }
+        Self { kind, zone, port: free_port(), process: None, _watcher: watcher, folder }
     }
 
     fn begin(mut self) -> Self {
@@ -117,16 +121,22 @@ impl DnsServer {
         let written = fs::write(home.join("postmaster.pid"), process.id().to_string());
         written.expect("the folder is ours");
         self.process = Some(process);
-        let answers = wait_blocking(PATIENCE, || !self.dig(ZONE, "SOA").is_empty());
+        // Also where a resolver is not to believe what it is told.
+        let answers =
+            wait_blocking(PATIENCE, || !self.short(&["+cd", self.zone, "SOA"]).is_empty());
         let log = || fs::read_to_string(home.join("log")).unwrap_or_default();
         assert!(answers, "{:?} does not answer after {PATIENCE:?}; it says:\n{}", self.kind, log());
     }
 
     /// What `dig` sees there: the records' data, sorted. Empty also while nothing answers.
     pub fn dig(&self, name: &str, kind: &str) -> Vec<String> {
+        self.short(&[name, kind])
+    }
+
+    fn short(&self, question: &[&str]) -> Vec<String> {
         let port = self.port.to_string();
         let arguments = ["@127.0.0.1", "-p", &port, "+short", "+time=1", "+tries=1"];
-        let output = program("usr/bin/dig").args(arguments).args([name, kind]).output();
+        let output = program("usr/bin/dig").args(arguments).args(question).output();
         let output = output.expect("dig starts");
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines: Vec<String> =

@@ -1,12 +1,12 @@
 //! BIND as a resolver that asks one server for everything.
 
-use super::{DnsKind, DnsServer, program};
+use super::{DnsKind, DnsServer, ZONE, program};
 use std::net::SocketAddr;
 
 impl DnsServer {
     /// A resolver that asks the server at this address, and keeps what it says for its TTL.
     pub fn resolver(of: SocketAddr) -> Self {
-        let server = Self::empty(DnsKind::Bind);
+        let server = Self::empty(DnsKind::Bind, ZONE);
         let (home, port) = (server.home().display(), server.port);
         server.write(
             "named.conf",

@@ -1,6 +1,6 @@
-//! Mainstay's own DNS server and Knot, side by side in one run: dnsperf asks both the same questions
-//! with the same clients, in turn. It judges no figure; but an answer that is not NOERROR ends the
-//! run.
+//! Mainstay's own DNS server and Knot, side by side in one run, without signatures and with them
+//! (DNSSEC): dnsperf asks all the same questions with the same clients, in turn. It judges no figure;
+//! but an answer that is not NOERROR ends the run.
 
 use mainstay_core::estate::{
     Application, CoordinatorPlace, DnsKind, DnsZone, Estate, FailoverMode, Objectives, OwnServer,
@@ -9,9 +9,10 @@ use mainstay_core::estate::{
 use mainstay_core::people::Force;
 use mainstay_core::{ApplicationName, Epoch, SiteName};
 use mainstay_testkit::{DNS_ZONE, DnsKind as Rival, DnsServer, dig, free_port, wait_for};
-use mainstay_traffic::dns::server::{self, Active, ServerSpec};
+use mainstay_traffic::dns::server::{self, Active, ServerSpec, SigningKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ const NAME: &str = "other.example.org";
 /// With it this program is the server that is measured.
 const PORT: &str = "MAINSTAY_BENCH_DNS_PORT";
 const ROUNDS: usize = 5;
+const SIGNED: &str = "with signatures";
 
 fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -40,14 +42,27 @@ async fn measure(quick: bool) -> Outcome<()> {
     std::fs::write(&questions, format!("{NAME} A\n"))?;
     let knot = DnsServer::start(Rival::Knot);
     let ours = Ours::start().await?;
+    compare("without signatures", [ours.at, knot.address().parse()?], &questions, seconds)?;
+    // Knot has signed its zone when it read it.
+    let knot = DnsServer::signing();
+    for at in [ours.at, knot.address().parse()?] {
+        if !dig(at, &["+dnssec", NAME, "A"]).contains("RRSIG") {
+            return Err(format!("{at} does not sign").into());
+        }
+    }
+    compare(SIGNED, [ours.at, knot.address().parse()?], &questions, seconds)
+}
+
+/// The rates of ours and of Knot.
+fn compare(how: &str, at: [SocketAddr; 2], questions: &Path, seconds: u32) -> Outcome<()> {
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
-        for (rates, at) in rates.iter_mut().zip([ours.at, knot.address().parse()?]) {
-            rates.push(load(at, &questions, seconds)?);
+        for (rates, at) in rates.iter_mut().zip(at) {
+            rates.push(load(at, questions, seconds, how == SIGNED)?);
         }
     }
     let [mut ours, mut knot] = rates;
-    println!("questions a second, {ROUNDS} rounds of {seconds} s each, in turn: {NAME} A");
+    println!("questions a second, {ROUNDS} rounds of {seconds} s each, in turn: {NAME} A, {how}");
     println!("  Mainstay {ours:.0?}\n  Knot     {knot:.0?}");
     let (ours, knot) = (median(&mut ours), median(&mut knot));
     println!("  medians: Mainstay {ours:.0}, Knot {knot:.0}: {:.2} of Knot's", ours / knot);
@@ -60,11 +75,15 @@ fn median(rates: &mut [f64]) -> f64 {
 }
 
 /// Questions answered a second.
-fn load(at: SocketAddr, questions: &std::path::Path, seconds: u32) -> Outcome<f64> {
+fn load(at: SocketAddr, questions: &Path, seconds: u32, signed: bool) -> Outcome<f64> {
     let (ip, port, seconds) = (at.ip().to_string(), at.port().to_string(), seconds.to_string());
     let mut command = Command::new("dnsperf");
     command.args(["-s", &ip, "-p", &port, "-l", &seconds, "-c", "8", "-q", "400", "-d"]);
-    let output = command.arg(questions).output()?;
+    command.arg(questions);
+    if signed {
+        command.arg("-D");
+    }
+    let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let after = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key));
     let codes = after("Response codes:").ok_or_else(|| format!("dnsperf says:\n{text}"))?;
@@ -104,14 +123,21 @@ async fn serve(port: u16) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let site = SiteName::new("east")?;
     let bank = ApplicationName::new("bank")?;
-    let estate = estate(&site, &bank, SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let key = folder.path().join("key");
+    SigningKey::create(&key, DNS_ZONE)?;
+    let estate = estate(&site, &bank, SocketAddr::from(([127, 0, 0, 1], port)), key)?;
     let spec = ServerSpec::from_estate(&estate, folder.path())?.ok_or("no server here")?;
     let active = Active { epoch: Epoch::new(1), site, away: BTreeSet::new() };
     let told = watch::Sender::new(Some(active));
     Ok(server::run(spec, vec![(bank, told.subscribe())], CancellationToken::new()).await?)
 }
 
-fn estate(site: &SiteName, bank: &ApplicationName, listen: SocketAddr) -> Outcome<Estate> {
+fn estate(
+    site: &SiteName,
+    bank: &ApplicationName,
+    listen: SocketAddr,
+    key: PathBuf,
+) -> Outcome<Estate> {
     let own = OwnServer {
         listen,
         name: format!("ns1.{DNS_ZONE}"),
@@ -122,6 +148,7 @@ fn estate(site: &SiteName, bank: &ApplicationName, listen: SocketAddr) -> Outcom
         kind: DnsKind::Own {
             contact: format!("hostmaster.{DNS_ZONE}"),
             at: [(site.clone(), own)].into(),
+            signing_keys: vec![key],
         },
         servers: vec![listen.to_string()],
         resolvers: Vec::new(),

@@ -1,31 +1,46 @@
 //! One message to a DNS server and its answer, over TCP (RFC 7766): what is asked and answered is
 //! never cut off, and nobody who cannot see the packets can forge an answer.
 
-use super::DnsError;
-use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::{Name, Record, RecordType, TSigner};
-use std::time::{Duration, SystemTime};
+use super::{DnsError, unix_seconds};
+use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType, TSigner};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// For connection and answer. A server farther away than this is as good as down.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The records of that name and kind. A name that does not exist has none.
-pub(super) async fn ask(
-    server: &str,
-    name: &Name,
-    kind: RecordType,
-) -> Result<Vec<Record>, DnsError> {
+/// Records of one name and kind, and their signatures where the zone has them (DNSSEC).
+pub(super) struct Told {
+    pub records: Vec<Record>,
+    pub signatures: Vec<RRSIG>,
+}
+
+/// A name that does not exist has no records.
+pub(super) async fn ask(server: &str, name: &Name, kind: RecordType) -> Result<Told, DnsError> {
     let mut question = Message::query();
+    let mut edns = Edns::new();
+    edns.set_dnssec_ok(true);
+    question.set_edns(edns);
     // Resolvers find out for us; servers of the zone ignore it.
     question.metadata.recursion_desired = true;
     question.add_query(Query::query(name.clone(), kind));
     let answer = exchange(server, question, None).await?;
     match answer.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => {
-            let fits = |record: &Record| record.name == *name && record.record_type() == kind;
-            Ok(answer.answers.into_iter().filter(fits).collect())
+            let here = answer.answers.into_iter().filter(|record| record.name == *name);
+            let (signatures, records): (Vec<_>, Vec<_>) =
+                here.partition(|record| record.record_type() == RecordType::RRSIG);
+            let signatures = signatures.into_iter().filter_map(|record| match record.data {
+                RData::DNSSEC(DNSSECRData::RRSIG(it)) => Some(it),
+                _ => None,
+            });
+            Ok(Told {
+                records: records.into_iter().filter(|it| it.record_type() == kind).collect(),
+                signatures: signatures.filter(|it| it.input().type_covered == kind).collect(),
+            })
         }
         code => Err(refused(server, format!("the question for {name} {kind}"), code)),
     }
@@ -74,8 +89,4 @@ async fn round_trip(server: &str, sent: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut answer = vec![0; usize::from(stream.read_u16().await?)];
     stream.read_exact(&mut answer).await?;
     Ok(answer)
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

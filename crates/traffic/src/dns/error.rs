@@ -2,6 +2,7 @@
 
 use mainstay_core::Epoch;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DnsError {
@@ -33,6 +34,9 @@ pub enum DnsError {
          below 1024 need CAP_NET_BIND_SERVICE; the address has to be one of this machine's"
     )]
     Listen { address: SocketAddr, why: String },
+    /// Nothing of the key itself stands in it.
+    #[error("MS-DNS-012: the signing key {path} cannot be used: {why}\n  {advice}", path = path.display())]
+    SigningKey { path: PathBuf, why: String, advice: String },
     #[error("{name} was not published: this site is not active any more")]
     NotActive { name: String },
     #[error("no server is named for the zone")]

@@ -13,16 +13,18 @@ mod error;
 mod note;
 mod rfc2136;
 pub mod server;
+mod signed;
 
 pub use error::DnsError;
 pub use note::Note;
+pub use signed::Signed;
 
-use ask::ask;
+use ask::{Told, ask};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use mainstay_core::estate::{DnsKind, DnsZone};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What a name should answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Wanted {
     /// Some of the addresses are right, not only all: which of them is the server's choice.
     pub any: bool,
     pub note: Note,
+    /// Also signed (DNSSEC).
+    pub signed: bool,
 }
 
 /// What one server answers.
@@ -43,6 +47,8 @@ pub struct Answer {
     pub ttl: Option<u32>,
     /// None where there is none, and where a resolver was asked that has none.
     pub note: Option<Note>,
+    /// None where something in it was not signed.
+    pub signed: Option<Signed>,
 }
 
 impl Answer {
@@ -58,6 +64,22 @@ impl Answer {
         self.leads_as(wanted)
             && self.note.as_ref() == Some(&wanted.note)
             && self.ttl.map(u64::from) == Some(wanted.ttl.as_secs())
+            && self.is_signed_as(wanted)
+    }
+
+    /// Where it is to be signed, by signatures that held.
+    pub fn is_signed_as(&self, wanted: &Wanted) -> bool {
+        !wanted.signed || self.signed.as_ref().is_some_and(|signed| signed.held)
+    }
+
+    /// Only the time of its signatures may be another.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let signed = match (&self.signed, &other.signed) {
+            (Some(one), Some(other)) => one.same_as(other),
+            (one, other) => one.is_none() == other.is_none(),
+        };
+        let Self { addresses, ttl, note, .. } = self;
+        signed && (addresses, ttl, note) == (&other.addresses, &other.ttl, &other.note)
     }
 }
 
@@ -111,8 +133,13 @@ fn may_replace(server: &str, standing: &Note, wanted: &Wanted) -> Result<(), Dns
 /// What this server answers now.
 pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
     let mut answer = Answer::default();
+    let mut sets = Vec::new();
     for kind in [RecordType::A, RecordType::AAAA] {
-        for record in ask(server, &host(name)?, kind).await? {
+        let Told { records, signatures } = ask(server, &host(name)?, kind).await?;
+        if !records.is_empty() {
+            sets.push(signatures);
+        }
+        for record in records {
             let address = match record.data {
                 RData::A(a) => IpAddr::V4(a.0),
                 RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
@@ -123,7 +150,11 @@ pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
         }
     }
     let notes = ask(server, &note_name(name)?, RecordType::TXT).await?;
-    answer.note = the_note(server, name, &notes)?;
+    answer.note = the_note(server, name, &notes.records)?;
+    if !notes.records.is_empty() {
+        sets.push(notes.signatures);
+    }
+    answer.signed = Signed::of(&sets, unix_seconds());
     Ok(answer)
 }
 
@@ -159,4 +190,8 @@ fn host(name: &str) -> Result<Name, DnsError> {
 
 fn note_name(name: &str) -> Result<Name, DnsError> {
     host(&note::name(name))
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

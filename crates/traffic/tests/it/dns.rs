@@ -38,6 +38,7 @@ fn wanted(epoch: u64, site: &str, addresses: &[&str]) -> Wanted {
             epoch: Epoch::new(epoch),
             site: SiteName::new(site).expect("a name"),
         },
+        signed: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod load;
 mod questions;
+mod signed;
 mod told;
 
 use crate::support::site::{app, application, estate, gate, site_name};
@@ -9,9 +10,10 @@ use mainstay_core::Epoch;
 use mainstay_core::estate::{DnsKind, DnsZone, OwnServer, Policy, PublishedName, TlsFiles};
 use mainstay_testkit::{dig, free_port, wait_for};
 use mainstay_traffic::dns::DnsError;
-use mainstay_traffic::dns::server::{self, Active, ServerSpec};
+use mainstay_traffic::dns::server::{self, Active, ServerSpec, SigningKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -30,6 +32,7 @@ struct Server {
     folder: TempDir,
     policy: Policy,
     east: Vec<IpAddr>,
+    keys: Vec<PathBuf>,
     running: Option<(JoinHandle<Result<(), DnsError>>, CancellationToken)>,
 }
 
@@ -53,10 +56,26 @@ impl Server {
             folder: TempDir::new().expect("a folder"),
             policy,
             east,
+            keys: Vec::new(),
             running: None,
         };
         server.begin().await;
         server
+    }
+
+    /// From a new key in the server's own folder on; returns the key, and what the parent zone has
+    /// of it.
+    fn new_key(&self, name: &str) -> (PathBuf, String) {
+        let path = self.folder.path().join(name);
+        let key = SigningKey::create(&path, ZONE).expect("a new file");
+        (path, key.ds().expect("a record"))
+    }
+
+    /// With these keys from now on.
+    async fn sign_with(&mut self, keys: &[&PathBuf]) {
+        self.stop().await;
+        self.keys = keys.iter().map(|path| (*path).clone()).collect();
+        self.begin().await;
     }
 
     fn spec(&self) -> ServerSpec {
@@ -72,7 +91,11 @@ impl Server {
         let at = [(site_name("east"), own("ns1", self.at)), (site_name("west"), own("ns2", other))];
         let zone = DnsZone {
             zone: ZONE.to_owned(),
-            kind: DnsKind::Own { contact: format!("hostmaster.{ZONE}"), at: at.into() },
+            kind: DnsKind::Own {
+                contact: format!("hostmaster.{ZONE}"),
+                at: at.into(),
+                signing_keys: self.keys.clone(),
+            },
             servers: vec![self.at.to_string()],
             resolvers: Vec::new(),
         };

@@ -4,10 +4,11 @@ use super::{Resolver, value};
 use crate::config::reader::At;
 use crate::config::typed::dns::PublishedName as Typed;
 use crate::config::typed::{self, Named};
-use crate::config::values::{Address, DnsName, DnsProvider};
+use crate::config::values::{Address, DnsName, DnsProvider, SecretReference};
 use mainstay_core::estate::{DnsKind, DnsZone, OwnServer, Policy, PublishedName, TsigKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 impl Resolver<'_> {
     pub(super) fn zones(&mut self, file: &typed::File) -> Option<BTreeMap<String, DnsZone>> {
@@ -31,11 +32,22 @@ impl Resolver<'_> {
                 let contact = typed.contact.as_ref().map(|at| at.value.0.clone());
                 let contact = contact.unwrap_or_else(|| format!("hostmaster.{}", name.0));
                 let servers = at.values().filter_map(reached).collect();
-                (DnsKind::Own { contact, at }, servers)
+                let signing_keys = self.signing_keys(typed);
+                (DnsKind::Own { contact, at, signing_keys }, servers)
             }
         };
         let resolvers = typed.resolvers.as_ref().map(addresses).unwrap_or_default();
         Some(DnsZone { zone: name.0.clone(), kind, servers, resolvers })
+    }
+
+    /// Where they are: only the gate's process reads them, and `mainstay check`.
+    fn signing_keys(&self, typed: &typed::dns::Zone) -> Vec<PathBuf> {
+        let all = typed.signing_keys.iter().flat_map(|list| &list.value);
+        let files = all.filter_map(|at| match &at.value {
+            SecretReference::File(written) => Some(self.vault.path(written)),
+            SecretReference::Variable(_) => None,
+        });
+        files.collect()
     }
 
     fn key(&mut self, typed: &typed::dns::UpdateKey) -> Option<TsigKey> {

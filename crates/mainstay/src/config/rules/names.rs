@@ -1,6 +1,7 @@
 //! Published names: a zone for each, and an answer for each site.
 
 mod policies;
+mod signing;
 mod zones;
 
 use super::{applications, data_sites, entries, is_witness, unknown_site};

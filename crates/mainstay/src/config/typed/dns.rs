@@ -27,6 +27,10 @@ table! {
         /// `own`: the mail address of who looks after the zone, with a dot instead of the @, as SOA
         /// records have it; `hostmaster.<zone>` when left out.
         contact: DnsName = Optional;
+        /// `own`: the file with the key that answers are signed with (DNSSEC), the same at every
+        /// site; two while one replaces the other. `mainstay dns key new` makes one. Not signed when
+        /// left out.
+        signing_keys: Vec<At<SecretReference>> = Optional;
         /// Resolvers that `mainstay dns trace` asks besides the servers.
         resolvers: Vec<At<Address>> = Optional;
     }

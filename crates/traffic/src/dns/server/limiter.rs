@@ -9,6 +9,8 @@ use std::time::Instant;
 /// Answers a second to one network. A resolver for a million people asks for less: it keeps an
 /// answer for its TTL.
 pub const MOST: u64 = 1000;
+/// Bytes of an answer that counts as one.
+const USUAL: usize = 512;
 /// Networks that share a place share what they get; who they are cannot be foreseen from outside.
 const PLACES: usize = 1 << 14;
 
@@ -40,16 +42,30 @@ impl Limiter {
         if to.is_loopback() {
             return Allowed::Answer;
         }
-        let second = now.saturating_duration_since(self.began).as_secs() + 1;
-        let place = usize::try_from(self.hasher.hash_one(network(to))).unwrap_or(0) % PLACES;
-        let next = |old: u64| if old >> 32 == second { old + 1 } else { second << 32 | 1 };
-        let old = self.places[place].fetch_update(Relaxed, Relaxed, |old| Some(next(old)));
-        let count = next(old.unwrap_or_else(|same| same)) & u64::from(u32::MAX);
+        let count = self.count(to, now, 1);
         match (count <= MOST, count % 2 == 0) {
             (true, _) => Allowed::Answer,
             (false, true) => Allowed::Short,
             (false, false) => Allowed::Nothing,
         }
+    }
+
+    /// A long answer, as signatures make them, counts as several of the usual size: what is sent to
+    /// a network stays the same.
+    pub fn weigh(&self, to: IpAddr, now: Instant, length: usize) {
+        let more = length.saturating_sub(1) / USUAL;
+        if more > 0 && !to.is_loopback() {
+            self.count(to, now, more as u64);
+        }
+    }
+
+    /// How many it is now in this second, with these.
+    fn count(&self, to: IpAddr, now: Instant, more: u64) -> u64 {
+        let second = now.saturating_duration_since(self.began).as_secs() + 1;
+        let place = usize::try_from(self.hasher.hash_one(network(to))).unwrap_or(0) % PLACES;
+        let next = |old: u64| if old >> 32 == second { old + more } else { second << 32 | more };
+        let old = self.places[place].fetch_update(Relaxed, Relaxed, |old| Some(next(old)));
+        next(old.unwrap_or_else(|same| same)) & u64::from(u32::MAX)
     }
 }
 
@@ -78,6 +94,13 @@ mod tests {
         let over: Vec<_> = (0..4).map(|host| ask(&limiter, host, now)).collect();
         use Allowed::{Nothing, Short};
         assert_eq!(over, [Nothing, Short, Nothing, Short]);
+        let long = Limiter::new();
+        assert_eq!(ask(&long, 1, now), Allowed::Answer);
+        // Within the usual size is what `take` counted; 500 times that counts for 499 more.
+        long.weigh(IpAddr::from([192, 0, 2, 1]), now, USUAL);
+        (0..2).for_each(|_| long.weigh(IpAddr::from([192, 0, 2, 1]), now, 500 * USUAL));
+        assert_eq!(ask(&long, 1, now), Allowed::Answer);
+        assert_eq!(ask(&long, 1, now), Allowed::Nothing);
         let later = now + Duration::from_secs(2);
         assert_eq!(ask(&limiter, 1, later), Allowed::Answer);
     }

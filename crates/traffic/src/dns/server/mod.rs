@@ -6,19 +6,24 @@
 //! before anything was ever heard the answer is SERVFAIL, with which resolvers ask another server.
 
 mod answer;
+mod denial;
 mod file;
+mod keys;
 mod known;
 mod limiter;
 mod policy;
+mod records;
+mod sign;
 mod spec;
 mod tcp;
 mod udp;
 mod zone;
 
+pub use keys::SigningKey;
 pub use known::Active;
 pub use spec::ServerSpec;
 
-use super::DnsError;
+use super::{DnsError, unix_seconds};
 use file::AnswersFile;
 use known::Known;
 use limiter::Limiter;

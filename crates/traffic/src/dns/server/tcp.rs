@@ -1,7 +1,7 @@
 //! Questions over TCP (RFC 7766): one after the other on each connection.
 
-use super::Desk;
 use super::answer::{Asked, Room, answer};
+use super::{Desk, unix_seconds};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,7 +43,8 @@ async fn converse(mut stream: TcpStream, from: IpAddr, desk: &Desk) -> io::Resul
         let question = tokio::time::timeout(PATIENCE, read(&mut stream)).await??;
         let known = desk.known.borrow().clone();
         let chance = rand::random();
-        let asked = Asked { bytes: &question, from, room: Room::Tcp, chance };
+        let now = unix_seconds();
+        let asked = Asked { bytes: &question, from, room: Room::Tcp, chance, now };
         let Some(answered) = answer(&desk.zones, &known, &asked) else { return Ok(()) };
         let length = u16::try_from(answered.bytes.len()).map_err(io::Error::other)?;
         let sent = [&length.to_be_bytes(), answered.bytes.as_slice()].concat();

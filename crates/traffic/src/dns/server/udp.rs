@@ -4,6 +4,8 @@ use super::Desk;
 use super::answer::{Asked, Room, answer};
 use super::known::Known;
 use super::limiter::{Allowed, Limiter};
+use super::sign::hour;
+use super::unix_seconds;
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg,
@@ -89,8 +91,8 @@ struct Worker {
 
 impl Worker {
     fn answers(&mut self, buffers: &[[u8; LONGEST]], received: &Received) -> Answers {
-        self.prepared.renew(&self.desk);
-        let now = Instant::now();
+        let (now, seconds) = (Instant::now(), unix_seconds());
+        self.prepared.renew(&self.desk, seconds);
         let mut answers: Answers = Default::default();
         for ((length, from), buffer) in received.iter().zip(buffers) {
             let Some(ip) = from.as_ref().and_then(ip) else { continue };
@@ -99,8 +101,16 @@ impl Worker {
                 Allowed::Short => Room::None,
                 Allowed::Nothing => continue,
             };
-            let answer = self.prepared.answer(&self.desk, &buffer[..*length], ip, room);
+            let asked = Asked {
+                bytes: &buffer[..*length],
+                from: ip,
+                room,
+                chance: rand::random(),
+                now: seconds,
+            };
+            let answer = self.prepared.answer(&self.desk, &asked);
             if let Some(answer) = answer {
+                self.limiter.weigh(ip, now, answer.len());
                 answers.0.push(answer);
                 answers.1.push(*from);
             }
@@ -115,9 +125,10 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// Answers to questions that were asked before, byte for byte but for their number, from the same
-/// knowledge.
+/// knowledge and in the same hour, whose signatures hold.
 struct Prepared {
     known: Arc<Known>,
+    hour: u64,
     answers: HashMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -126,27 +137,27 @@ impl Prepared {
     const MOST: usize = 4096;
 
     fn new(desk: &Desk) -> Self {
-        Self { known: desk.known.borrow().clone(), answers: HashMap::new() }
+        Self { known: desk.known.borrow().clone(), hour: 0, answers: HashMap::new() }
     }
 
-    fn renew(&mut self, desk: &Desk) {
+    fn renew(&mut self, desk: &Desk, now: u64) {
         let known = desk.known.borrow();
-        if !Arc::ptr_eq(&known, &self.known) {
+        if !Arc::ptr_eq(&known, &self.known) || hour(now) != self.hour {
             self.known = known.clone();
+            self.hour = hour(now);
             self.answers.clear();
         }
     }
 
-    fn answer(&mut self, desk: &Desk, bytes: &[u8], from: IpAddr, room: Room) -> Option<Vec<u8>> {
-        let (number, question) = bytes.split_at_checked(2)?;
-        if let (Room::Udp, Some(answer)) = (room, self.answers.get(question)) {
+    fn answer(&mut self, desk: &Desk, asked: &Asked<'_>) -> Option<Vec<u8>> {
+        let (number, question) = asked.bytes.split_at_checked(2)?;
+        if let (Room::Udp, Some(answer)) = (asked.room, self.answers.get(question)) {
             let mut answer = answer.clone();
             answer[..2].copy_from_slice(number);
             return Some(answer);
         }
-        let asked = Asked { bytes, from, room, chance: rand::random() };
-        let answered = answer(&desk.zones, &self.known, &asked)?;
-        if answered.for_everybody && room == Room::Udp {
+        let answered = answer(&desk.zones, &self.known, asked)?;
+        if answered.for_everybody && asked.room == Room::Udp {
             if self.answers.len() >= Self::MOST {
                 self.answers.clear();
             }

@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 #[track_caller]
-fn says(answer: &str, parts: &[&str]) {
+pub(super) fn says(answer: &str, parts: &[&str]) {
     for part in parts {
         let part = part.replace(' ', "");
         let plain = answer.replace([' ', '\t'], "");

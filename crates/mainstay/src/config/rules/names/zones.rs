@@ -1,5 +1,6 @@
 //! Zones: what each kind needs.
 
+use super::signing;
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
 use crate::config::rules::{data_sites, entries, is_witness, unknown_site};
@@ -9,7 +10,8 @@ use crate::config::values::DnsProvider;
 use mainstay_core::SiteName;
 
 pub fn check(file: &File, problems: &mut Vec<Problem>) {
-    for (_, zone) in entries(&file.dns) {
+    for (name, zone) in entries(&file.dns) {
+        signing::check(file, (name, zone), problems);
         match zone.value.kind.as_ref().map(|kind| kind.value) {
             Some(DnsProvider::Rfc2136) => rfc2136(zone, problems),
             Some(DnsProvider::Own) => own(file, zone, problems),
@@ -19,7 +21,8 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
 }
 
 fn rfc2136(zone: &At<Zone>, problems: &mut Vec<Problem>) {
-    let Zone { servers, sites, contact, .. } = &zone.value;
+    let Zone { servers, sites, contact, signing_keys, .. } = &zone.value;
+    problems.extend(signing_keys.as_ref().map(|it| it.blame(stray("signing-keys", "rfc2136"))));
     problems.extend(sites.as_ref().map(|it| it.blame(stray("sites", "rfc2136"))));
     problems.extend(contact.as_ref().map(|it| it.blame(stray("contact", "rfc2136"))));
     match servers {
