@@ -56,6 +56,7 @@ pub struct Singles {
     pub fencing: Once,
     pub take_back: Once,
     pub databases: Once,
+    pub readers: Once,
     pub links: Once,
     pub execution: Once,
     pub returning: Once,
@@ -73,6 +74,7 @@ impl Application {
         known.facts.is_home = spec.home == *context.here();
         known.facts.highest = epochs.highest;
         known.facts.promoted = epochs.promoted;
+        known.reads.agreed = (rules.data_sites.len() > 2).then_some(context.started);
         Arc::new(Self {
             context,
             spec,
@@ -97,6 +99,18 @@ impl Application {
     pub fn stores_here(&self) -> impl Iterator<Item = (&StoreName, At<'_>)> {
         let stores = self.spec.stores.iter();
         stores.filter_map(|(name, store)| Some((name, At::find(store, self.here())?)))
+    }
+
+    /// PostgreSQL stores with roles that only read.
+    pub fn stores_with_readers(
+        &self,
+    ) -> impl Iterator<Item = (&StoreName, &estate::PostgresStore, &estate::PostgresEndpoint)> {
+        self.stores_here().filter_map(|(name, at)| match at {
+            At::Postgres(store, endpoint) if !store.readers.is_empty() => {
+                Some((name, store, endpoint))
+            }
+            _ => None,
+        })
     }
 
     /// The store that a person means who names none where only PostgreSQL has what is asked for.

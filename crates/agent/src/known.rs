@@ -7,6 +7,7 @@ use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::names::KnownName;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
+use crate::reads::Reads;
 use crate::runbook::ready::Readiness;
 use crate::time::unix_micros;
 use crate::watching::Watching;
@@ -88,6 +89,8 @@ pub struct Known {
     pub watching: Watching,
     /// What a failover to this site would fail at, when it was last looked at.
     pub readiness: Option<Readiness>,
+    /// Whether this site's databases may be read.
+    pub reads: Reads,
 }
 
 /// A link's status and what follows from it over time.
@@ -151,6 +154,7 @@ impl Known {
             names: BTreeMap::new(),
             watching: Watching::default(),
             readiness: None,
+            reads: Reads::default(),
         }
     }
 
@@ -259,6 +263,7 @@ impl Known {
             return;
         }
         self.facts.coordinator_empty = versioned.record.is_none();
+        self.reads.agreed = self.reads.agreed.map(|before| before.max(sent));
         self.version = versioned.version;
         match versioned.record {
             Some(record) => self.set_record(record, now),
@@ -390,6 +395,11 @@ impl Known {
             _ => {}
         }
         self.state = Some(state);
+    }
+
+    /// As far as the coordinator said last.
+    pub fn is_active(&self, site: &SiteName) -> bool {
+        self.facts.record.as_ref().is_some_and(|seen| seen.record.active == *site)
     }
 
     /// Takes in what another agent says.

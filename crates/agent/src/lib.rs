@@ -24,6 +24,7 @@ pub mod outside;
 pub mod peer;
 pub mod people;
 pub mod probes;
+mod reads;
 mod rechecking;
 mod reload;
 mod runbook;

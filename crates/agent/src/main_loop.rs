@@ -57,10 +57,11 @@ async fn note_state(
 
 fn carry_out(application: &Arc<Application>, decision: Decision) {
     act::names::keep(application, decision.posture.as_ref());
-    act::gate::direct(application, decision.posture);
+    act::gate::direct(application, decision.state, decision.posture);
     if decision.databases != Databases::Leave {
         act::databases::keep(application, decision.databases);
     }
+    act::readers::keep(application);
     act::links::keep(application, decision.state);
     act::returning::keep(application, decision.state);
     act::compare::keep(application, decision.state);

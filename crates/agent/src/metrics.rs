@@ -1,7 +1,7 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
 use crate::api::problem::Problem;
-use crate::api::types::{Equality, EqualityView, Recheck, Status};
+use crate::api::types::{Equality, EqualityView, ReadsView, Recheck, Status};
 use crate::api::watching::WatchingView;
 use crate::application::Applications;
 use crate::context::Context;
@@ -32,6 +32,9 @@ pub fn render(context: &Context, applications: &Applications) -> String {
         );
         families.watching(&app, context.here(), &it.watching);
         families.gauge("mainstay_problems", "Problems shown in status.", &app, it.problems.len());
+        for reads in it.reads.iter().filter(|reads| reads.site == *context.here()) {
+            families.reads(&format!("{app},store=\"{}\"", reads.store), reads);
+        }
         for link in it.links.iter().filter(|link| link.to == *context.here()) {
             let labels =
                 format!("{app},store=\"{}\",from=\"{}\",to=\"{}\"", link.store, link.from, link.to);
@@ -164,6 +167,26 @@ impl Families {
                 labels,
                 left,
             );
+        }
+    }
+
+    fn reads(&mut self, labels: &str, reads: &ReadsView) {
+        self.gauge(
+            "mainstay_reads_own",
+            "1 while this site's own database may be read by readers.",
+            labels,
+            u8::from(reads.refused.is_none()),
+        );
+        self.gauge(
+            "mainstay_reads_age_seconds",
+            "How old what is read in this site's own database may be; NaN while unknown.",
+            labels,
+            reads.age_s.map_or_else(|| "NaN".to_owned(), |age| age.to_string()),
+        );
+        let help = "Open connections of readers, by what answers them.";
+        for (place, readers) in [("here", reads.readers_here), ("away", reads.readers_away)] {
+            let labels = format!("{labels},place=\"{place}\"");
+            self.gauge("mainstay_readers", help, &labels, readers);
         }
     }
 

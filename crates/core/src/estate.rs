@@ -186,6 +186,10 @@ pub enum StoreKind {
 pub struct PostgresStore {
     /// The application's roles: fenced as one with the site.
     pub roles: Vec<String>,
+    /// Roles that only read, and may do so at every site.
+    pub readers: Vec<String>,
+    /// How old what they are answered through a gate may be.
+    pub max_lag: Duration,
     /// What may be done with salvaged rows, by `schema.table`; others are `Ask`.
     pub salvage: BTreeMap<String, SalvageRule>,
     pub durability: Durability,
@@ -246,6 +250,8 @@ pub struct Gate {
     pub http: Option<HttpGate>,
     /// Where the application's clients connect for each store.
     pub stores: BTreeMap<StoreName, SocketAddr>,
+    /// Where those connect that only read.
+    pub reads: BTreeMap<StoreName, SocketAddr>,
     pub tcp: TcpOptions,
     /// Where this gate takes connections that the other sites' gates pass on, over mutual TLS.
     pub peer_listen: SocketAddr,

@@ -1,8 +1,10 @@
 //! Telling this site's gate how to treat the application's traffic.
 
 use crate::application::Application;
+use crate::reads;
 use crate::time::tick;
 use mainstay_core::Posture;
+use mainstay_core::decision::State;
 use mainstay_traffic::control::Directive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,17 +12,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
 /// Sends the posture when it is not the one that was sent last.
-pub fn direct(application: &Application, posture: Option<Posture>) {
+pub fn direct(application: &Application, state: State, posture: Option<Posture>) {
     let Some(posture) = posture else { return };
     let mut known = application.known();
     let Some(epoch) = known.facts.record.as_ref().map(|seen| seen.record.epoch) else { return };
     let epoch = epoch.max(known.facts.highest);
     let away = known.away(tick(), application.rules.lease.fresh_for());
+    let stores = application.stores_with_readers().map(|(name, store, _)| (name, store));
+    let readable = reads::wanted(&mut known, stores, state, tick());
+    let news = known.reads.learn(readable);
     let wanted = Some((epoch, posture.clone(), away.clone()));
-    if known.directed == wanted {
+    if known.directed == wanted && !news {
         return;
     }
     known.directed = wanted;
+    let reads = known.reads.told();
     drop(known);
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
     let application = &application;
@@ -30,5 +36,6 @@ pub fn direct(application: &Application, posture: Option<Posture>) {
         epoch,
         posture,
         away,
+        reads,
     });
 }

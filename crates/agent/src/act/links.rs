@@ -3,15 +3,19 @@
 use crate::api::types::ReturnPhase;
 use crate::application::{Application, RunningLink};
 use crate::error::Refused;
-use crate::stores::StoreLink;
+use crate::stores::{Completeness, StoreLink};
 use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, RedisStore, StoreKind};
 use mainstay_core::position::Lsn;
-use mainstay_core::{Epoch, LinkPhase, Retained, SiteName, StoreName};
+use mainstay_core::{Epoch, LinkPhase, LinkStatus, Retained, SiteName, StoreName, Tick};
 use mainstay_stores::postgres::link::{self, LinkSpec};
 use mainstay_stores::redis;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A link is looked at at least so often.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A standby runs a link from the active site for each store; a returning site only for the stores
 /// whose rows are put right. An execution rules the links by itself.
@@ -102,7 +106,8 @@ pub fn begin(
         )?)),
     };
     application.known().comparisons.entry(store.clone()).or_default().link_began(epoch);
-    tokio::spawn(watch(application.clone(), store.clone(), active.clone(), link.watch()));
+    let told = (link.watch(), link.completeness());
+    tokio::spawn(watch(application.clone(), store.clone(), active.clone(), told));
     Some(RunningLink { link, epoch, from: active.clone() })
 }
 
@@ -173,7 +178,7 @@ async fn watch(
     application: Arc<Application>,
     store: StoreName,
     from: SiteName,
-    mut status: tokio::sync::watch::Receiver<mainstay_core::LinkStatus>,
+    (mut status, completeness): (tokio::sync::watch::Receiver<LinkStatus>, Completeness),
 ) {
     let mut stopped = false;
     loop {
@@ -187,7 +192,17 @@ async fn watch(
             // A failed entry is already told; see `enter`.
             let _told = application.enter("link-stopped", body).await;
         }
+        let complete = completeness().map(as_tick);
         let turned = application.learn(|known| {
+            match complete {
+                Some(complete) if known.is_active(&from) => {
+                    known.reads.complete(&store, complete);
+                }
+                None if matches!(now.phase, LinkPhase::Copying { .. }) => {
+                    known.reads.forget(&store)
+                }
+                Some(_) | None => {}
+            }
             known.comparisons.entry(store.clone()).or_default().link_is(&now.phase);
             known.take_link(&store, &from, now, tick());
             known.turn_history(&store)
@@ -195,10 +210,19 @@ async fn watch(
         if let Some(kind) = turned {
             tell_of_history(&application, &store, kind).await;
         }
-        if status.changed().await.is_err() {
+        // A link that is idle says nothing, and yet asks its source again and again.
+        if let Ok(Err(_ended)) = tokio::time::timeout(LOOK, status.changed()).await {
             return;
         }
     }
+}
+
+/// The clock is read first: a process that is stopped in between makes it older, not younger.
+fn as_tick(at: Instant) -> Tick {
+    let now = tick();
+    Tick::from_millis(
+        now.millis().saturating_sub(at.elapsed().as_millis().try_into().unwrap_or(u64::MAX)),
+    )
 }
 
 async fn tell_of_history(application: &Application, store: &StoreName, kind: &'static str) {

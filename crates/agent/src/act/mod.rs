@@ -13,6 +13,7 @@ pub mod pause;
 pub mod prepare;
 pub mod progress;
 pub mod promises;
+pub mod readers;
 pub mod recheck;
 pub mod renewal;
 pub mod repair;

@@ -91,15 +91,17 @@ fn view_of(application: &Application) -> ApplicationView {
         why: it.why.clone(),
     };
     let sites = application.rules.data_sites.iter();
+    let state = known.state.unwrap_or(mainstay_core::decision::State::Unknown);
     ApplicationView {
         highest: known.facts.highest,
-        state: known.state.map_or("unknown", mainstay_core::decision::State::name).to_owned(),
+        state: state.name().to_owned(),
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
         probes: sites.map(|site| (site.clone(), known.watching.probes(site, now))).collect(),
         clients: own_clients(application),
         links: known.links.iter().map(|(store, it)| (store.clone(), it.view())).collect(),
         returning: known.shown_return(now),
         equality: known.equality(),
+        reads: crate::reads::views(application, &known, state, now),
         execution: known.execution.clone(),
         salvages: known.salvages.clone(),
         telling: application.context.alerts.telling(&application.spec.name, now),

@@ -124,6 +124,8 @@ kinds! {
     RenewalsLate = "renewals-late", Info;
     /// The lease is not the same in every site's configuration.
     LeaseUnlike = "lease-unlike", Warning;
+    /// A role in `readers` could write: it is shut out of standbys.
+    ReaderUnfit = "reader-unfit", Warning;
     /// A notifier does not deliver.
     NotifierFails = "notifier-fails", Warning;
 }

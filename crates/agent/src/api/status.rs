@@ -4,7 +4,8 @@ mod problems;
 
 use super::pause::PauseView;
 use super::types::{
-    ApplicationStatus, CoordinatorView, EqualityView, Execution, LinkView, Return, SiteView, Status,
+    ApplicationStatus, CoordinatorView, EqualityView, Execution, LinkView, ReadsView, Return,
+    SiteView, Status,
 };
 use super::watching;
 use crate::application::Application;
@@ -13,6 +14,7 @@ use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::known::Known;
 use crate::time::{tick, unix_micros};
+use mainstay_core::decision::State;
 use mainstay_core::estate::CoordinatorPlace;
 use mainstay_core::{Posture, SiteName, Tick, Verdict};
 use problems::problems;
@@ -64,6 +66,7 @@ fn of(application: &Application) -> ApplicationStatus {
         execution: newest_execution(&known),
         returning: returning(&known, now),
         equality: equality(application, &known, now),
+        reads: reads(application, &known, decision.state, now),
         names: known.names.iter().filter_map(|(name, it)| it.view(name)).collect(),
         pause: known.facts.pause.as_ref().and_then(|seen| seen.left(now)).map(PauseView::from),
         watching: watching::view(application, &known, now),
@@ -89,6 +92,14 @@ fn equality(application: &Application, known: &Known, now: Tick) -> Vec<Equality
     let heard = known.views.values().filter(|(heard, _)| now.since(*heard) <= fresh_for);
     let told = heard.flat_map(|(_, view)| view.equality.clone());
     known.equality().into_iter().chain(told).collect()
+}
+
+/// Of this site, and as other agents told lately.
+fn reads(application: &Application, known: &Known, state: State, now: Tick) -> Vec<ReadsView> {
+    let fresh_for = application.rules.lease.fresh_for();
+    let heard = known.views.values().filter(|(heard, _)| now.since(*heard) <= fresh_for);
+    let told = heard.flat_map(|(_, view)| view.reads.clone());
+    crate::reads::views(application, known, state, now).into_iter().chain(told).collect()
 }
 
 fn sites(application: &Application, known: &Known, now: Tick) -> BTreeMap<SiteName, SiteView> {

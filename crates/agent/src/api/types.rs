@@ -58,6 +58,9 @@ pub struct ApplicationStatus {
     /// Of each store that a link brings to a standby.
     #[serde(default)]
     pub equality: Vec<EqualityView>,
+    /// What readers are given at each site, of each store that has some.
+    #[serde(default)]
+    pub reads: Vec<ReadsView>,
     /// Set while no failover may begin by itself.
     #[serde(default)]
     pub pause: Option<PauseView>,
@@ -69,6 +72,23 @@ pub struct ApplicationStatus {
     pub watching: WatchingView,
     /// What is wrong or waits for a person, the worst first, each with what to type next.
     pub problems: Vec<Problem>,
+}
+
+/// Whether a site's own database may be read by those that only read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadsView {
+    pub store: StoreName,
+    pub site: SiteName,
+    /// How old what is read there may be by now; none when that is not known.
+    pub age_s: Option<f64>,
+    /// How old it may be at most.
+    pub max_lag_s: f64,
+    /// Why readers are led elsewhere; none when they are not.
+    pub refused: Option<String>,
+    /// Their open connections at the site's gate: answered by its own database.
+    pub readers_here: u64,
+    /// The same, answered by another.
+    pub readers_away: u64,
 }
 
 /// Where agreement lives, as this agent reaches it.

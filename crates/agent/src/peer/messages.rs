@@ -1,6 +1,6 @@
 //! What agents ask of each other.
 
-use crate::api::types::{EqualityView, Execution, LinkView, Return, SalvageStates};
+use crate::api::types::{EqualityView, Execution, LinkView, ReadsView, Return, SalvageStates};
 use crate::api::watching::ProbeView;
 use crate::runbook::ready::Readiness;
 use mainstay_core::watch::Minute;
@@ -41,6 +41,9 @@ pub struct ApplicationView {
     /// Of the stores whose links run at this site.
     #[serde(default)]
     pub equality: Vec<EqualityView>,
+    /// What readers are given at this site.
+    #[serde(default)]
+    pub reads: Vec<ReadsView>,
     /// The newest execution that this agent conducts or conducted.
     pub execution: Option<Execution>,
     /// What became of each salvage's transactions, told by the active site.

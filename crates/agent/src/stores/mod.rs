@@ -20,6 +20,7 @@ use mainstay_stores::postgres::fence::{FenceState, Fenced};
 use mainstay_stores::postgres::link::{Changed, LinkSpec, WaitError};
 use mainstay_stores::postgres::probe::Look;
 use mainstay_stores::postgres::put_right::{Plan, PutRight, Told};
+use mainstay_stores::postgres::readers::Unfit;
 use mainstay_stores::postgres::repair::Sides;
 use mainstay_stores::postgres::salvage::{Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::Bumped;
@@ -27,7 +28,7 @@ use mainstay_stores::postgres::slot::SlotState;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -67,6 +68,13 @@ pub trait Stores: Send + Sync {
         epoch: Epoch,
         still: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Asked<'a, ()>;
+
+    fn keep_readers<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        readers: &'a [String],
+        open: bool,
+    ) -> Asked<'a, Vec<Unfit>>;
 
     fn start(&self, spec: LinkSpec) -> Box<dyn Link>;
 
@@ -132,11 +140,15 @@ pub trait Probe: Send + Sync {
     fn look(&self) -> Asked<'_, Look>;
 }
 
+/// As of when a link's target is complete, whenever it is called.
+pub type Completeness = Box<dyn Fn() -> Option<Instant> + Send + Sync>;
+
 /// A running link.
 pub trait Link: Send + Sync {
     fn spec(&self) -> &LinkSpec;
     fn status(&self) -> LinkStatus;
     fn watch(&self) -> watch::Receiver<LinkStatus>;
+    fn completeness(&self) -> Completeness;
     fn has_changed(&self) -> bool;
     fn drain_received(&self, deadline: Duration) -> Answer<'_, Result<Lsn, WaitError>>;
     fn drain_to(&self, at: Lsn, deadline: Duration) -> Answer<'_, Result<Lsn, WaitError>>;

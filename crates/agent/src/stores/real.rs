@@ -1,6 +1,6 @@
 //! PostgreSQL itself.
 
-use super::{Answer, Asked, Link, Paused, Probe, Standing, Stores};
+use super::{Answer, Asked, Completeness, Link, Paused, Probe, Standing, Stores};
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, Finding, LinkStatus, Severity};
@@ -10,6 +10,7 @@ use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::fence::{self, FenceState, Fenced};
 use mainstay_stores::postgres::link::{self, Changed, LinkSpec, WaitError};
 use mainstay_stores::postgres::put_right::{self, Plan, PutRight, Told};
+use mainstay_stores::postgres::readers::{self, Unfit};
 use mainstay_stores::postgres::repair::{Sides, delta};
 use mainstay_stores::postgres::salvage::{self, Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::{self, Bumped};
@@ -69,6 +70,15 @@ impl Stores for Postgres {
         still: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Asked<'a, ()> {
         Box::pin(fence::open(endpoint, roles, epoch, still))
+    }
+
+    fn keep_readers<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        readers: &'a [String],
+        open: bool,
+    ) -> Asked<'a, Vec<Unfit>> {
+        Box::pin(readers::keep(endpoint, readers, open))
     }
 
     fn start(&self, spec: LinkSpec) -> Box<dyn Link> {
@@ -189,6 +199,10 @@ impl Link for link::Link {
 
     fn watch(&self) -> watch::Receiver<LinkStatus> {
         link::Link::watch(self)
+    }
+
+    fn completeness(&self) -> Completeness {
+        Box::new(link::Link::completeness(self))
     }
 
     fn has_changed(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A running link, whatever the kind of its store.
 
-use super::{Link, Paused};
+use super::{Completeness, Link, Paused};
 use mainstay_core::{LinkStatus, Position};
 use mainstay_stores::redis;
 use std::time::Duration;
@@ -23,6 +23,14 @@ impl StoreLink {
         match self {
             StoreLink::Postgres(link) => link.watch(),
             StoreLink::Redis(link) => link.watch(),
+        }
+    }
+
+    /// As of when the target is complete. A standby of Redis is read by nobody.
+    pub fn completeness(&self) -> Completeness {
+        match self {
+            StoreLink::Postgres(link) => link.completeness(),
+            StoreLink::Redis(_) => Box::new(|| None),
         }
     }
 

@@ -7,7 +7,7 @@ use mainstay_agent::api::pause::PauseView;
 use mainstay_agent::api::problem::Problem;
 use mainstay_agent::api::types::{
     ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, ProvedAt,
-    Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
+    ReadsView, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
 };
 use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};
@@ -51,6 +51,9 @@ fn application(status: &Status, app: &ApplicationStatus, all: bool) -> String {
         out += &line("paused", &styled(CARE, paused(pause)));
     }
     out += &line("behind", &behind(app));
+    if !app.reads.is_empty() {
+        out += &line("reads", &app.reads.iter().map(read).collect::<Vec<_>>().join("; "));
+    }
     out += &line("sites", &sites(status, app));
     out += &line("wrong", &wrong(app));
     out += &line("next", &styled(STRONG, next(app)));
@@ -120,6 +123,19 @@ fn behind(app: &ApplicationStatus) -> String {
         Some(way) => format!("{}; {link}", styled(CARE, way_back(way, app))),
         None => link,
     }
+}
+
+/// `db at west: its own, at most 0.412 s old, 3 readers and 1 led elsewhere`
+fn read(of: &ReadsView) -> String {
+    let head = format!("{} at {}", of.store, of.site);
+    let own = match (&of.refused, of.age_s) {
+        (None, Some(age)) => styled(GOOD, format!("its own, at most {age:.1} s old")),
+        (why, _) => {
+            let why = why.as_deref().unwrap_or("not known");
+            styled(CARE, format!("led elsewhere ({why})"))
+        }
+    };
+    format!("{head}: {own}, {} here, {} away", count(of.readers_here, "reader"), of.readers_away)
 }
 
 fn more(others: usize) -> String {

@@ -29,6 +29,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How old what readers are answered may be, where nothing is written.
+const MAX_LAG: Duration = Duration::from_secs(5);
 /// How often a standby compares itself where nothing is written.
 const COMPARED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -206,8 +208,11 @@ impl Resolver<'_> {
     fn postgres_store(&mut self, at: &At<typed::Store>) -> Option<PostgresStore> {
         let endpoints = self.map(at.value.endpoints.as_ref()?, Self::endpoint);
         let salvage = at.value.salvage.iter().flat_map(|table| &table.value);
+        let names = |at: &At<Vec<At<String>>>| at.value.iter().map(|it| it.value.clone()).collect();
         Some(PostgresStore {
-            roles: at.value.roles.as_ref()?.value.iter().map(|role| role.value.clone()).collect(),
+            roles: names(at.value.roles.as_ref()?),
+            readers: at.value.readers.as_ref().map(names).unwrap_or_default(),
+            max_lag: value(&at.value.max_lag).unwrap_or(MAX_LAG),
             salvage: salvage.map(|(table, rule)| (table.0.clone(), rule.value)).collect(),
             durability: value(&at.value.durability).unwrap_or(Durability::EachCommit),
             compare_every: value(&at.value.compare_every).map_or(Some(COMPARED), |every| every.0),
@@ -339,12 +344,14 @@ impl Resolver<'_> {
         let peer = &typed.peer.as_ref()?.value;
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, peer.port));
         let stores = &typed.stores.as_ref()?.value;
+        let reads = typed.reads.iter().flat_map(|table| &table.value);
         Some(Gate {
             http: match &typed.http {
                 Some(http) => Some(self.web_side(site, http)?),
                 None => None,
             },
             stores: stores.iter().map(|(name, listen)| (name.clone(), listen.value)).collect(),
+            reads: reads.map(|(name, listen)| (name.clone(), listen.value)).collect(),
             tcp: typed
                 .tcp
                 .as_ref()

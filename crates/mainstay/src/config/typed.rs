@@ -186,6 +186,14 @@ table! {
         /// `postgres`: the application's roles in the database. They are locked out while the site
         /// is fenced; none of them may be a superuser.
         roles: Vec<At<String>> = Optional;
+        /// `postgres`: roles that only read, and may do so at every site, also while the site is
+        /// fenced. None of them may be able to write: `mainstay check --live` tells what a role may
+        /// do that it must not.
+        readers: Vec<At<String>> = Optional;
+        /// `postgres`: how old what `readers` are answered at the gates' `reads` may be, from 2s. A
+        /// site that is further behind, or does not know how far, leads them elsewhere. 5s when left
+        /// out.
+        max_lag: Duration = Optional;
         /// `redis`: the application's ACL users. They are switched off while the site is fenced;
         /// the server's configuration or ACL file has them `off`, and Mainstay switches them on.
         users: Vec<At<String>> = Optional;
@@ -243,6 +251,10 @@ table! {
         http: Http = Optional;
         /// For each store the address at which the application connects to it.
         stores: Named<StoreName, SocketAddr> = Required;
+        /// For stores with `readers` a second address, for those that only read: it leads to this
+        /// site's own database while that is no older than `max-lag`, else to another one that is
+        /// not, else to the active site's.
+        reads: Named<StoreName, SocketAddr> = Optional;
         /// What these connections may do.
         tcp: tcp::Tcp = Optional;
     }

@@ -64,6 +64,7 @@ pub fn status() -> Status {
             execution: None,
             returning: None,
             equality: vec![equality(Equality::Equal(proved()), Some(proved()))],
+            reads: vec![],
             pause: None,
             names: Vec::new(),
             watching: WatchingView::default(),

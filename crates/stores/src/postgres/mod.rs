@@ -13,6 +13,7 @@ mod generated;
 pub mod link;
 pub mod probe;
 pub mod put_right;
+pub mod readers;
 pub mod repair;
 pub mod replication;
 pub mod salvage;

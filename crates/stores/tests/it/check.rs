@@ -16,6 +16,8 @@ fn store(sites: &[(&str, PostgresEndpoint)], roles: &[&str]) -> PostgresStore {
     };
     PostgresStore {
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        readers: Vec::new(),
+        max_lag: std::time::Duration::from_secs(5),
         salvage: BTreeMap::new(),
         durability: Durability::EachCommit,
         compare_every: None,

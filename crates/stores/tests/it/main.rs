@@ -43,6 +43,8 @@ mod protocol;
 #[cfg(test)]
 mod put_right;
 #[cfg(test)]
+mod readers;
+#[cfg(test)]
 mod recheck;
 #[cfg(test)]
 mod redis;

@@ -42,6 +42,7 @@ impl Order {
     fn spec(self) -> Outcome<GateSpec> {
         let store = |[listen, server]: [SocketAddr; 2], protocol| StoreSpec {
             listen,
+            reads: None,
             server: server.to_string(),
             protocol,
             authority: None,

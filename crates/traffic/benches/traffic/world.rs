@@ -103,6 +103,7 @@ impl Site {
             epoch,
             posture,
             away: Default::default(),
+            reads: Default::default(),
         });
         let mut reports = self.control.watch(&application);
         let applied = reports.wait_for(|report| {

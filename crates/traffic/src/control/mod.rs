@@ -9,9 +9,9 @@ pub use server::{ControlError, ControlServer};
 
 pub use mainstay_core::Posture;
 use mainstay_core::watch::Minute;
-use mainstay_core::{ApplicationName, Epoch, SiteName};
+use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, Tick};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Where the line of the site with this state folder is.
@@ -31,6 +31,10 @@ pub struct Directive {
     /// them out.
     #[serde(default)]
     pub away: BTreeSet<SiteName>,
+    /// Until when this site's databases may be read by those that only read; null: not any more. Of
+    /// a store that is not named, what was said before holds.
+    #[serde(default)]
+    pub reads: BTreeMap<StoreName, Option<Tick>>,
 }
 
 /// What the gate says of itself: after every directive, at least every 500 ms, and at once when
@@ -54,6 +58,12 @@ pub struct Report {
     pub connections: u64,
     /// Those of them that are not idle outside a transaction.
     pub in_transaction: u64,
+    /// Open connections of readers to this site's own database.
+    #[serde(default)]
+    pub readers_here: u64,
+    /// Those of readers that were led to another site's.
+    #[serde(default)]
+    pub readers_away: u64,
     /// Database connections this gate ended, since it started.
     pub cut: u64,
     /// HTTP requests that an upstream answered, since the gate started.

@@ -59,7 +59,7 @@ impl Keeper {
             // It has ended, or hangs and lapses by itself.
             self.elder = None;
         }
-        let Directive { seq, epoch, posture, application, away } = directive;
+        let Directive { seq, epoch, posture, application, away, reads } = directive;
         if application != self.shared.spec.application {
             tracing::warn!(%application, "a directive for another application is ignored");
             return;
@@ -73,6 +73,7 @@ impl Keeper {
         }
         if before.epoch() <= epoch {
             self.shared.spec.tell_dns(epoch, &posture, away);
+            self.shared.reads.allow(&reads);
         }
         self.shared.apply(seq, epoch, posture);
     }

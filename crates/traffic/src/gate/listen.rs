@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 pub struct Listeners {
     pub http: Option<TcpListener>,
     pub stores: Vec<(StoreName, TcpListener)>,
+    /// For those that only read.
+    pub reads: Vec<(StoreName, TcpListener)>,
     pub peer: TcpListener,
     /// The same sockets, for the gate that comes after this one.
     pub to_hand_over: Vec<std::net::TcpListener>,
@@ -31,14 +33,18 @@ impl Listeners {
             .http
             .as_ref()
             .map(|http| binder.bind(http.listen, format!("HTTP listener ({gate}.http.listen)")));
-        let mut stores = Vec::new();
+        let (mut stores, mut reads) = (Vec::new(), Vec::new());
         for (name, store) in &spec.stores {
             let listener = format!("listener of store {name} ({gate}.stores.{name})");
             stores.push((name.clone(), binder.bind(store.listen, listener)?));
+            if let Some(address) = store.reads {
+                let listener = format!("listener for reads of store {name} ({gate}.reads.{name})");
+                reads.push((name.clone(), binder.bind(address, listener)?));
+            }
         }
         let listener = format!("listener for the other sites' gates ({gate}.peer_listen)");
         let peer = binder.bind(spec.peer_listen, listener)?;
-        Ok(Self { http: http.transpose()?, stores, peer, to_hand_over: binder.bound })
+        Ok(Self { http: http.transpose()?, stores, reads, peer, to_hand_over: binder.bound })
     }
 }
 

@@ -13,6 +13,7 @@ mod minute;
 mod obeyed;
 mod peer;
 pub mod posture;
+mod reads;
 mod shared;
 mod socket;
 mod spec;
@@ -42,7 +43,7 @@ use peer::tls::{self, Tls};
 use shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
-use tcp::{Ports, Stores};
+use tcp::{Ports, Stores, Way};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,7 @@ pub async fn run(spec: GateSpec, shutdown: CancellationToken) -> Result<Ended, G
     let obeyed =
         Obeyed::start(Keeper { shared: Arc::clone(&shared), file, kept, elder: None }, &life);
     let lapsing = tokio::spawn(watch_lapse(Arc::clone(&shared)));
+    let reading = tokio::spawn(reads::watch(Arc::clone(&shared)));
     if let Some(elder) = elder {
         obeyed.directed().await?;
         obeyed.pass_on_to(elder.retire(&shared)).await;
@@ -92,6 +94,7 @@ pub async fn run(spec: GateSpec, shutdown: CancellationToken) -> Result<Ended, G
     giving.abort();
     farewell(&shared, &life).await;
     lapsing.abort();
+    reading.abort();
     Ok(ended)
 }
 
@@ -160,7 +163,10 @@ fn open(shared: &Arc<Shared>, listeners: Listeners, tls: Tls, ports: Ports, web:
         open_http(listener, Arc::clone(&proxy), web.certificate, life);
     }
     for (name, listener) in listeners.stores {
-        open_store(listener, name, Arc::clone(&stores), life);
+        open_store(listener, name, Way::Writer, Arc::clone(&stores), life);
+    }
+    for (name, listener) in listeners.reads {
+        open_store(listener, name, Way::Reads, Arc::clone(&stores), life);
     }
     let shared = Arc::clone(shared);
     let server = Arc::new(PeerServer { shared, acceptor: tls.acceptor, proxy, stores });
@@ -195,11 +201,11 @@ fn open_http(
     }));
 }
 
-fn open_store(listener: TcpListener, name: StoreName, stores: Arc<Stores>, life: &Life) {
+fn open_store(listener: TcpListener, name: StoreName, way: Way, stores: Arc<Stores>, life: &Life) {
     let most = stores.limits().connections;
     tokio::spawn(accept(listener, most, life.clone(), move |stream, _| {
         let (stores, name) = (Arc::clone(&stores), name.clone());
-        async move { stores.serve_client(&name, stream).await }
+        async move { stores.serve_client(&name, way, stream).await }
     }));
 }
 
@@ -214,6 +220,7 @@ fn open_peer(listener: TcpListener, server: Arc<PeerServer>, life: &Life) {
 /// Lets what is under way end, as for a switch, and then ends the rest.
 async fn farewell(shared: &Arc<Shared>, life: &Life) {
     let epoch = shared.standing().epoch();
+    shared.reads.leave();
     shared.apply(0, epoch, Posture::Hold { until: tick::now().plus(FAREWELL) });
     life.tasks.close();
     let _ = tokio::time::timeout(FAREWELL, life.tasks.wait()).await;

@@ -142,14 +142,19 @@ impl Standing {
         }
     }
 
+    /// The site that is active; none while that is not said.
+    pub fn active<'a>(&'a self, here: &'a SiteName) -> Option<&'a SiteName> {
+        match &self.posture {
+            Posture::Serve { .. } => Some(here),
+            Posture::Forward { to } => Some(to),
+            Posture::Hold { .. } | Posture::Closed { .. } => None,
+        }
+    }
+
     /// The way of a request that only reads to `site`, which has a share of them. None where all
     /// work goes anyway, or where none may go.
     pub fn read(&self, here: &SiteName, site: &SiteName, now: Tick) -> Option<Route> {
-        let active = match &self.posture {
-            Posture::Serve { .. } => here,
-            Posture::Forward { to } => to,
-            Posture::Hold { .. } | Posture::Closed { .. } => return None,
-        };
+        let active = self.active(here)?;
         let route = if site == here { Route::Local } else { Route::Peer(site.clone()) };
         (site != active && self.shares_reads(now)).then_some(route)
     }

@@ -2,10 +2,11 @@
 
 use super::minute::Sliding;
 use super::posture::{NewWork, OpenWork, PeerWork, Route, Standing};
+use super::reads::{Own, Reads};
 use super::spec::GateSpec;
 use crate::control::{Posture, Report};
 use crate::tick;
-use mainstay_core::{Epoch, SiteName, Tick};
+use mainstay_core::{Epoch, SiteName, StoreName, Tick};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Shared {
     duty: watch::Sender<Duty>,
     drain: Notify,
     pub counts: Counts,
+    /// What those that only read may be answered from here.
+    pub reads: Reads,
     /// What the gate that ran before this one still has.
     elder: Mutex<Option<Report>>,
 }
@@ -79,7 +82,17 @@ pub struct Pass {
     pub cut: CancellationToken,
     /// Connections to the other gate from before the last cut are dead.
     pub cuts: u64,
-    kind: Kind,
+    under: Under,
+}
+
+/// What admitted work goes by.
+#[derive(Debug)]
+enum Under {
+    Posture(Kind),
+    /// This site's own database may be read.
+    Own(Arc<Own>),
+    /// Another site said so of its own; it ends what it does not allow any more.
+    Theirs,
 }
 
 /// A place among the held, counted until it is dropped.
@@ -101,7 +114,9 @@ impl Shared {
             peer_cuts: 0,
         };
         let duty = watch::Sender::new(duty);
+        let reads = Reads::new(spec.stores.iter().filter(|(_, it)| it.reads.is_some()));
         Arc::new(Self {
+            reads,
             spec,
             duty,
             drain: Notify::new(),
@@ -116,6 +131,11 @@ impl Shared {
 
     pub fn standing(&self) -> Standing {
         self.duty.borrow().standing.clone()
+    }
+
+    /// The site that is active, as far as this gate knows now.
+    pub fn active(&self) -> Option<SiteName> {
+        self.duty.borrow().standing.active(&self.spec.here).cloned()
     }
 
     pub fn open_work(&self, route: &Route) -> OpenWork {
@@ -232,7 +252,24 @@ impl Shared {
     ) -> Pass {
         self.counts.open(kind, &route).fetch_add(1, SeqCst);
         let (epoch, cuts) = (duty.standing.epoch(), duty.peer_cuts);
-        Pass { shared: Arc::clone(self), route, epoch, cut, cuts, kind }
+        Pass { shared: Arc::clone(self), route, epoch, cut, cuts, under: Under::Posture(kind) }
+    }
+
+    /// For a connection that only reads, to this site's own database. None: it may not be read.
+    pub fn admit_reader(self: &Arc<Self>, store: &StoreName) -> Option<Pass> {
+        let (own, cut) = self.reads.admit(store, tick::now())?;
+        Some(self.reader(Route::Local, cut, Under::Own(own)))
+    }
+
+    /// The same, which another site's gate has taken.
+    pub fn reader_at(self: &Arc<Self>, site: &SiteName) -> Pass {
+        self.reader(Route::Peer(site.clone()), CancellationToken::new(), Under::Theirs)
+    }
+
+    fn reader(self: &Arc<Self>, route: Route, cut: CancellationToken, under: Under) -> Pass {
+        let duty = self.duty.borrow();
+        let (epoch, cuts) = (duty.standing.epoch(), duty.peer_cuts);
+        Pass { shared: Arc::clone(self), route, epoch, cut, cuts, under }
     }
 
     /// None when too many are held already.
@@ -279,6 +316,8 @@ impl Shared {
                 http_held: own.http_held + elder.http_held,
                 connections: own.connections + elder.connections,
                 in_transaction: own.in_transaction + elder.in_transaction,
+                readers_here: own.readers_here + elder.readers_here,
+                readers_away: own.readers_away + elder.readers_away,
                 minute: own.minute.plus(elder.minute),
                 drained: own.drained && elder.drained,
                 ..own
@@ -299,6 +338,8 @@ impl Shared {
             http_held: counts.held_http.load(SeqCst),
             connections: counts.tcp_local.load(SeqCst) + counts.tcp_peer.load(SeqCst),
             in_transaction: counts.in_transaction.load(SeqCst),
+            readers_here: self.reads.here(),
+            readers_away: self.reads.away(),
             cut: counts.cut.load(SeqCst),
             served: counts.served.load(SeqCst),
             ignored: counts.ignored.load(SeqCst),
@@ -350,9 +391,31 @@ impl Counts {
     }
 }
 
+impl Pass {
+    /// Whether it may go on.
+    pub fn open_work(&self) -> OpenWork {
+        match &self.under {
+            Under::Posture(_) => self.shared.open_work(&self.route),
+            _ if self.shared.reads.is_leaving() => OpenWork::Drain,
+            Under::Own(own) if !own.may_be_read(tick::now()) => OpenWork::Cut,
+            Under::Own(_) | Under::Theirs => OpenWork::Keep,
+        }
+    }
+
+    /// A switch waits for what goes by the posture, and for nobody who only reads.
+    pub fn only_reads(&self) -> bool {
+        !matches!(self.under, Under::Posture(_))
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
-        let left = self.shared.counts.open(self.kind, &self.route).fetch_sub(1, SeqCst) - 1;
+        let kind = match &self.under {
+            Under::Posture(kind) => *kind,
+            Under::Own(own) => return own.leaves(),
+            Under::Theirs => return,
+        };
+        let left = self.shared.counts.open(kind, &self.route).fetch_sub(1, SeqCst) - 1;
         if left == 0 && !self.shared.duty.borrow().standing.serves(tick::now()) {
             self.shared.drain.notify_waiters();
         }

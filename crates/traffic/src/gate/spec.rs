@@ -47,6 +47,8 @@ pub struct HttpSpec {
 #[derive(Debug, Clone)]
 pub struct StoreSpec {
     pub listen: SocketAddr,
+    /// Where those connect that only read.
+    pub reads: Option<SocketAddr>,
     /// This site's server: `host:port`.
     pub server: String,
     pub protocol: Protocol,
@@ -175,7 +177,10 @@ fn stores(
 ) -> Result<BTreeMap<StoreName, StoreSpec>, GateError> {
     gate.stores
         .iter()
-        .map(|(name, listen)| Ok((name.clone(), store(estate, application, name, *listen)?)))
+        .map(|(name, listen)| {
+            let addresses = (*listen, gate.reads.get(name).copied());
+            Ok((name.clone(), store(estate, application, name, addresses)?))
+        })
         .collect()
 }
 
@@ -183,7 +188,7 @@ fn store(
     estate: &Estate,
     application: &Application,
     name: &StoreName,
-    listen: SocketAddr,
+    (listen, reads): (SocketAddr, Option<SocketAddr>),
 ) -> Result<StoreSpec, GateError> {
     let place =
         format!("applications.{}.stores.{name}.endpoints.{}", application.name, estate.here);
@@ -192,6 +197,7 @@ fn store(
         StoreKind::Postgres(postgres) => {
             postgres.endpoints.get(&estate.here).map(|endpoint| StoreSpec {
                 listen,
+                reads,
                 server: format!("{}:{}", endpoint.host, endpoint.port),
                 protocol: Protocol::Postgres,
                 authority: match &endpoint.tls {
@@ -202,6 +208,7 @@ fn store(
         }
         StoreKind::Redis(redis) => redis.endpoints.get(&estate.here).map(|endpoint| StoreSpec {
             listen,
+            reads,
             server: format!("{}:{}", endpoint.host, endpoint.port),
             protocol: Protocol::Plain,
             authority: match &endpoint.tls {

@@ -16,7 +16,14 @@ const HOLD: Duration = Duration::from_secs(20);
 
 fn directive(seq: u64) -> Directive {
     let posture = Posture::Closed { reason: "test".to_owned() };
-    Directive { seq, application: app(), epoch: Epoch::new(1), posture, away: Default::default() }
+    Directive {
+        seq,
+        application: app(),
+        epoch: Epoch::new(1),
+        posture,
+        away: Default::default(),
+        reads: Default::default(),
+    }
 }
 
 fn report(seq: u64) -> Report {

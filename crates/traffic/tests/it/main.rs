@@ -16,6 +16,7 @@ mod plain;
 mod postgres;
 mod probe;
 mod probe_redis;
+mod reads;
 mod speed;
 mod start;
 mod stopped;

@@ -39,6 +39,7 @@ impl Order {
         let [authority, certificate, key] = self.tls;
         let db = StoreSpec {
             listen: self.db,
+            reads: None,
             server: self.server,
             protocol: Protocol::Postgres,
             authority: None,
@@ -184,7 +185,14 @@ async fn serve(agent: &ControlServer, round: u64, span: Duration) {
     wait_for("the gate's line", super::support::SOON, async || seen(|_| true)).await;
     let posture = Posture::Serve { until: tick::now().plus(span) };
     let (application, epoch) = (site::app(), Epoch::new(1));
-    agent.send(Directive { seq: round + 1, application, epoch, posture, away: Default::default() });
+    agent.send(Directive {
+        seq: round + 1,
+        application,
+        epoch,
+        posture,
+        away: Default::default(),
+        reads: Default::default(),
+    });
     wait_for("a serving gate", super::support::SOON, async || {
         seen(|report| report.posture_name == "serve")
     })

@@ -13,6 +13,7 @@ use crate::outside;
 use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
 use mainstay_core::{Finding, LinkPhase, Retained, SiteName, Tick, Verdict};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub fn problems(
@@ -28,6 +29,7 @@ pub fn problems(
     decision_problem(application, known, decision, now, &mut found);
     waiting_for_approval(application, now, &mut found);
     trouble(known, &mut found);
+    readers(known, &mut found);
     unlike_lease(application, known, &mut found);
     watchdog_problem(application, now, &mut found);
     means_problem(application, &mut found);
@@ -236,6 +238,24 @@ fn trouble(known: &Known, found: &mut Vec<Problem>) {
     if let Some(why) = &known.ledger_trouble {
         let advice = "free some space; nothing automatic is begun meanwhile";
         push(found, Kind::LedgerTrouble, here, why, advice);
+    }
+}
+
+fn readers(known: &Known, found: &mut Vec<Problem>) {
+    let here = &known.facts.here;
+    for (store, looked) in &known.reads.readers {
+        let mut told = BTreeSet::new();
+        // One thing at a time for each role: the rest is told when that is mended.
+        for one in looked.unfit.iter().filter(|one| told.insert(&one.role)) {
+            let done = if looked.open { "" } else { ", so it is shut out here" };
+            let what = format!("reader {} of {store} {}{done} (MS-PG-319)", one.role, one.why);
+            let subject = format!("{} of {store} at {here}", one.role);
+            push(found, Kind::ReaderUnfit, subject, what, one.mend.clone());
+        }
+        if let Some(why) = &looked.trouble {
+            let (subject, what) = (format!("{store} at {here}"), format!("readers: {why}"));
+            push(found, Kind::StoreTrouble, subject, what, "it is tried again by itself");
+        }
     }
 }
 

@@ -101,6 +101,8 @@ fn store() -> (StoreName, Store) {
     };
     let kind = StoreKind::Postgres(PostgresStore {
         roles: vec!["bank".to_owned()],
+        readers: Vec::new(),
+        max_lag: Duration::from_secs(5),
         salvage: BTreeMap::new(),
         durability: Durability::EachCommit,
         compare_every: None,
@@ -120,6 +122,7 @@ fn gate(site: usize) -> Gate {
             options: Default::default(),
         }),
         stores: BTreeMap::new(),
+        reads: BTreeMap::new(),
         tcp: Default::default(),
         peer_listen: listen,
         peer: NAMES[site].to_owned(),

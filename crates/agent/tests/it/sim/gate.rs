@@ -79,6 +79,8 @@ pub fn listen(world: &mut World, application: &ApplicationName) {
             served: 0,
             ignored: gate.ignored,
             drained: !serves,
+            readers_here: 0,
+            readers_away: 0,
             minute: Default::default(),
         }));
         if let Some((epoch, posture)) = said {

@@ -3,7 +3,7 @@
 use super::database::{Commit, Database};
 use super::stores::{Stores, refused};
 use super::world::World;
-use mainstay_agent::stores::{Answer, Link, Paused};
+use mainstay_agent::stores::{Answer, Completeness, Link, Paused};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Lag, LinkPhase, LinkStatus, Position};
 use mainstay_stores::postgres::fault::Fault;
@@ -261,6 +261,10 @@ impl Link for Running {
 
     fn watch(&self) -> watch::Receiver<LinkStatus> {
         self.inner.status.subscribe()
+    }
+
+    fn completeness(&self) -> Completeness {
+        Box::new(|| None)
     }
 
     fn has_changed(&self) -> bool {

@@ -16,6 +16,7 @@ use mainstay_stores::postgres::fence::{FenceState, Fenced};
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::probe::Look;
 use mainstay_stores::postgres::put_right::{Plan, PutRight, Told};
+use mainstay_stores::postgres::readers::Unfit;
 use mainstay_stores::postgres::repair::Sides;
 use mainstay_stores::postgres::salvage::{Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::Bumped;
@@ -247,6 +248,15 @@ impl stores::Stores for Stores {
     fn drop_slot<'a>(&'a self, endpoint: &'a PostgresEndpoint, slot: &'a str) -> Asked<'a, bool> {
         let slot = slot.to_owned();
         Box::pin(self.at(endpoint, move |database| Ok(database.slots.remove(&slot).is_some())))
+    }
+
+    fn keep_readers<'a>(
+        &'a self,
+        endpoint: &'a PostgresEndpoint,
+        _: &'a [String],
+        _: bool,
+    ) -> Asked<'a, Vec<Unfit>> {
+        Box::pin(self.at(endpoint, |_| Ok(Vec::new())))
     }
 
     fn applied<'a>(

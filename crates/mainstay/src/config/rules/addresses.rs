@@ -116,6 +116,9 @@ fn of_gate<'a>(site: &'a SiteName, gate: &'a Gate, uses: &mut Vec<Use<'a>>) {
     for (store, listen) in entries(&gate.stores) {
         uses.push(of_socket(site, listen, format!("the gate's address for {store}")));
     }
+    for (store, listen) in entries(&gate.reads) {
+        uses.push(of_socket(site, listen, format!("the gate's address for reads of {store}")));
+    }
 }
 
 fn of_socket<'a>(site: &'a SiteName, at: &'a At<SocketAddr>, what: String) -> Use<'a> {

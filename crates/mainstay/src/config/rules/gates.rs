@@ -49,7 +49,7 @@ fn ways_to_stores(
     }
 }
 
-fn unknown_store(
+pub(super) fn unknown_store(
     application: &ApplicationName,
     store: &StoreName,
     known: &[&StoreName],

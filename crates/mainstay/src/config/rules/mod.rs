@@ -10,6 +10,7 @@ mod gates;
 mod names;
 mod people;
 mod probes;
+mod reads;
 mod runbook;
 mod sites;
 mod store_kinds;
@@ -32,6 +33,7 @@ pub fn all(file: &File, problems: &mut Vec<Problem>) {
     for (name, application) in applications(file) {
         stores::check(file, name, application, problems);
         gates::check(file, name, application, problems);
+        reads::check(name, application, problems);
         web::check(file, application, problems);
         failover::check(file, application, problems);
         fencing::check(file, application, problems);

@@ -1,6 +1,7 @@
 //! Whether databases can be looked after, before anything is touched: everything here only reads.
 
 mod pair;
+mod readers;
 mod roles;
 mod server;
 mod tables;
@@ -45,7 +46,7 @@ async fn store_into(place: &str, store: &PostgresStore, findings: &mut Vec<Findi
     let mut seen = Vec::new();
     for (site, endpoint) in &store.endpoints {
         let place = endpoint_place(place, site);
-        match endpoint_into(&place, endpoint, &store.roles, findings).await {
+        match endpoint_into(&place, endpoint, store, findings).await {
             Ok(facts) => seen.push(Seen { place, facts }),
             Err(fault) => findings.push(unanswered(&place, &fault)),
         }
@@ -65,13 +66,14 @@ fn endpoint_place(store: &str, site: &SiteName) -> String {
 async fn endpoint_into(
     place: &str,
     endpoint: &PostgresEndpoint,
-    names: &[String],
+    store: &PostgresStore,
     findings: &mut Vec<Finding>,
 ) -> Result<Facts, Fault> {
     let session = Session::open(endpoint, "check").await?;
     let facts = server::read(&session).await?;
     findings.extend(server::findings(place, endpoint, &facts));
-    findings.extend(roles::findings(place, &session, names).await?);
+    findings.extend(roles::findings(place, &session, &store.roles, &store.readers).await?);
+    findings.extend(readers::findings(place, &session, &store.readers).await?);
     findings.extend(tables::findings(place, &session).await?);
     Ok(facts)
 }

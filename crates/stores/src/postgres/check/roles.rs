@@ -10,9 +10,11 @@ pub(super) async fn findings(
     place: &str,
     session: &Session,
     names: &[String],
+    readers: &[String],
 ) -> Result<Vec<Finding>, Fault> {
     let mut found = named(place, session, names).await?;
-    found.extend(other_writers(place, session, names).await?);
+    let known = [names, readers].concat();
+    found.extend(other_writers(place, session, &known).await?);
     found.extend(prepared(place, session, names).await?);
     Ok(found)
 }

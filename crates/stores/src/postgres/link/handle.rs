@@ -9,7 +9,7 @@ use mainstay_core::LinkStatus;
 use mainstay_core::position::Lsn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -85,6 +85,14 @@ impl Link {
     /// Its status whenever it changes, and the lag at least five times a second.
     pub fn watch(&self) -> watch::Receiver<LinkStatus> {
         self.shared.watch()
+    }
+
+    /// As of when the target has all that the source had, whenever it is called; none while that is
+    /// not known.
+    pub fn completeness(&self) -> impl Fn() -> Option<Instant> + Send + Sync + use<> {
+        // Who asks does not keep the link's remains.
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade()?.complete()
     }
 
     /// Whether it has changed anything that was not taken from [`Paused::take_changed`] yet.

@@ -33,6 +33,8 @@ impl Clock {
 struct Sample {
     end: Lsn,
     micros: i64,
+    /// When it was asked for here, which was before that.
+    asked: Instant,
 }
 
 /// What is known of the source's time and end. Instants come in as arguments.
@@ -44,6 +46,8 @@ pub(super) struct LagMeter {
     samples: VecDeque<Sample>,
     /// Clock of the newest sample that is wholly applied.
     covered_micros: Option<i64>,
+    /// When the newest sample that is wholly applied was asked for.
+    complete: Option<Instant>,
 }
 
 impl LagMeter {
@@ -65,7 +69,7 @@ impl LagMeter {
         }
     }
 
-    pub fn sample(&mut self, end: Lsn, micros: i64, now: Instant) {
+    pub fn sample(&mut self, end: Lsn, micros: i64, asked: Instant, now: Instant) {
         self.sampled = Some(now);
         self.tell_time(micros, now);
         if self.samples.len() >= MOST_SAMPLES {
@@ -76,11 +80,18 @@ impl LagMeter {
                 keep
             });
         }
-        self.samples.push_back(Sample { end, micros });
+        self.samples.push_back(Sample { end, micros, asked });
     }
 
     pub fn source_end(&self) -> Option<Lsn> {
         self.samples.back().map(|sample| sample.end)
+    }
+
+    /// As of when the target has all that the source had. No clock of the source's counts: what ends
+    /// at or before the end that was answered was there when it was asked for.
+    pub fn complete(&mut self, covered: Option<Lsn>) -> Option<Instant> {
+        self.drop_covered(covered?);
+        self.complete
     }
 
     /// `covered`: everything that ends there or before is applied. `oldest`: commit time of the
@@ -118,6 +129,7 @@ impl LagMeter {
             && sample.end <= covered
         {
             self.covered_micros = Some(sample.micros);
+            self.complete = Some(sample.asked);
             if self.samples.len() == 1 {
                 return;
             }
@@ -146,7 +158,7 @@ mod tests {
         let start = Instant::now();
         assert_eq!(meter.lag(start, Some(Lsn(5)), None), Lag::Unknown);
         meter.hear(100 * SECOND, start);
-        meter.sample(Lsn(5), 100 * SECOND, start);
+        meter.sample(Lsn(5), 100 * SECOND, start, start);
         let later = start + Duration::from_secs(2);
         assert_eq!(meter.lag(later, Some(Lsn(5)), None), known(0.0));
         let silent = start + Duration::from_millis(3_001);
@@ -158,7 +170,7 @@ mod tests {
         let mut meter = LagMeter::default();
         let start = Instant::now();
         meter.hear(100 * SECOND, start);
-        meter.sample(Lsn(5), 100 * SECOND, start);
+        meter.sample(Lsn(5), 100 * SECOND, start, start);
         let later = start + Duration::from_secs(1);
         assert_eq!(meter.lag(later, Some(Lsn(5)), Some(98 * SECOND)), known(3.0));
     }
@@ -169,7 +181,7 @@ mod tests {
         let start = Instant::now();
         meter.hear(100 * SECOND, start);
         let later = start + Duration::from_secs(20);
-        meter.sample(Lsn(9), 120 * SECOND, later);
+        meter.sample(Lsn(9), 120 * SECOND, later, later);
         assert_eq!(meter.lag(later, Some(Lsn(5)), Some(101 * SECOND)), known(19.0));
         assert_eq!(meter.lag(later, Some(Lsn(5)), None), Lag::Unknown);
         let silent = later + Duration::from_millis(3_001);
@@ -181,13 +193,27 @@ mod tests {
         let mut meter = LagMeter::default();
         let start = Instant::now();
         meter.hear(100 * SECOND, start);
-        meter.sample(Lsn(5), 100 * SECOND, start);
+        meter.sample(Lsn(5), 100 * SECOND, start, start);
         assert_eq!(meter.lag(start, Some(Lsn(5)), None), known(0.0));
         let later = start + Duration::from_secs(10);
         meter.hear(110 * SECOND, later);
-        meter.sample(Lsn(9), 110 * SECOND, later);
+        meter.sample(Lsn(9), 110 * SECOND, later, later);
         assert_eq!(meter.lag(later, Some(Lsn(5)), None), known(10.0));
         assert_eq!(meter.lag(later, Some(Lsn(9)), None), known(0.0));
+    }
+
+    #[test]
+    fn a_target_is_complete_as_of_when_what_it_has_applied_was_asked_for() {
+        let mut meter = LagMeter::default();
+        let asked = Instant::now();
+        let (later, answered) = (asked + Duration::from_secs(1), asked + Duration::from_secs(9));
+        assert_eq!(meter.complete(Some(Lsn(9))), None);
+        meter.sample(Lsn(5), 100 * SECOND, asked, answered);
+        meter.sample(Lsn(7), 101 * SECOND, later, answered);
+        assert_eq!(meter.complete(Some(Lsn(4))), None);
+        assert_eq!(meter.complete(Some(Lsn(6))), Some(asked));
+        assert_eq!(meter.complete(Some(Lsn(7))), Some(later));
+        assert_eq!(meter.complete(Some(Lsn(99))), Some(later), "no more was asked for");
     }
 
     #[test]
@@ -196,7 +222,7 @@ mod tests {
         let start = Instant::now();
         for second in 0..10_000 {
             meter.hear(second * SECOND, start);
-            meter.sample(Lsn(second as u64 + 1), second * SECOND, start);
+            meter.sample(Lsn(second as u64 + 1), second * SECOND, start, start);
         }
         assert!(meter.samples.len() <= MOST_SAMPLES);
         assert_eq!(meter.source_end(), Some(Lsn(10_000)));

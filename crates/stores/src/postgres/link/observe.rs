@@ -81,10 +81,11 @@ async fn look(shared: &Shared, sql: &Sql, heartbeat: &mut Heartbeat) -> Result<(
     const LOOK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
                         pg_current_wal_flush_lsn()::text";
     const BEAT: &str = "SELECT pg_logical_emit_message(false, 'mainstay', 'heartbeat')";
+    let asked = Instant::now();
     let rows = sql.rows("read the source's clock and end", LOOK, &[]).await?;
     let Some(row) = rows.first() else { return Ok(()) };
     let end = resume::parse_lsn(sql, row.get(1))?;
-    shared.sample(end, row.get(0));
+    shared.sample(end, row.get(0), asked);
     publication(sql).await?;
     large_objects(sql).await?;
     let values = sequences::read(sql).await?;

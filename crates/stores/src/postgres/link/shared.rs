@@ -216,10 +216,18 @@ impl Shared {
         inner.source_end = inner.source_end.max(end);
     }
 
-    /// At `clock_micros` the source's history ended at or before `end`.
-    pub fn sample(&self, end: Lsn, clock_micros: i64) {
+    /// As of when the target has all that the source had; none while its tables are not as of one
+    /// instant.
+    pub fn complete(&self) -> Option<Instant> {
         let mut inner = self.lock();
-        inner.lag.sample(end, clock_micros, Instant::now());
+        let covered = inner.covered.filter(|_| matches!(inner.phase(), LinkPhase::Streaming));
+        inner.lag.complete(covered)
+    }
+
+    /// At `clock_micros`, later than `asked`, the source's history ended at or before `end`.
+    pub fn sample(&self, end: Lsn, clock_micros: i64, asked: Instant) {
+        let mut inner = self.lock();
+        inner.lag.sample(end, clock_micros, asked, Instant::now());
         inner.source_end = inner.source_end.max(inner.lag.source_end());
         drop(inner);
         self.sampled.notify_one();

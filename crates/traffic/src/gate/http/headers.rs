@@ -1,6 +1,7 @@
 //! What a proxy must do to the heads of messages (RFC 9110, section 7.6).
 
 use super::answer::Problem;
+use super::websocket::{self, Handshake};
 use http::header::{
     CONNECTION, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     InvalidHeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -90,16 +91,20 @@ pub struct Head {
     pub claimed: Option<Epoch>,
     /// The protocol that the client wants to go on with, such as `websocket`.
     pub upgrade: Option<HeaderValue>,
+    /// Of a WebSocket that came over HTTP/2.
+    pub handshake: Option<Handshake>,
 }
 
 impl Head {
     pub fn new(parts: Parts, origin: &Origin) -> Result<Self, Problem> {
+        let mut parts = parts;
+        let handshake = websocket::translate(&mut parts)?;
         let Parts { method, uri, version, mut headers, .. } = parts;
-        if method == Method::CONNECT {
-            return Err(Problem::BadRequest("the gate makes no tunnels"));
-        }
         take_host(&mut headers, &uri, version)?;
-        let upgrade = upgrade(&method, version, &headers);
+        let upgrade = match handshake {
+            Some(_) => Some(websocket::protocol()),
+            None => upgrade(&method, version, &headers),
+        };
         let trailers = wants_trailers(&headers);
         strip_hop_by_hop(&mut headers);
         if trailers {
@@ -117,7 +122,7 @@ impl Head {
         }
         let target = uri.path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Ok(Self { method, target, headers, claimed, upgrade })
+        Ok(Self { method, target, headers, claimed, upgrade, handshake })
     }
 
     /// Safe methods may be sent again (RFC 9110, section 9.2.1).

@@ -17,6 +17,7 @@ mod shares;
 mod sticky;
 mod tunnel;
 mod upstreams;
+mod websocket;
 
 pub use headers::{Client, Origin};
 pub use log::Log;
@@ -35,6 +36,7 @@ use clock::Clock;
 use headers::{Head, REFUSED, strip_hop_by_hop, switch_to};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::upgrade::OnUpgrade;
 use log::AnsweredBy;
@@ -50,6 +52,7 @@ use std::time::Duration;
 use sticky::Place;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use upstreams::Load;
 
 /// Who says so is a probe, and no client.
@@ -178,7 +181,8 @@ impl Proxy {
         if request.headers().len() > limits.headers {
             return Err(Problem::LongHead);
         }
-        let wanted = request.headers().contains_key(UPGRADE);
+        let extended = request.extensions().get::<Protocol>().is_some();
+        let wanted = extended || request.headers().contains_key(UPGRADE);
         let client = wanted.then(|| hyper::upgrade::on(&mut request));
         let (parts, incoming) = request.into_parts();
         let head = Head::new(parts, &origin)?;
@@ -398,8 +402,26 @@ fn switch(
         return Attempt::Lost(Problem::Broken(reason));
     };
     strip_hop_by_hop(&mut parts.headers);
-    switch_to(&mut parts.headers, protocol);
-    clock.upgrade(tunnel::open(client, upstream, pass, load));
+    let open = tunnel::carried(client, upstream, pass, load);
+    match &work.head.handshake {
+        None => {
+            switch_to(&mut parts.headers, protocol);
+            clock.upgrade(AbortOnDropHandle::new(tokio::spawn(open)));
+        }
+        Some(handshake) if handshake.take_answer(&mut parts.headers) => {
+            parts.status = StatusCode::OK;
+            // One of many on its connection, which is not idle while it lasts.
+            let turn = clock.turn();
+            tokio::spawn(async move {
+                open.await;
+                drop(turn);
+            });
+        }
+        Some(_) => {
+            let reason = "it did not answer the handshake of a WebSocket".to_owned();
+            return Attempt::Lost(Problem::Broken(reason));
+        }
+    }
     Attempt::Answered(Response::from_parts(parts, GateBody::own(Bytes::new())))
 }
 

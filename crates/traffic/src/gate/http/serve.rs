@@ -161,6 +161,7 @@ impl Proxy {
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
+            .enable_connect_protocol()
             .max_header_list_size(head)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(2 * WINDOW)

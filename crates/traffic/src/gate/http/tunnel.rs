@@ -5,26 +5,18 @@ use crate::gate::posture::OpenWork;
 use crate::gate::shared::Pass;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio_util::task::AbortOnDropHandle;
 
 /// Carries bytes until one side ends, or until the site is left: also in a planned switch at once,
 /// because nobody can tell when such a connection would be at rest. Clients connect again, and are
 /// held then.
-pub fn open(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-    pass: Pass,
-    load: Option<Load>,
-) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let cut = pass.cut.clone();
-        tokio::select! {
-            () = carry(client, upstream) => {}
-            () = cut.cancelled() => {}
-            () = until_left(&pass) => {}
-        }
-        drop((pass, load));
-    }))
+pub async fn carried(client: OnUpgrade, upstream: OnUpgrade, pass: Pass, load: Option<Load>) {
+    let cut = pass.cut.clone();
+    tokio::select! {
+        () = carry(client, upstream) => {}
+        () = cut.cancelled() => {}
+        () = until_left(&pass) => {}
+    }
+    drop((pass, load));
 }
 
 async fn carry(client: OnUpgrade, upstream: OnUpgrade) {

@@ -144,7 +144,16 @@ impl Knock<'_> {
 impl Peers {
     /// For what only reads: at once, or not at all.
     pub async fn open_reads(&self, site: &SiteName, epoch: Epoch) -> Result<Wire, TunnelError> {
-        let attempt = self.attempt(site, epoch, Target::Reads);
+        self.open_at_once(site, epoch, Target::Reads).await
+    }
+
+    pub async fn open_at_once(
+        &self,
+        site: &SiteName,
+        epoch: Epoch,
+        to: Target,
+    ) -> Result<Wire, TunnelError> {
+        let attempt = self.attempt(site, epoch, to);
         tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.map_err(TunnelError::unreachable)?
     }
 

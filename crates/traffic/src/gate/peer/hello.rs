@@ -18,6 +18,8 @@ pub enum Target {
     /// Requests that only read, for a site that has a share of them without being active.
     Reads,
     Store(StoreName),
+    /// A connection that only reads, for a site whose own database may be read.
+    StoreReads(StoreName),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

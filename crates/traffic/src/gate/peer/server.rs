@@ -72,7 +72,9 @@ impl PeerServer {
             return;
         }
         match (verdict, hello.to) {
-            (Ok(pass), Target::Store(store)) => self.stores.serve_peer(&store, pass, wire).await,
+            (Ok(pass), Target::Store(store) | Target::StoreReads(store)) => {
+                self.stores.serve_peer(&store, pass, wire).await
+            }
             (Ok(pass), Target::Http) => {
                 // Each request on the tunnel is admitted by itself.
                 drop(pass);
@@ -90,7 +92,7 @@ impl PeerServer {
         let spec = &self.shared.spec;
         let has = match &hello.to {
             Target::Http | Target::Reads => spec.http.is_some(),
-            Target::Store(store) => spec.stores.contains_key(store),
+            Target::Store(store) | Target::StoreReads(store) => spec.stores.contains_key(store),
         };
         match has && hello.application == spec.application {
             true => Ok(()),
@@ -99,8 +101,13 @@ impl PeerServer {
     }
 
     async fn admit(&self, hello: &Hello) -> Result<Pass, &'static str> {
-        let kind = match hello.to {
+        let kind = match &hello.to {
             Target::Reads => return self.shared.admit_peer_read(hello.epoch),
+            // The epoch does not matter: how old the database is does.
+            Target::StoreReads(store) => {
+                let pass = self.shared.admit_reader(store);
+                return pass.ok_or("this site's own database may not be read now");
+            }
             Target::Http => Kind::Http,
             Target::Store(_) => Kind::Tcp,
         };

@@ -1,6 +1,6 @@
 //! How a connection gets to the active site's server, whatever it carries.
 
-use super::{Port, Stores};
+use super::{Port, Stores, To, Way};
 use crate::gate::peer::client::TunnelError;
 use crate::gate::peer::hello::Target;
 use crate::gate::posture::Route;
@@ -40,17 +40,17 @@ impl Stores {
     /// A connection to the active site's server that has been sent the `first` bytes.
     pub(super) async fn open(
         &self,
-        store: &StoreName,
-        port: &Port,
+        to: To<'_>,
         client: &Wire,
         first: &[u8],
         deadline: Instant,
     ) -> Result<(Pass, Wire), Failure> {
         loop {
             let attempt = async {
-                let pass = self.admit(deadline).await?;
-                let server = self.dial(store, port, &pass, first, deadline).await?;
-                Ok((pass, server))
+                match to.way {
+                    Way::Writer => self.open_writer(to, first, deadline).await,
+                    Way::Reads => self.open_reader(to, first, deadline).await,
+                }
             };
             let outcome = tokio::select! {
                 outcome = attempt => outcome,
@@ -64,6 +64,17 @@ impl Stores {
                 done => return done,
             }
         }
+    }
+
+    pub(super) async fn open_writer(
+        &self,
+        to: To<'_>,
+        first: &[u8],
+        deadline: Instant,
+    ) -> Result<(Pass, Wire), Failure> {
+        let pass = self.admit(deadline).await?;
+        let server = self.dial(to.store, to.port, &pass, first, deadline).await?;
+        Ok((pass, server))
     }
 
     async fn admit(&self, deadline: Instant) -> Result<Pass, Failure> {

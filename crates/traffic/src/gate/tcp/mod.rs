@@ -4,6 +4,7 @@ mod admission;
 mod plain;
 mod postgres;
 mod pump;
+mod reader;
 mod relay;
 mod server;
 mod starting;
@@ -74,6 +75,23 @@ impl Port {
     }
 }
 
+/// Where connections to one of a gate's addresses are to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the active site's server.
+    Writer,
+    /// To the nearest that may be read.
+    Reads,
+}
+
+/// What one connection of a client is for.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    store: &'a StoreName,
+    way: Way,
+    port: &'a Port,
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -83,6 +101,8 @@ enum End {
     Cut,
     /// By the gate, for its age.
     Old,
+    /// By the gate, because the database it reads may not be read any more.
+    Behind,
     /// One side's bytes are not of the protocol, or its connection broke.
     Broken,
 }
@@ -97,11 +117,12 @@ impl Stores {
     }
 
     /// One connection of a client, from its beginning to its end.
-    pub async fn serve_client(&self, store: &StoreName, stream: TcpStream) {
+    pub async fn serve_client(&self, store: &StoreName, way: Way, stream: TcpStream) {
         let Some(port) = self.ports.0.get(store) else { return };
+        let to = To { store, way, port };
         match port.protocol {
-            Protocol::Postgres => self.serve_postgres(store, port, stream).await,
-            Protocol::Plain => self.serve_plain(store, port, stream).await,
+            Protocol::Postgres => self.serve_postgres(to, stream).await,
+            Protocol::Plain => self.serve_plain(to, stream).await,
         }
     }
 

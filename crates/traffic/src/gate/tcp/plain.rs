@@ -3,7 +3,7 @@
 
 use super::admission::Failure;
 use super::relay::{Moment, Talk};
-use super::{End, Port, Stores, relay};
+use super::{End, Port, Stores, To, relay};
 use crate::gate::shared::Pass;
 use crate::gate::wire::Wire;
 use mainstay_core::StoreName;
@@ -69,13 +69,15 @@ impl Talk for Bytes {
 }
 
 impl Stores {
-    pub(super) async fn serve_plain(&self, store: &StoreName, port: &Port, stream: TcpStream) {
+    pub(super) async fn serve_plain(&self, to: To<'_>, stream: TcpStream) {
+        let To { store, port, .. } = to;
         // What begins a connection is large, and gone while it lasts.
         let Some(client) = Box::pin(self.encrypt(store, port, stream)).await else { return };
         let deadline = Instant::now() + self.shared.spec.hold;
         // Bytes have no words for a refusal: a reset cannot be taken for an answer.
-        match Box::pin(self.open(store, port, &client, &[], deadline)).await {
+        match Box::pin(self.open(to, &client, &[], deadline)).await {
             Ok((pass, server)) => {
+                let _counted = self.count_reader(to, &pass);
                 relay::run(&pass, client, server, Bytes::new(), port.max_age).await;
             }
             Err(Failure::Refused(refusal)) => {

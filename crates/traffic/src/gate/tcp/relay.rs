@@ -7,7 +7,6 @@ use crate::gate::aside::Aside;
 use crate::gate::posture::OpenWork;
 use crate::gate::shared::Pass;
 use crate::gate::wire::Wire;
-use crate::tick;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -82,6 +81,7 @@ pub async fn run<T: Talk>(
     let Session { mut client, server, down, talk, .. } = session;
     if matches!(end, End::Cut | End::Old) {
         pass.shared.counts.cut.fetch_add(1, SeqCst);
+        let end = if pass.only_reads() && end == End::Cut { End::Behind } else { end };
         let words = talk.last_words(end).filter(|_| down.flushed());
         if let Some(words) = words
             && say(&mut client, &words).await.is_ok()
@@ -111,11 +111,8 @@ impl<T: Talk> Session<'_, T> {
         let mut drain = None;
         loop {
             let step = pass.shared.drain_step();
-            let verdict = {
-                let duty = changes.borrow_and_update();
-                duty.standing.open_work(&pass.route, tick::now())
-            };
-            drain = match verdict {
+            drop(changes.borrow_and_update());
+            drain = match pass.open_work() {
                 OpenWork::Keep => None,
                 OpenWork::Cut => return End::Cut,
                 OpenWork::Drain => drain.or_else(|| Some(Instant::now())),
@@ -182,7 +179,7 @@ impl<T: Talk> Session<'_, T> {
     /// that was stopped and goes on passes nothing of what waited meanwhile.
     fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let Self { pass, client, server, up, talk, .. } = self;
-        let see = |bytes: &[u8]| match pass.shared.open_work(&pass.route) {
+        let see = |bytes: &[u8]| match pass.open_work() {
             OpenWork::Cut => Err(End::Cut),
             OpenWork::Keep | OpenWork::Drain => talk.client_sends(bytes),
         };
@@ -216,7 +213,7 @@ impl<T: Talk> Session<'_, T> {
 
 impl Busy<'_> {
     fn count(&mut self, busy: bool) {
-        if busy == self.counted {
+        if busy == self.counted || self.pass.only_reads() {
             return;
         }
         self.counted = busy;

@@ -8,12 +8,14 @@ use mainstay_core::estate::{
     PostgresEndpoint, PostgresStore, PostgresTls, Site as EstateSite, Store, StoreKind, TlsFiles,
 };
 use mainstay_core::people::Force;
-use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName};
+use mainstay_core::{ApplicationName, Epoch, SiteName, StoreName, Tick};
 use mainstay_testkit::{free_port, wait_for_value};
 use mainstay_traffic::control::{ControlServer, Directive, Posture, Report, socket};
 use mainstay_traffic::gate::{self, Ended, GateError, GateSpec};
 use mainstay_traffic::tick;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -31,6 +33,8 @@ pub struct Site {
     pub upstreams: Vec<Upstream>,
     pub control: Option<ControlServer>,
     seq: AtomicU64,
+    /// What the next directive says of readers.
+    pub reads: Mutex<BTreeMap<StoreName, Option<Tick>>>,
     state: TempDir,
     pub running: Option<(JoinHandle<Result<Ended, GateError>>, CancellationToken)>,
 }
@@ -115,6 +119,7 @@ pub fn gate(hold: Duration) -> Gate {
             options: Default::default(),
         }),
         stores: [(db_name(), local())].into(),
+        reads: [(db_name(), local())].into(),
         tcp: Default::default(),
         peer_listen: peer,
         peer: peer.to_string(),
@@ -134,6 +139,8 @@ pub fn application(gates: [Gate; 2], databases: [u16; 2]) -> Application {
     };
     let postgres = PostgresStore {
         roles: Vec::new(),
+        readers: Vec::new(),
+        max_lag: LONG,
         salvage: Default::default(),
         durability: Durability::EachCommit,
         compare_every: None,
@@ -183,6 +190,7 @@ impl Site {
             upstreams,
             control: None,
             seq: AtomicU64::new(0),
+            reads: Mutex::default(),
             state,
             running: None,
         };
@@ -240,6 +248,7 @@ impl Site {
             epoch,
             posture,
             away: Default::default(),
+            reads: self.reads.lock().expect("no panic").clone(),
         });
         seq
     }

@@ -9,3 +9,4 @@ mod routes;
 mod shares;
 mod smuggling;
 mod upgrades;
+mod websocket;

@@ -3,6 +3,9 @@
 use super::super::support::SOON;
 use super::super::support::client::raw;
 use super::super::support::site::{LONG, Pair, Site};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,8 +15,18 @@ use tokio::task::JoinHandle;
 const ASK: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
                      Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                      Sec-WebSocket-Version: 13\r\n\r\n";
-const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
-                        Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// What a server answers to the key of a client (RFC 6455, section 4.2.2).
+fn agreed(head: &str) -> String {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+    let (_, key) = key.expect("a key");
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()));
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
 
 /// A process that agrees to every upgrade and then sends back what it gets, at once; its heads.
 async fn echo() -> (SocketAddr, JoinHandle<()>) {
@@ -28,7 +41,7 @@ async fn echo() -> (SocketAddr, JoinHandle<()>) {
                 assert!(asked.contains("connection: upgrade\r\n"), "{head}");
                 assert!(asked.contains("upgrade: websocket\r\n"), "{head}");
                 assert!(asked.contains("mainstay-epoch: "), "{head}");
-                stream.write_all(AGREED).await.expect("the other end takes it");
+                stream.write_all(agreed(&head).as_bytes()).await.expect("the other end takes it");
                 let (mut reader, mut writer) = stream.split();
                 // Ends when the gate ends it.
                 let _ = tokio::io::copy(&mut reader, &mut writer).await;
@@ -47,7 +60,7 @@ async fn head(stream: &mut TcpStream) -> String {
 }
 
 /// Both gates lead to the echo at east.
-async fn pair() -> (Pair, JoinHandle<()>) {
+pub async fn pair() -> (Pair, JoinHandle<()>) {
     let (address, task) = echo().await;
     let pair = Pair::start_with(Duration::from_secs(20), [1, 1], |spec| {
         spec.http.as_mut().expect("there").upstreams = vec![address.to_string()];

@@ -33,6 +33,17 @@ impl Fatal {
         }
     }
 
+    /// To one that only reads. The same, so that drivers do the same.
+    pub fn behind() -> Self {
+        Self {
+            state: "57P01",
+            message: "MS-GATE-041: terminating connection because this database may not be read \
+                      any more"
+                .to_owned(),
+            hint: "Connect again: the gate leads to one that is not too old.",
+        }
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut fields = Vec::new();
         // S is localised, V is not; clients look at either.

@@ -8,7 +8,7 @@ mod tracker;
 
 use super::admission::Failure;
 use super::server::CONNECT_TIMEOUT;
-use super::{Port, Stores, relay};
+use super::{Port, Stores, To, Way, relay};
 use crate::gate::certificate::Certificate;
 use crate::gate::shared::{Kind, Pass};
 use crate::gate::wire::Wire;
@@ -27,14 +27,13 @@ use tokio::time::Instant;
 pub const PROTOCOL: &[u8] = b"postgresql";
 
 impl Stores {
-    pub(super) async fn serve_postgres(&self, store: &StoreName, port: &Port, stream: TcpStream) {
+    pub(super) async fn serve_postgres(&self, to: To<'_>, stream: TcpStream) {
+        let To { store, port, .. } = to;
         let start = start(stream, port.certificate.as_ref(), self.limits().head_time);
         // What begins a connection is large, and gone while it lasts.
         match Box::pin(port.starting.run(start)).await {
-            Some(Ok((_, Startup::Cancel(packet)))) => self.cancel(store, port, &packet).await,
-            Some(Ok((client, Startup::Session(packet)))) => {
-                self.begin(store, port, client, &packet).await;
-            }
+            Some(Ok((_, Startup::Cancel(packet)))) => self.cancel(to, &packet).await,
+            Some(Ok((client, Startup::Session(packet)))) => self.begin(to, client, &packet).await,
             Some(Err(error)) => tracing::debug!(%store, %error, "a client did not start up"),
             None => tracing::debug!(%store, "a client said nothing, and others came"),
         }
@@ -68,11 +67,12 @@ impl Stores {
         }
     }
 
-    async fn begin(&self, store: &StoreName, port: &Port, mut client: Wire, packet: &[u8]) {
+    async fn begin(&self, to: To<'_>, mut client: Wire, packet: &[u8]) {
         let deadline = Instant::now() + self.shared.spec.hold;
-        match Box::pin(self.open(store, port, &client, packet, deadline)).await {
+        match Box::pin(self.open(to, &client, packet, deadline)).await {
             Ok((pass, server)) => {
-                relay::run(&pass, client, server, Session::started(), port.max_age).await;
+                let _counted = self.count_reader(to, &pass);
+                relay::run(&pass, client, server, Session::started(), to.port.max_age).await;
             }
             Err(Failure::Refused(refusal)) => say(&mut client, &Fatal::from(refusal)).await,
             Err(Failure::Again(_) | Failure::Gone) => {}
@@ -82,11 +82,30 @@ impl Stores {
     /// Goes where a new session would go, if there is such a place now; the server knows the
     /// session by the key in the packet. There is never an answer (PostgreSQL manual, "Canceling
     /// Requests in Progress").
-    async fn cancel(&self, store: &StoreName, port: &Port, packet: &[u8]) {
+    async fn cancel(&self, to: To<'_>, packet: &[u8]) {
+        let To { store, way, port } = to;
+        if way == Way::Reads {
+            self.cancel_reader(store, port, packet).await;
+        }
         let Some(pass) = self.shared.admit(Kind::Tcp) else { return };
         let deadline = Instant::now() + CONNECT_TIMEOUT;
         if let Ok(server) = self.dial(store, port, &pass, packet, deadline).await {
             finish(server).await;
+        }
+    }
+}
+
+impl Stores {
+    /// Nobody remembers where the session of a reader was led: every server that it can be at is
+    /// told, and those that do not know the key do nothing.
+    async fn cancel_reader(&self, store: &StoreName, port: &Port, packet: &[u8]) {
+        if let Ok(server) = self.connect(store, port).await {
+            deliver(server, packet).await;
+        }
+        for site in self.shared.spec.peers.keys() {
+            if let Ok(server) = self.read_at(store, site, packet).await {
+                finish(server).await;
+            }
         }
     }
 }

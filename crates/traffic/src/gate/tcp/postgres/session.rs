@@ -69,7 +69,11 @@ impl Talk for Session {
     }
 
     fn last_words(&self, end: End) -> Option<Vec<u8>> {
-        let fatal = if end == End::Old { Fatal::too_old() } else { Fatal::terminated() };
+        let fatal = match end {
+            End::Old => Fatal::too_old(),
+            End::Behind => Fatal::behind(),
+            _ => Fatal::terminated(),
+        };
         self.tracker.may_speak().then(|| fatal.encode())
     }
 }
