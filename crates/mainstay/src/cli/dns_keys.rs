@@ -108,7 +108,7 @@ pub fn findings(estate: &Estate) -> Vec<Finding> {
     });
     let wrong = keys.filter_map(|(zone, key)| {
         let Failure { code, what, advice } = Failure::told(&key.err()?);
-        Some(Finding::error(&code, &format!("dns.{zone}.signing-keys"), what, advice))
+        Some(Finding::error(&code, format!("dns.{zone}.signing-keys"), what, advice))
     });
     wrong.collect()
 }

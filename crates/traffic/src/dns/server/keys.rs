@@ -132,7 +132,7 @@ fn text(path: &Path) -> Result<String, DnsError> {
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        let advice = format!("type: chmod 600 {}", path.display());
+        let advice = format!("chmod 600 {}", path.display());
         return Err(refused(format!("others may read it (mode {mode:04o})"), advice));
     }
     let mut text = String::new();

@@ -43,7 +43,7 @@ impl Limiter {
             return Allowed::Answer;
         }
         let count = self.count(to, now, 1);
-        match (count <= MOST, count % 2 == 0) {
+        match (count <= MOST, count.is_multiple_of(2)) {
             (true, _) => Allowed::Answer,
             (false, true) => Allowed::Short,
             (false, false) => Allowed::Nothing,
