@@ -63,7 +63,9 @@ async fn at_a_fenced_site_a_reader_reads_and_the_application_is_refused() {
     for major in [15, 18] {
         let (server, admin) = site(major).await;
         let (endpoint, roles) = (server.endpoint("bank"), vec!["app".to_owned()]);
-        assert!(found(&server).await.is_empty(), "{:?}", found(&server).await);
+        let finds = found(&server).await;
+        // Before PostgreSQL 17 the fence does not hold at rest, readers or not.
+        assert!(finds.iter().all(|it| it.code == "MS-PG-306"), "{finds:?}");
         fence::open(&endpoint, &roles, Epoch::new(1), || true).await.unwrap();
         assert!(keep(&server, true).await.is_empty());
         let before = login(&server, "reader").await.unwrap();
@@ -165,15 +167,15 @@ async fn functions_that_run_as_their_owner_are_named_and_a_missing_reader_is_tol
     let (server, admin) = site(18).await;
     admin
         .batch_execute(
-            "CREATE FUNCTION pay(int) RETURNS void LANGUAGE sql SECURITY DEFINER \
-             AS 'UPDATE account SET cents = $1'",
+            "CREATE FUNCTION public.pay(int) RETURNS void LANGUAGE sql SECURITY DEFINER \
+             AS 'UPDATE public.account SET cents = $1'",
         )
         .await
         .unwrap();
     let finds = found(&server).await;
     let [one] = finds.as_slice() else { panic!("{finds:?}") };
     assert!(one.code == "MS-PG-320" && one.what.contains("pay(integer)"), "{one:?}");
-    admin.batch_execute("REVOKE EXECUTE ON FUNCTION pay FROM PUBLIC").await.unwrap();
+    admin.batch_execute("REVOKE EXECUTE ON FUNCTION public.pay FROM PUBLIC").await.unwrap();
     assert!(found(&server).await.is_empty());
     admin.batch_execute("DROP OWNED BY reader; DROP ROLE reader").await.unwrap();
     let finds = found(&server).await;
