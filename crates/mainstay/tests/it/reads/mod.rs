@@ -26,7 +26,7 @@ async fn a_reader_reads_at_the_standby_cannot_write_there_and_is_led_to_the_writ
     let update = "UPDATE clock SET n = 0";
     let begins = told(&world.says("reader", reads, update));
     assert!(begins.contains("25006"), "a session begins by only reading: {begins}");
-    let off = format!("SET default_transaction_read_only = off; {update}");
+    let off = format!("BEGIN READ WRITE; {update}; COMMIT");
     for port in [reads, world.servers["west"].port()] {
         let refused = told(&world.says("reader", port, &off));
         assert!(refused.contains("42501"), "the server itself refuses: {refused}");
