@@ -72,7 +72,7 @@ async fn at_a_fenced_site_a_reader_reads_and_the_application_is_refused() {
         fence::fence(&endpoint, &roles, Epoch::new(2)).await.unwrap();
         assert!(keep(&server, false).await.is_empty());
         before.query_one("SELECT count(*) FROM account", &[]).await.expect("it is not cut");
-        let refused = login(&server, "app").await.err().expect("the fence holds");
+        let refused = login(&server, "app").await.expect_err("the fence holds");
         assert_eq!(refused.code(), Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION));
 
         let reader = login(&server, "reader").await.unwrap();

@@ -36,6 +36,8 @@ fn report(seq: u64) -> Report {
         http_in_flight: 0,
         http_held: 0,
         connections: 0,
+        readers_here: 0,
+        readers_away: 0,
         in_transaction: 0,
         cut: 0,
         served: 0,

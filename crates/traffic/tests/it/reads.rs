@@ -29,7 +29,7 @@ async fn sites() -> Sites {
 /// What the next directive says.
 fn allow(site: &Site, span: Option<Duration>) {
     let until = span.map(|span| tick::now().plus(span));
-    site.reads.lock().unwrap().insert(db_name(), until);
+    site.reads.lock().expect("nobody panics with it").insert(db_name(), until);
 }
 
 fn reads(site: &Site) -> SocketAddr {
@@ -38,14 +38,17 @@ fn reads(site: &Site) -> SocketAddr {
 
 impl Sites {
     async fn reader(&self) -> Client {
-        connect(&self.servers[1], reads(&self.pair.west)).await.unwrap()
+        connect(&self.servers[1], reads(&self.pair.west)).await.expect("readers come in")
     }
 
     /// Which of the two servers answers.
     async fn place(&self, client: &Client) -> usize {
-        let row = client.query_one("SELECT inet_server_port()", &[]).await.unwrap();
+        let row = client.query_one("SELECT inet_server_port()", &[]).await.expect("it is read");
         let port: i32 = row.get(0);
-        self.servers.iter().position(|server| i32::from(server.port()) == port).unwrap()
+        self.servers
+            .iter()
+            .position(|server| i32::from(server.port()) == port)
+            .expect("it is one of both")
     }
 }
 

@@ -138,7 +138,7 @@ fn kept_through(world: &World, load: &Load, before: u64) -> bool {
         let here = answers.iter().filter(|(gate, it)| *gate == "west" && world.is_by(it, "west"));
         here.map(|(_, it)| it)
     };
-    let Some(last) = own().last().filter(|last| last.n > before + 20) else { return false };
+    let Some(last) = own().next_back().filter(|last| last.n > before + 20) else { return false };
     own().any(|it| it.backend == last.backend && it.n <= before)
 }
 
