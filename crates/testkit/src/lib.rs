@@ -15,7 +15,10 @@ mod user;
 mod wait;
 mod watcher;
 
-pub use dns::{DnsKind, DnsServer, KEY as DNS_KEY, SECRET as DNS_SECRET, ZONE as DNS_ZONE, dig};
+pub use dns::{
+    DnsKind, DnsServer, FakeCloudflare, KEY as DNS_KEY, Route53Server, SECRET as DNS_SECRET,
+    ZONE as DNS_ZONE, dig,
+};
 pub use etcd::{EtcdCluster, EtcdOptions};
 pub use nix::sys::signal::Signal;
 pub use parts::{dns_folder, etcd_folder, postgres_folder, postgres_folder_of};

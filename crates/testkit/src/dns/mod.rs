@@ -4,8 +4,10 @@
 mod bind;
 mod knot;
 mod powerdns;
+mod providers;
 mod resolver;
 
+pub use providers::{FakeCloudflare, Route53Server};
 pub use resolver::dig;
 
 use crate::parts::dns_folder;
