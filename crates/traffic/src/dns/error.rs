@@ -33,6 +33,19 @@ pub enum DnsError {
          below 1024 need CAP_NET_BIND_SERVICE; the address has to be one of this machine's"
     )]
     Listen { address: SocketAddr, why: String },
+    /// Whether a change was made is unknown.
+    #[error("MS-DNS-012: {api} does not answer: {why}")]
+    ApiSilent { api: &'static str, why: String },
+    #[error("MS-DNS-013: {api} refused {what}: {why}")]
+    ApiRefused { api: &'static str, what: String, why: String },
+    #[error("MS-DNS-014: {api} takes no more requests for now; it is asked again by itself")]
+    Throttled { api: &'static str },
+    #[error("MS-DNS-015: {api} has no zone {zone} for this key: {why}")]
+    NoZone { api: &'static str, zone: String, why: String },
+    #[error("MS-DNS-016: no credentials for {api}: {why}")]
+    Credentials { api: &'static str, why: String },
+    #[error("MS-DNS-017: {name} cannot be changed at {api}: {why}")]
+    InTheWay { api: &'static str, name: String, why: String },
     #[error("{name} was not published: this site is not active any more")]
     NotActive { name: String },
     #[error("no server is named for the zone")]
