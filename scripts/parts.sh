@@ -10,6 +10,7 @@
 #   scripts/parts.sh redis-6     the same for Redis 6.2 (bin/)
 #   scripts/parts.sh valkey      prints the folder that holds Valkey 9 (bin/)
 #   scripts/parts.sh aiosmtpd    prints the folder that holds the mail server of tests, in Python
+#   scripts/parts.sh moto        prints the folder that holds moto and boto3, in Python, for tests of Route 53
 #   scripts/parts.sh alertmanager prints the folder that holds Alertmanager, for tests
 #   scripts/parts.sh nextest     makes sure that `cargo nextest` runs (with bin/ of the cache in PATH)
 #   scripts/parts.sh rust        makes sure that cargo has its formatter and its lints
@@ -60,6 +61,16 @@ AIOSMTPD_WHEELS=(
     "aiosmtpd 1.4.6 72c99179ba5aa9ae0abbda6994668239b64a5ce054471955fe75f581d2592475"
     "atpublic 9.0.0 449c3c4f0c74df79749d6fe225ba55e2a2fce34b303f0329211e4d6989ed6f6e"
     "attrs 26.1.0 c647aa4a12dfbad9333ca4e71fe62ddc36f4e63b2d260a37a8b83d2f043ac309"
+)
+# A server that plays AWS for tests, Amazon's own client, and what both need. Some are built for the
+# machine's own Python, so each has its version here and no checksum.
+MOTO_VERSION=5.2.5
+MOTO_PACKAGES=(
+    blinker==1.9.0 boto3==1.44.5 botocore==1.44.5 certifi==2026.10.18 charset-normalizer==3.5.2
+    click==8.5.1 flask==3.1.3 flask-cors==6.0.5 idna==3.20 itsdangerous==2.2.0 jinja2==3.1.6
+    jmespath==1.1.0 markupsafe==3.0.4 "moto==$MOTO_VERSION" python-dateutil==2.9.0.post0 pyyaml==6.0.3
+    requests==2.34.2 responses==0.26.3 s3transfer==0.19.3 six==1.17.0 urllib3==2.8.0 werkzeug==3.1.9
+    xmltodict==1.0.4
 )
 # The test runner, prebuilt; where there is no wheel for the processor, cargo builds it.
 NEXTEST_VERSION=0.9.148
@@ -341,6 +352,24 @@ aiosmtpd() {
     printf '%s\n' "$folder"
 }
 
+# fetch_moto FOLDER
+fetch_moto() {
+    local work
+    work=$(new_work)
+    say "downloading moto $MOTO_VERSION and boto3 from PyPI"
+    run_pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --no-compile \
+        --root-user-action=ignore --target "$work/tree" "${MOTO_PACKAGES[@]}" >&2 || return 1
+    chmod -R a+rX "$work/tree"
+    mv -T "$work/tree" "$1"
+}
+
+moto() {
+    local folder=$root/moto-$MOTO_VERSION
+    [ -d "$folder/moto" ] || fetch_moto "$folder" ||
+        fail "could not fetch moto $MOTO_VERSION; check the network (pip download moto)"
+    printf '%s\n' "$folder"
+}
+
 # Debian's package, unpacked and not installed: nothing of it is to run by itself.
 fetch_alertmanager() {
     local work
@@ -424,7 +453,7 @@ trap 'rm -rf "$root"/.fetch-$$-*' EXIT
 
 for part in "${@:-all}"; do
     case $part in
-        rust | compiler | nextest | postgres | etcd | dns | redis | valkey | aiosmtpd | alertmanager | proxies | wrk | dnsperf | pgcopydb | network | patroni | faketime) "$part" ;;
+        rust | compiler | nextest | postgres | etcd | dns | redis | valkey | aiosmtpd | moto | alertmanager | proxies | wrk | dnsperf | pgcopydb | network | patroni | faketime) "$part" ;;
         redis-6) redis_6 ;;
         postgres-15 | postgres-17) older_postgres "${part#postgres-}" ;;
         all)
@@ -440,8 +469,9 @@ for part in "${@:-all}"; do
             redis_6
             valkey
             aiosmtpd
+            moto
             alertmanager
             ;;
-        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, redis, redis-6, valkey, aiosmtpd, alertmanager, all, proxies, wrk, dnsperf, pgcopydb, network, patroni, faketime, root" ;;
+        *) fail "unknown part $part; there are: rust, compiler, nextest, postgres, postgres-15, postgres-17, etcd, dns, redis, redis-6, valkey, aiosmtpd, moto, alertmanager, all, proxies, wrk, dnsperf, pgcopydb, network, patroni, faketime, root" ;;
     esac
 done

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$1" >&2; }
 
 step "tools"
-scripts/parts.sh rust compiler nextest postgres postgres-15 postgres-17 etcd dns redis redis-6 valkey aiosmtpd alertmanager
+scripts/parts.sh rust compiler nextest postgres postgres-15 postgres-17 etcd dns redis redis-6 valkey aiosmtpd moto alertmanager
 # Scenes take root; without it their tests say that they were not played.
 [ "$(id -u)" != 0 ] || scripts/parts.sh network
 

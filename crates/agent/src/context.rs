@@ -14,6 +14,7 @@ use crate::watchdog::line::Heard;
 use mainstay_core::estate::Estate;
 use mainstay_core::{SiteName, Tick};
 use mainstay_traffic::control::ControlServer;
+use mainstay_traffic::dns::Publisher;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Context {
     pub register: Register,
     pub clocks: Clocks,
     pub alerts: Alerting,
+    /// The estate's zones, each with its way to whoever holds it.
+    pub dns: BTreeMap<String, Publisher>,
 }
 
 impl Context {

@@ -56,6 +56,7 @@ use crate::stores::{Postgres, Stores};
 use mainstay_core::SiteName;
 use mainstay_core::estate::{CoordinatorPlace, Estate};
 use mainstay_traffic::control::{self, ControlServer};
+use mainstay_traffic::dns::Publisher;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -170,6 +171,7 @@ async fn context(spec: &AgentSpec, outside: Outside) -> Result<Context, AgentErr
         comparing: once::Once::default(),
         register: Register::new(estate.people.clone()),
         clocks: clocks::Clocks::default(),
+        dns: estate.dns.iter().map(|(name, zone)| (name.clone(), Publisher::new(zone))).collect(),
         estate,
     })
 }

@@ -2,8 +2,8 @@
 
 use crate::api::names::{AnswerView, NameView, ServerView, keys_in_words};
 use mainstay_core::estate::{DnsZone, Policy, PublishedName};
-use mainstay_core::{ApplicationName, Record, Tick};
-use mainstay_traffic::dns::{Answer, DnsError, Note, Wanted};
+use mainstay_core::{ApplicationName, Record, SiteName, Tick};
+use mainstay_traffic::dns::{Answer, DnsError, Note, Share, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub fn wanted(
 ) -> Option<Wanted> {
     let note =
         Note { application: application.clone(), epoch: record.epoch, site: record.active.clone() };
-    let any = published.policy != Policy::Failover;
+    let any = published.policy != Policy::Failover || !published.health_checks.is_empty();
     let sites = published.addresses.iter();
     let answering = sites.filter(|(site, _)| any || **site == record.active);
     let addresses: BTreeSet<_> = answering.flat_map(|(_, list)| list).copied().collect();
@@ -33,9 +33,31 @@ pub fn wanted(
         ttl: published.ttl,
         addresses,
         any,
+        shares: shares(published, record),
         note,
         signed: zone.signed(),
     })
+}
+
+/// Where answers are spread by weights, or by what Route 53 finds healthy by itself: then all is the
+/// active site's share, and the others' is what is left when it is not healthy.
+fn shares(published: &PublishedName, record: &Record) -> Vec<Share> {
+    let weight = |site: &SiteName| match &published.policy {
+        Policy::Weighted(weights) => {
+            weights.get(site).map_or(0, |weight| u8::try_from(*weight).unwrap_or(u8::MAX))
+        }
+        _ => u8::from(*site == record.active),
+    };
+    if !matches!(published.policy, Policy::Weighted(_)) && published.health_checks.is_empty() {
+        return Vec::new();
+    }
+    let one = |(site, addresses): (&SiteName, &Vec<_>)| Share {
+        site: site.clone(),
+        addresses: addresses.iter().copied().collect(),
+        weight: weight(site),
+        health_check: published.health_checks.get(site).cloned(),
+    };
+    published.addresses.iter().map(one).collect()
 }
 
 /// One name, as this site's agent sees it.
@@ -92,6 +114,7 @@ impl KnownName {
         }
         self.looked = Some(now);
         self.refused = refused;
+        self.servers.retain(|server, _| answers.iter().any(|(answering, _)| answering == server));
         for (server, answer) in answers {
             let before = self.servers.get(&server).filter(|seen| same(&seen.answer, &answer));
             let since_micros = before.map_or(micros, |seen| seen.since_micros);
@@ -109,6 +132,10 @@ impl KnownName {
             (true, false) => Some(Turn::Wrong),
             _ => None,
         }
+    }
+
+    pub fn is_right(&self) -> bool {
+        self.all_right
     }
 
     pub fn view(&self, name: &str) -> Option<NameView> {
@@ -193,7 +220,7 @@ fn unsigned(name: &str, server: &str, answer: &Answer) -> (String, String) {
     }
 }
 
-fn is_right(answer: &Result<Answer, DnsError>, wanted: &Wanted) -> bool {
+pub fn is_right(answer: &Result<Answer, DnsError>, wanted: &Wanted) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.is(wanted))
 }
 
@@ -210,6 +237,15 @@ fn advice(why: &DnsError, name: &str) -> String {
         DnsError::Refused { .. } | DnsError::Key { .. } => {
             "compare the zone's key under [dns] with the server's own, and what it may change; \
              clients reach the active site through every gate meanwhile"
+                .to_owned()
+        }
+        DnsError::ApiRefused { .. } | DnsError::NoZone { .. } | DnsError::Credentials { .. } => {
+            "look at the zone under [dns], and at what its key may do at the provider; clients \
+             reach the active site through every gate meanwhile"
+                .to_owned()
+        }
+        DnsError::InTheWay { .. } => {
+            "make the name's records there DNS only, or take the name out of the configuration"
                 .to_owned()
         }
         _ => "it is tried again by itself; clients reach the active site through every gate \

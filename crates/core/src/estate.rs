@@ -6,7 +6,8 @@ mod tcp;
 mod web;
 
 pub use dns::{
-    DnsKind, DnsZone, Network, OwnServer, Policy, PublishedName, TsigAlgorithm, TsigKey,
+    AwsAccess, AwsKey, Cloudflare, DnsKind, DnsZone, Network, OwnServer, Policy, PublishedName,
+    Route53, TsigAlgorithm, TsigKey,
 };
 pub use redis::{RedisEndpoint, RedisStore, RedisTls};
 pub use tcp::{CertificateFiles, ClientTls, TcpOptions};

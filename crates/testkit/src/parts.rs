@@ -10,6 +10,7 @@ const POSTGRES: &[(u32, &str)] =
     &[(18, "postgres-18.6.0"), (17, "postgres-17.11.0"), (15, "postgres-15.19.0")];
 const DNS_SERVERS: &str = "dns-servers";
 const ETCD: &str = "etcd-3.5.1";
+const MOTO: &str = "moto-5.2.5";
 const AIOSMTPD: &str = "aiosmtpd-1.4.6";
 /// The major that a test's server has unless it asks for another one.
 const POSTGRES_USUAL: u32 = 18;
@@ -102,6 +103,17 @@ pub(crate) fn aiosmtpd_folder() -> PathBuf {
     let folder = cache_root().join(AIOSMTPD);
     let there = folder.join("aiosmtpd").is_dir();
     assert!(there, "no aiosmtpd in {}; please type: make parts", folder.display());
+    folder
+}
+
+/// The folder that Python finds `moto` and `boto3` in.
+///
+/// # Panics
+/// When there is none, saying what to type.
+pub(crate) fn moto_folder() -> PathBuf {
+    let folder = cache_root().join(MOTO);
+    let there = folder.join("moto").is_dir();
+    assert!(there, "no moto in {}; please type: make parts", folder.display());
     folder
 }
 

@@ -2,11 +2,10 @@
 //! there already.
 
 use crate::application::Application;
-use crate::names::{Turn, wanted};
+use crate::names::{Turn, is_right, wanted};
 use crate::time::{tick, unix_micros};
 use mainstay_core::Posture;
-use mainstay_core::estate::DnsZone;
-use mainstay_traffic::dns::{Published, Wanted, look, publish};
+use mainstay_traffic::dns::{Published, Wanted};
 use std::sync::Arc;
 
 /// Every site looks at what the servers answer; the one that serves changes what differs.
@@ -16,15 +15,23 @@ pub fn keep(application: &Arc<Application>, posture: Option<&Posture>) {
     }
     let serves = matches!(posture, Some(Posture::Serve { .. }));
     let Some(turn) = application.single.names.try_take() else { return };
-    let Some((wanted, zone)) = due(application) else { return };
+    let Some(due) = due(application) else { return };
     let work = application.clone();
     tokio::spawn(async move {
         let _turn = turn;
-        make(&work, &wanted, &zone, serves).await;
+        make(&work, &due, serves).await;
     });
 }
 
-fn due(application: &Application) -> Option<(Wanted, DnsZone)> {
+/// A name that it is time to look at.
+struct Due {
+    wanted: Wanted,
+    zone: String,
+    /// Every server answered as wanted when they were looked at last.
+    settled: bool,
+}
+
+fn due(application: &Application) -> Option<Due> {
     let now = tick();
     let mut known = application.known();
     let record = known.facts.record.as_ref()?.record.clone();
@@ -32,24 +39,35 @@ fn due(application: &Application) -> Option<(Wanted, DnsZone)> {
     application.spec.names.iter().find_map(|(name, published)| {
         let zone = zones.get(&published.zone)?;
         let wanted = wanted(&application.spec.name, name, published, &record, zone)?;
-        let due = known.names.entry(name.clone()).or_default().is_due(&wanted, now);
-        due.then(|| (wanted, zone.clone()))
+        let entry = known.names.entry(name.clone()).or_default();
+        let due = entry.is_due(&wanted, now);
+        let (zone, settled) = (published.zone.clone(), entry.is_right());
+        due.then_some(Due { wanted, zone, settled })
     })
 }
 
-async fn make(application: &Application, wanted: &Wanted, zone: &DnsZone, serves: bool) {
+async fn make(application: &Application, due: &Due, serves: bool) {
+    let Due { wanted, zone, settled } = due;
+    let Some(publisher) = application.context.dns.get(zone) else { return };
     let mut refused = None;
-    if serves {
+    // A provider counts what its API is asked: while every server goes on answering as wanted, it
+    // is not.
+    let mut answers = match *settled && publisher.by_api() {
+        true => publisher.answers(&wanted.name).await,
+        false => Vec::new(),
+    };
+    let right = !answers.is_empty() && answers.iter().all(|(_, answer)| is_right(answer, wanted));
+    if serves && !right {
         let still = || application.may_write(wanted.note.epoch);
-        match publish(zone, wanted, still).await {
+        match publisher.publish(wanted, still).await {
             Ok(Published::AsItWas) => {}
             Ok(Published::Changed) => enter(application, "dns-changed", wanted, None).await,
             Err(why) => refused = Some(why),
         }
     }
-    let looks =
-        zone.servers.iter().map(async |server| (server.clone(), look(server, &wanted.name).await));
-    let answers = futures::future::join_all(looks).await;
+    if !right {
+        answers = publisher.answers(&wanted.name).await;
+    }
     let why = refused.as_ref().map(ToString::to_string);
     let turn = application.learn(|known| {
         let known = known.names.entry(wanted.name.clone()).or_default();

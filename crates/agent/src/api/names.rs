@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use crate::error::Refused;
-use crate::names::wanted;
+use crate::names::{is_right, wanted};
 use crate::time::unix_micros;
 use mainstay_core::{ApplicationName, Epoch, SiteName};
 use mainstay_traffic::dns::{Answer, DnsError, look};
@@ -135,22 +135,28 @@ pub async fn trace(agent: &Agent, query: &TraceQuery) -> Result<Trace, Refused> 
             "try again, or look at `mainstay status`",
         )
     })?;
+    let Some(publisher) = application.context.dns.get(&published.zone) else {
+        return Err(unknown(agent, &name));
+    };
     let known = application.known().names.get(&name).and_then(|known| known.view(&name));
     let since = |server: &str, answer: &AnswerView| {
         let seen = known.as_ref()?.servers.iter().find(|seen| seen.server == server)?;
         seen.since_micros.filter(|_| seen.answer.same_as(answer))
     };
-    let mut servers = Vec::new();
-    for server in zone.servers.iter().chain(&zone.resolvers) {
-        let answer = look(server, &name).await;
-        let right = answer.as_ref().is_ok_and(|answer| {
-            answer.leads_as(&of) && (zone.resolvers.contains(server) || answer.is(&of))
-        });
-        let answer = AnswerView::of(&answer);
-        let since_micros = since(server, &answer);
-        servers.push(ServerView { server: server.clone(), right, answer, since_micros });
+    let shown = |server: String, answer: &Result<Answer, DnsError>, right: bool| {
+        let answer = AnswerView::of(answer);
+        let since_micros = since(&server, &answer);
+        ServerView { server, right, answer, since_micros }
+    };
+    let answers = publisher.answers(&name).await.into_iter();
+    let servers: Vec<ServerView> =
+        answers.map(|(server, answer)| shown(server, &answer, is_right(&answer, &of))).collect();
+    let mut resolvers = Vec::new();
+    for resolver in &publisher.zone().resolvers {
+        let answer = look(resolver, &name).await;
+        let right = answer.as_ref().is_ok_and(|answer| answer.leads_as(&of));
+        resolvers.push(shown(resolver.clone(), &answer, right));
     }
-    let resolvers = servers.split_off(zone.servers.len());
     let name = NameView {
         name,
         site: of.note.site.clone(),

@@ -1,5 +1,6 @@
 //! Names of applications in DNS, and who serves their zones.
 
+use crate::notifier::HttpUrl;
 use crate::{Secret, SiteName};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,8 @@ pub struct DnsZone {
     /// `example.org`, without a dot at its end.
     pub zone: String,
     pub kind: DnsKind,
-    /// Each server that answers for the zone, `host:port`. Changes go to the first.
+    /// Each server that answers for the zone, `host:port`. Dynamic updates go to the first. Empty
+    /// where the provider tells them.
     pub servers: Vec<String>,
     /// Resolvers that `mainstay dns trace` asks besides.
     pub resolvers: Vec<String>,
@@ -28,7 +30,9 @@ impl DnsZone {
 #[derive(Debug, Clone, PartialEq)]
 pub enum DnsKind {
     /// Dynamic updates (RFC 2136); none: not signed.
-    Rfc2136 { key: Option<TsigKey> },
+    Rfc2136 {
+        key: Option<TsigKey>,
+    },
     /// Mainstay answers for it by itself, in the gate's process of each of these sites.
     Own {
         contact: String,
@@ -36,6 +40,44 @@ pub enum DnsKind {
         /// The files with the keys that it is signed with (DNSSEC); none: it is not signed.
         signing_keys: Vec<PathBuf>,
     },
+    Route53(Route53),
+    Cloudflare(Cloudflare),
+}
+
+/// A hosted zone of Amazon Route 53.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route53 {
+    /// `Z0123456789ABC`; none: the one public zone of that name.
+    pub zone_id: Option<String>,
+    /// That requests are signed for.
+    pub region: String,
+    pub endpoint: HttpUrl,
+    pub access: AwsAccess,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AwsAccess {
+    /// None where nobody changes DNS (a witness).
+    Key(Option<AwsKey>),
+    /// The role of the machine, as its metadata service tells it.
+    Instance { metadata: HttpUrl },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AwsKey {
+    pub id: Secret,
+    pub secret: Secret,
+    /// Of a key that ends by itself.
+    pub session: Option<Secret>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cloudflare {
+    /// None: the zone of that name.
+    pub zone_id: Option<String>,
+    /// None where nobody changes DNS (a witness).
+    pub token: Option<Secret>,
+    pub endpoint: HttpUrl,
 }
 
 /// Mainstay's own server at one site.
@@ -74,6 +116,9 @@ pub struct PublishedName {
     /// While the site is active.
     pub addresses: BTreeMap<SiteName, Vec<IpAddr>>,
     pub policy: Policy,
+    /// At Route 53: what it asks by itself before it answers with a site's addresses. Empty, or one
+    /// for each site.
+    pub health_checks: BTreeMap<SiteName, String>,
 }
 
 /// Which site's addresses a name answers with. Only Mainstay's own server knows more than the

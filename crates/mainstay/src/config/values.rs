@@ -503,7 +503,7 @@ mod dns;
 mod web;
 mod work;
 
-pub use dns::{DnsName, DnsProvider};
+pub use dns::{DnsName, DnsProvider, ProviderId};
 pub use web::{CookieName, HostPattern, Number};
 pub use work::WorkKind;
 

@@ -4,9 +4,11 @@
 mod bind;
 mod knot;
 mod powerdns;
+mod providers;
 mod resolver;
 mod signed;
 
+pub use providers::{FakeCloudflare, Route53Server};
 pub use resolver::dig;
 pub use signed::{delv, static_ds};
 

@@ -15,10 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub type Certificate = (PathBuf, PathBuf);
 
 /// Ends with its input, which the kernel closes with the test.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    fn start(command: &mut Command, port: u16) -> Self {
+    pub(crate) fn start(command: &mut Command, port: u16) -> Self {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         let mut process = Self(child.unwrap_or_else(|why| panic!("{command:?}: {why}")));
         let up = wait_blocking(PATIENCE, || {
@@ -38,7 +38,7 @@ impl Drop for Process {
     }
 }
 
-fn python(script: &str) -> Command {
+pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new("python3");
     command.args(["-c", script]);
     command

@@ -158,6 +158,7 @@ fn estate(
         ttl: Duration::from_secs(300),
         addresses: [(site.clone(), vec!["192.0.2.99".parse()?])].into(),
         policy: Policy::Failover,
+        health_checks: BTreeMap::new(),
     };
     let long = Duration::from_secs(600);
     let application = Application {

@@ -37,6 +37,19 @@ pub enum DnsError {
     /// Nothing of the key itself stands in it.
     #[error("MS-DNS-012: the signing key {path} cannot be used: {why}\n  {advice}", path = path.display())]
     SigningKey { path: PathBuf, why: String, advice: String },
+    /// Whether a change was made is unknown.
+    #[error("MS-DNS-015: {api} does not answer: {why}")]
+    ApiSilent { api: &'static str, why: String },
+    #[error("MS-DNS-016: {api} refused {what}: {why}")]
+    ApiRefused { api: &'static str, what: String, why: String },
+    #[error("MS-DNS-017: {api} takes no more requests for now; it is asked again by itself")]
+    Throttled { api: &'static str },
+    #[error("MS-DNS-018: {api} has no zone {zone} for this key: {why}")]
+    NoZone { api: &'static str, zone: String, why: String },
+    #[error("MS-DNS-019: no credentials for {api}: {why}")]
+    Credentials { api: &'static str, why: String },
+    #[error("MS-DNS-020: {name} cannot be changed at {api}: {why}")]
+    InTheWay { api: &'static str, name: String, why: String },
     #[error("{name} was not published: this site is not active any more")]
     NotActive { name: String },
     #[error("no server is named for the zone")]

@@ -3,25 +3,26 @@
 //! all the same.
 //!
 //! Beside each name stands a note (a TXT record) with the epoch that the answer is of. A change is
-//! one message that names the note which it replaces (RFC 2136, prerequisites), so that it is
-//! refused when anybody else was faster.
+//! one message that names the note which it replaces, so that it is refused when anybody else was
+//! faster; how, each provider's file says.
 //!
 //! Invariant: an answer is never replaced by one of an older epoch, and never by none.
 
 mod ask;
 mod error;
 mod note;
-mod rfc2136;
+mod provider;
 pub mod server;
 mod signed;
 
 pub use error::DnsError;
 pub use note::Note;
+pub use provider::Publisher;
 pub use signed::Signed;
 
 use ask::{Told, ask};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use mainstay_core::estate::{DnsKind, DnsZone};
+use mainstay_core::SiteName;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -34,9 +35,22 @@ pub struct Wanted {
     pub addresses: BTreeSet<IpAddr>,
     /// Some of the addresses are right, not only all: which of them is the server's choice.
     pub any: bool,
+    /// Each site's part where answers are spread over them at Route 53; else empty.
+    pub shares: Vec<Share>,
     pub note: Note,
     /// Also signed (DNSSEC).
     pub signed: bool,
+}
+
+/// One site's part of what a name answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    pub site: SiteName,
+    pub addresses: BTreeSet<IpAddr>,
+    /// In proportion; 0: only where none of the others is healthy.
+    pub weight: u8,
+    /// By its id at the provider.
+    pub health_check: Option<String>,
 }
 
 /// What one server answers.
@@ -91,45 +105,6 @@ pub enum Published {
     AsItWas,
 }
 
-/// Has the zone's first server answer as wanted, unless a newer epoch is published there. Safe to
-/// do twice; when no answer comes, whether it was done is unknown and `look` tells.
-pub async fn publish(
-    zone: &DnsZone,
-    wanted: &Wanted,
-    still: impl Fn() -> bool,
-) -> Result<Published, DnsError> {
-    // Mainstay's own servers follow their gates by themselves.
-    let DnsKind::Rfc2136 { key } = &zone.kind else { return Ok(Published::AsItWas) };
-    let server = zone.servers.first().ok_or(DnsError::NoServer)?;
-    let standing = look(server, &wanted.name).await?;
-    if standing.is(wanted) {
-        return Ok(Published::AsItWas);
-    }
-    if let Some(note) = &standing.note {
-        may_replace(server, note, wanted)?;
-    }
-    if !still() {
-        return Err(DnsError::NotActive { name: wanted.name.clone() });
-    }
-    let change = rfc2136::Change { zone: &zone.zone, wanted, over: standing.note.as_ref() };
-    rfc2136::send(server, key.as_ref(), &change).await?;
-    Ok(Published::Changed)
-}
-
-fn may_replace(server: &str, standing: &Note, wanted: &Wanted) -> Result<(), DnsError> {
-    let (name, server) = (wanted.name.clone(), server.to_owned());
-    if standing.application != wanted.note.application {
-        return Err(DnsError::Foreign { name, server, of: standing.application.to_string() });
-    }
-    let newer = standing.epoch > wanted.note.epoch;
-    let disputed = standing.epoch == wanted.note.epoch && standing.site != wanted.note.site;
-    if newer || disputed {
-        let (published, ours) = (standing.epoch, wanted.note.epoch);
-        return Err(DnsError::Stale { name, server, published, ours });
-    }
-    Ok(())
-}
-
 /// What this server answers now.
 pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
     let mut answer = Answer::default();
@@ -150,7 +125,7 @@ pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
         }
     }
     let notes = ask(server, &note_name(name)?, RecordType::TXT).await?;
-    answer.note = the_note(server, name, &notes.records)?;
+    answer.note = the_note(server, name, notes.records.iter().filter_map(text).collect())?;
     if !notes.records.is_empty() {
         sets.push(notes.signatures);
     }
@@ -159,8 +134,7 @@ pub async fn look(server: &str, name: &str) -> Result<Answer, DnsError> {
 }
 
 /// There is one note or none; whatever else stands there is not ours to replace.
-fn the_note(server: &str, name: &str, records: &[Record]) -> Result<Option<Note>, DnsError> {
-    let texts: Vec<String> = records.iter().filter_map(text).collect();
+fn the_note(server: &str, name: &str, texts: Vec<String>) -> Result<Option<Note>, DnsError> {
     let unreadable = || DnsError::Unreadable {
         name: note::name(name),
         server: server.to_owned(),

@@ -3,7 +3,7 @@
 use mainstay_core::estate::{DnsKind as How, DnsZone, TsigAlgorithm, TsigKey};
 use mainstay_core::{ApplicationName, Epoch, Secret, SiteName};
 use mainstay_testkit::{DNS_KEY, DNS_SECRET, DNS_ZONE, DnsKind, DnsServer};
-use mainstay_traffic::dns::{DnsError, Note, Published, Wanted, look, publish};
+use mainstay_traffic::dns::{DnsError, Note, Published, Publisher, Wanted, look};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ fn wanted(epoch: u64, site: &str, addresses: &[&str]) -> Wanted {
         ttl: Duration::from_secs(30),
         addresses: addresses.collect(),
         any: false,
+        shares: Vec::new(),
         note: Note {
             application: ApplicationName::new("bank").expect("a name"),
             epoch: Epoch::new(epoch),
@@ -47,7 +48,7 @@ fn text(epoch: u64, site: &str) -> String {
 }
 
 async fn told(server: &DnsServer, wanted: &Wanted) -> Result<Published, DnsError> {
-    publish(&zone(server, DNS_SECRET), wanted, || true).await
+    Publisher::new(&zone(server, DNS_SECRET)).publish(wanted, || true).await
 }
 
 async fn a_name_follows_the_active_site(kind: DnsKind) {
@@ -73,7 +74,9 @@ async fn nothing_stale_is_written(kind: DnsKind) {
     assert!(matches!(stale, Err(DnsError::Stale { .. })), "{stale:?}");
     let disputed = told(&server, &wanted(7, "east", EAST)).await;
     assert!(matches!(disputed, Err(DnsError::Stale { .. })), "{disputed:?}");
-    let inactive = publish(&zone(&server, DNS_SECRET), &wanted(8, "east", EAST), || false).await;
+    let inactive = Publisher::new(&zone(&server, DNS_SECRET))
+        .publish(&wanted(8, "east", EAST), || false)
+        .await;
     assert!(matches!(inactive, Err(DnsError::NotActive { .. })), "{inactive:?}");
     assert_eq!(server.dig(DNS_ZONE, "SOA"), before);
     assert_eq!(server.dig(NAME, "A"), WEST[..1]);
@@ -93,7 +96,9 @@ async fn of_two_at_once_the_newer_epoch_stays(kind: DnsKind) {
         ]);
         true
     };
-    let late = publish(&zone(&server, DNS_SECRET), &wanted(2, "east", EAST), meanwhile).await;
+    let late = Publisher::new(&zone(&server, DNS_SECRET))
+        .publish(&wanted(2, "east", EAST), meanwhile)
+        .await;
     assert!(matches!(late, Err(DnsError::Contended { .. })), "{late:?}");
     assert_eq!(server.dig(NAME, "A"), WEST[..1]);
     assert_eq!(server.dig(NOTE, "TXT"), [newer]);
@@ -102,7 +107,8 @@ async fn of_two_at_once_the_newer_epoch_stays(kind: DnsKind) {
         first.nsupdate(&[&format!("update add {NOTE} 30 TXT {}", text(3, "west"))]);
         true
     };
-    let late = publish(&zone(&first, DNS_SECRET), &wanted(2, "east", EAST), made).await;
+    let late =
+        Publisher::new(&zone(&first, DNS_SECRET)).publish(&wanted(2, "east", EAST), made).await;
     assert!(matches!(late, Err(DnsError::Contended { .. })), "{late:?}");
     assert_eq!(first.dig(NAME, "A"), [""; 0]);
 }
@@ -143,11 +149,12 @@ async fn who_has_not_the_key_changes_nothing(kind: DnsKind) {
     let wrong = zone(&server, "d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3I=");
     let unsigned = DnsZone { kind: How::Rfc2136 { key: None }, ..wrong.clone() };
     for zone in [wrong, unsigned] {
-        let refused = publish(&zone, &wanted(1, "east", EAST), || true).await;
+        let refused = Publisher::new(&zone).publish(&wanted(1, "east", EAST), || true).await;
         let Err(DnsError::Refused { .. }) = &refused else { panic!("{refused:?}") };
         assert_eq!(server.dig(NAME, "A"), [""; 0]);
     }
-    let not_base64 = publish(&zone(&server, "no?"), &wanted(1, "east", EAST), || true).await;
+    let not_base64 =
+        Publisher::new(&zone(&server, "no?")).publish(&wanted(1, "east", EAST), || true).await;
     let Err(DnsError::Key { .. }) = &not_base64 else { panic!("{not_base64:?}") };
     assert!(!not_base64.expect_err("it is refused").to_string().contains("no?"));
 }

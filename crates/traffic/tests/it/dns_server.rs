@@ -109,6 +109,7 @@ impl Server {
                 (site_name("west"), addresses(WEST)),
             ]),
             policy: self.policy.clone(),
+            health_checks: BTreeMap::new(),
         };
         for name in [NAME, ZONE, "deep.er.example.org"] {
             application.names.insert(name.to_owned(), published.clone());

@@ -4,6 +4,7 @@ mod clients_tls;
 mod control;
 mod cut;
 mod dns;
+mod dns_providers;
 mod dns_server;
 mod encrypted;
 mod epoch;

@@ -5,10 +5,18 @@ use crate::config::reader::At;
 use crate::config::typed::dns::PublishedName as Typed;
 use crate::config::typed::{self, Named};
 use crate::config::values::{Address, DnsName, DnsProvider, SecretReference};
-use mainstay_core::estate::{DnsKind, DnsZone, OwnServer, Policy, PublishedName, TsigKey};
+use mainstay_core::SiteName;
+use mainstay_core::estate::{
+    AwsAccess, AwsKey, Cloudflare, DnsKind, DnsZone, OwnServer, Policy, PublishedName, Route53,
+    TsigKey,
+};
+use mainstay_core::notifier::HttpUrl;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// Where a machine of EC2 asks who it is.
+const METADATA: &str = "http://169.254.169.254";
 
 impl Resolver<'_> {
     pub(super) fn zones(&mut self, file: &typed::File) -> Option<BTreeMap<String, DnsZone>> {
@@ -35,6 +43,14 @@ impl Resolver<'_> {
                 let signing_keys = self.signing_keys(typed);
                 (DnsKind::Own { contact, at, signing_keys }, servers)
             }
+            DnsProvider::Route53 => {
+                let kind = DnsKind::Route53(self.route53(typed.route53.as_ref())?);
+                (kind, typed.servers.as_ref().map(addresses).unwrap_or_default())
+            }
+            DnsProvider::Cloudflare => {
+                let kind = DnsKind::Cloudflare(self.cloudflare(&typed.cloudflare.as_ref()?.value)?);
+                (kind, typed.servers.as_ref().map(addresses).unwrap_or_default())
+            }
         };
         let resolvers = typed.resolvers.as_ref().map(addresses).unwrap_or_default();
         Some(DnsZone { zone: name.0.clone(), kind, servers, resolvers })
@@ -48,6 +64,44 @@ impl Resolver<'_> {
             SecretReference::Variable(_) => None,
         });
         files.collect()
+    }
+
+    /// Without a table, all is as it is usual.
+    fn route53(&mut self, typed: Option<&At<typed::dns::Route53Zone>>) -> Option<Route53> {
+        let typed = typed.map(|at| &at.value);
+        let written = |of: fn(&typed::dns::Route53Zone) -> &Option<At<SecretReference>>| {
+            typed.and_then(|typed| of(typed).as_ref())
+        };
+        let access = match (written(|it| &it.access_key), written(|it| &it.secret_key)) {
+            (None, None) => AwsAccess::Instance { metadata: HttpUrl::parse(METADATA).ok()? },
+            _ if !self.secrets => AwsAccess::Key(None),
+            (id, secret) => {
+                let session = written(|it| &it.session_token);
+                let (id, secret) = (self.secret(id), self.secret(secret));
+                let session = self.secret(session)?;
+                AwsAccess::Key(Some(AwsKey { id: id??, secret: secret??, session }))
+            }
+        };
+        Some(Route53 {
+            zone_id: typed.and_then(|it| value(&it.zone_id)).map(|id| id.0),
+            region: match typed {
+                Some(typed) => value(&typed.region)?.0,
+                None => "us-east-1".to_owned(),
+            },
+            endpoint: match typed {
+                Some(typed) => value(&typed.endpoint)?,
+                None => HttpUrl::parse("https://route53.amazonaws.com").ok()?,
+            },
+            access,
+        })
+    }
+
+    fn cloudflare(&mut self, typed: &typed::dns::CloudflareZone) -> Option<Cloudflare> {
+        Some(Cloudflare {
+            zone_id: value(&typed.zone_id).map(|id| id.0),
+            token: self.secret(typed.token.as_ref().filter(|_| self.secrets))?,
+            endpoint: value(&typed.endpoint)?,
+        })
     }
 
     fn key(&mut self, typed: &typed::dns::UpdateKey) -> Option<TsigKey> {
@@ -99,6 +153,7 @@ pub(super) fn names(
             ttl: value(&at.value.ttl)?,
             addresses: lists(&meant.addresses.as_ref()?.value),
             policy: policy(meant),
+            health_checks: health_checks(meant),
         };
         Some((name.0.clone(), published))
     };
@@ -119,6 +174,11 @@ fn policy(typed: &Typed) -> Policy {
         (None, Some(networks)) => Policy::Nearest(lists(&networks.value)),
         (None, None) => Policy::Failover,
     }
+}
+
+fn health_checks(typed: &Typed) -> BTreeMap<SiteName, String> {
+    let all = typed.health_checks.iter().flat_map(|table| &table.value);
+    all.map(|(site, at)| (site.clone(), at.value.0.clone())).collect()
 }
 
 /// The innermost zone of the file that the name stands in.

@@ -11,7 +11,7 @@ use crate::config::reader::At;
 use crate::config::resolve::zone_of;
 use crate::config::typed::dns::PublishedName;
 use crate::config::typed::{Application, File};
-use crate::config::values::DnsName;
+use crate::config::values::{DnsName, DnsProvider};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
             policies::check(file, application, (name, at), problems);
             at_every_site(file, name, at, problems);
             ttl(application, at, problems);
+            ttl_at_cloudflare(file, name, at, problems);
             if let Some(first) = seen.insert(name, at) {
                 let what = format!("{} is published by {} too", name.0, first.place);
                 let advice = "a name follows one application: remove it from the other";
@@ -100,4 +101,28 @@ fn ttl(application: &Application, at: &At<PublishedName>, problems: &mut Vec<Pro
     let advice = "shorten `ttl`, or have clients know the gates of both sites";
     let problem = Problem::warning(code::OBJECTIVE_OUT_OF_REACH, what, advice);
     problems.push(ttl.blame(problem.label("longer than the RTO")));
+}
+
+/// "Between 60 and 86400, with the minimum reduced to 30 for Enterprise zones" (Cloudflare's API).
+fn ttl_at_cloudflare(
+    file: &File,
+    name: &DnsName,
+    at: &At<PublishedName>,
+    problems: &mut Vec<Problem>,
+) {
+    let kind = policies::kind_of_zone(file, name);
+    let Some(ttl) = at.value.ttl.as_ref().filter(|_| kind == Some(DnsProvider::Cloudflare)) else {
+        return;
+    };
+    let written = duration::write(ttl.value);
+    if ttl.value < Duration::from_secs(30) {
+        let what = format!("Cloudflare takes no TTL of {written}");
+        let problem = Problem::error(code::OUT_OF_RANGE, what, "write 60s; Enterprise zones: 30s");
+        problems.push(ttl.blame(problem.label("under 30s")));
+    } else if ttl.value < Duration::from_secs(60) {
+        let what = format!("Cloudflare takes a TTL of {written} for Enterprise zones only");
+        let advice = "write `ttl = \"60s\"` unless this zone is one";
+        let problem = Problem::warning(code::OUT_OF_RANGE, what, advice);
+        problems.push(ttl.blame(problem.label("under 60s")));
+    }
 }

@@ -2,9 +2,10 @@
 
 use crate::config::reader::{At, table};
 use crate::config::typed::Named;
-use crate::config::values::{Address, Count, DnsName, DnsProvider, SecretReference};
+use crate::config::values::{Address, Count, DnsName, DnsProvider, ProviderId, SecretReference};
 use mainstay_core::SiteName;
 use mainstay_core::estate::{Network, TsigAlgorithm};
+use mainstay_core::notifier::HttpUrl;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -15,10 +16,11 @@ table! {
     Zone {
         /// `rfc2136`: changed by dynamic updates, as Knot, BIND, PowerDNS and others take them.
         /// `own`: the gate's process of each site answers for it; the parent zone delegates it
-        /// there.
+        /// there. `route53`, `cloudflare`: changed by the API of Amazon Route 53 or of Cloudflare.
         kind: DnsProvider = Default("\"rfc2136\"");
-        /// `rfc2136`: every server that answers for the zone. The first takes the changes; a name
-        /// counts as moved when all of them say so.
+        /// Every server that answers for the zone: a name counts as moved when all of them say so.
+        /// `rfc2136`: needed; the first takes the changes. `route53`, `cloudflare`: those that the
+        /// provider names, when left out.
         servers: Vec<At<Address>> = Optional;
         /// `rfc2136`: the key that changes are signed with.
         key: UpdateKey = Optional;
@@ -31,6 +33,10 @@ table! {
         /// site; two while one replaces the other. `mainstay dns key new` makes one. Not signed when
         /// left out.
         signing_keys: Vec<At<SecretReference>> = Optional;
+        /// `route53`: the hosted zone, and who may change it.
+        route53: Route53Zone = Optional;
+        /// `cloudflare`: the zone, and who may change it.
+        cloudflare: CloudflareZone = Optional;
         /// Resolvers that `mainstay dns trace` asks besides the servers.
         resolvers: Vec<At<Address>> = Optional;
     }
@@ -46,6 +52,38 @@ table! {
         algorithm: TsigAlgorithm = Default("\"hmac-sha256\"");
         /// The key itself, in base64, as `tsig-keygen` or `keymgr -t` write it.
         secret: SecretReference = Required;
+    }
+}
+
+table! {
+    /// A hosted zone of Amazon Route 53. Without a key, the role of the machine (EC2's metadata
+    /// service, IMDSv2) may change it.
+    Route53Zone {
+        /// The hosted zone's id, such as `Z0123456789ABC`. When left out, the one public zone of
+        /// that name.
+        zone_id: ProviderId = Optional;
+        /// That requests are signed for.
+        region: ProviderId = Default("\"us-east-1\"");
+        /// The access key's id.
+        access_key: SecretReference = Optional;
+        /// The secret access key.
+        secret_key: SecretReference = Optional;
+        /// Of a key that ends by itself.
+        session_token: SecretReference = Optional;
+        /// Where the API is asked. Other partitions of AWS have others.
+        endpoint: HttpUrl = Default("\"https://route53.amazonaws.com\"");
+    }
+}
+
+table! {
+    /// A zone at Cloudflare.
+    CloudflareZone {
+        /// The zone's id. When left out, the zone of that name.
+        zone_id: ProviderId = Optional;
+        /// An API token that may edit the zone's DNS (and, without `zone-id`, read the zone).
+        token: SecretReference = Required;
+        /// Where the API is asked.
+        endpoint: HttpUrl = Default("\"https://api.cloudflare.com/client/v4\"");
     }
 }
 
@@ -73,10 +111,14 @@ table! {
         /// Instead of `addresses`: another name of the application, whose answers this one gives
         /// too. Unlike a CNAME record it can stand at the zone's own name.
         alias: DnsName = Optional;
-        /// In a zone of kind `own`: how often each site's addresses are the answer, in proportion.
-        /// Sites that this one does not reach are left out. Without it the answer is always the
-        /// active site.
+        /// In a zone of kind `own` or `route53`: how often each site's addresses are the answer, in
+        /// proportion. Sites that this one does not reach are left out; at Route 53 (where a weight
+        /// is 0 to 255) those that `health-checks` find unhealthy. Without it the answer is always
+        /// the active site.
         weights: Named<SiteName, Count> = Optional;
+        /// In a zone of kind `route53`: the id of a health check of Route 53 for each site's gate. It
+        /// answers with another site's addresses by itself while the active one's is unhealthy.
+        health_checks: Named<SiteName, ProviderId> = Optional;
         /// In a zone of kind `own`: the networks whose clients are led to each site while it is
         /// there. The smallest network decides; all others are led to the active site. Where
         /// clients are is what their resolver says (EDNS client subnet), or else where it is itself.

@@ -2,6 +2,7 @@
 
 use super::{Name, Read, Reader, Shape, Text, read_text};
 use mainstay_core::estate::{Network, TsigAlgorithm};
+use mainstay_core::notifier::HttpUrl;
 use std::net::IpAddr;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -11,13 +12,55 @@ use toml::de::DeValue;
 pub enum DnsProvider {
     Rfc2136,
     Own,
+    Route53,
+    Cloudflare,
 }
 
-text!(IpAddr, DnsName, DnsProvider, Network, TsigAlgorithm);
-words!(DnsProvider, "\"rfc2136\" or \"own\"", "rfc2136" => Self::Rfc2136, "own" => Self::Own);
+impl DnsProvider {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rfc2136 => "rfc2136",
+            Self::Own => "own",
+            Self::Route53 => "route53",
+            Self::Cloudflare => "cloudflare",
+        }
+    }
+}
+
+text!(IpAddr, DnsName, DnsProvider, HttpUrl, Network, ProviderId, TsigAlgorithm);
+words!(DnsProvider, "\"rfc2136\", \"own\", \"route53\" or \"cloudflare\"",
+    "rfc2136" => Self::Rfc2136, "own" => Self::Own, "route53" => Self::Route53,
+    "cloudflare" => Self::Cloudflare);
 words!(TsigAlgorithm, "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"",
     "hmac-sha256" => Self::HmacSha256, "hmac-sha384" => Self::HmacSha384,
     "hmac-sha512" => Self::HmacSha512);
+
+/// What a provider calls something of its own; it stands in paths of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderId(pub String);
+
+impl Text for ProviderId {
+    const WORDS: &'static str = "an id of letters, digits and hyphens, as the provider shows it";
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        match !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("is not an id".to_owned()),
+        }
+    }
+}
+
+impl Text for HttpUrl {
+    const WORDS: &'static str = "a URL such as \"https://api.example.org\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let url = Self::parse(text).map_err(str::to_owned)?;
+        let local = ["127.0.0.1", "::1", "localhost"].contains(&url.host.as_str());
+        match url.encrypted || local {
+            true => Ok(url),
+            false => Err("is not encrypted: whoever sees the requests has their key".to_owned()),
+        }
+    }
+}
 
 impl Text for IpAddr {
     const WORDS: &'static str = "an IP address such as \"192.0.2.10\" or \"2001:db8::10\"";

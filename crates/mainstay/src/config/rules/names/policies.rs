@@ -3,10 +3,10 @@
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
 use crate::config::resolve::zone_of;
-use crate::config::rules::{entries, is_witness, unknown_site};
+use crate::config::rules::{data_sites, entries, is_witness, unknown_site};
 use crate::config::typed::dns::PublishedName;
 use crate::config::typed::{Application, File, Named};
-use crate::config::values::{DnsName, DnsProvider};
+use crate::config::values::{Count, DnsName, DnsProvider};
 use mainstay_core::SiteName;
 
 pub fn check(
@@ -15,7 +15,7 @@ pub fn check(
     (name, at): (&DnsName, &At<PublishedName>),
     problems: &mut Vec<Problem>,
 ) {
-    let PublishedName { addresses, alias, weights, networks, .. } = &at.value;
+    let PublishedName { addresses, alias, weights, networks, health_checks, .. } = &at.value;
     match (addresses, alias) {
         (None, None) => {
             let what = format!("`addresses` is missing in {}", at.place);
@@ -29,9 +29,18 @@ pub fn check(
     if let (Some(_), Some(networks)) = (weights, networks) {
         problems.push(networks.blame(both("networks", "weights")));
     }
-    let own = of_own_zone(file, name);
-    of_sites("weights", weights, file, own, problems);
-    of_sites("networks", networks, file, own, problems);
+    let kind = kind_of_zone(file, name);
+    let own = kind == Some(DnsProvider::Own);
+    let route53 = kind == Some(DnsProvider::Route53);
+    of_sites(("weights", "\"own\" or \"route53\""), weights, file, own || route53, problems);
+    of_sites(("networks", "\"own\""), networks, file, own, problems);
+    of_sites(("health-checks", "\"route53\""), health_checks, file, route53, problems);
+    if let (true, Some(weights)) = (route53, weights) {
+        spread_by_route53(weights, health_checks.is_some(), problems);
+    }
+    if let Some(checks) = health_checks {
+        of_every_site(file, checks, problems);
+    }
     let useless = weights.as_ref().filter(|it| it.value.values().all(|it| it.value.0 == 0));
     problems.extend(useless.map(|weights| {
         let what = format!("no site in {} has a weight over 0", weights.place);
@@ -54,23 +63,52 @@ fn stands_for(application: &Application, alias: &At<DnsName>, problems: &mut Vec
     }
 }
 
-fn of_own_zone(file: &File, name: &DnsName) -> bool {
+pub fn kind_of_zone(file: &File, name: &DnsName) -> Option<DnsProvider> {
     let zone = zone_of(file, name);
     let mut zones = entries(&file.dns).filter(|(other, _)| Some(*other) == zone);
-    zones.any(|(_, it)| it.value.kind.as_ref().is_some_and(|it| it.value == DnsProvider::Own))
+    zones.next()?.1.value.kind.as_ref().map(|kind| kind.value)
+}
+
+fn spread_by_route53(
+    weights: &At<Named<SiteName, Count>>,
+    checked: bool,
+    problems: &mut Vec<Problem>,
+) {
+    if !checked {
+        let what = format!(
+            "{} takes `health-checks` at Route 53: it would go on leading clients to a lost site",
+            weights.place
+        );
+        let advice = "add `health-checks` with the id of a health check for each site's gate";
+        problems.push(weights.blame(Problem::error(code::MISSING_KEY, what, advice)));
+    }
+    for weight in weights.value.values().filter(|weight| weight.value.0 > 255) {
+        let what = format!("{} is over 255, the largest weight of Route 53", weight.place);
+        let advice = "write 0 to 255; only their proportion counts";
+        problems.push(weight.blame(Problem::error(code::OUT_OF_RANGE, what, advice)));
+    }
+}
+
+/// One without a health check would count as healthy for ever.
+fn of_every_site<T>(file: &File, checks: &At<Named<SiteName, T>>, problems: &mut Vec<Problem>) {
+    for site in data_sites(file).filter(|site| !checks.value.contains_key(*site)) {
+        let what = format!("{} has none for the site `{site}`", checks.place);
+        let advice = format!("add `{site} = \"<id>\"`: without one it counts as healthy for ever");
+        problems.push(checks.blame(Problem::error(code::SITE_LEFT_OUT, what, advice)));
+    }
 }
 
 fn of_sites<T>(
-    key: &str,
+    (key, kinds): (&str, &str),
     table: &Option<At<Named<SiteName, T>>>,
     file: &File,
-    own: bool,
+    known: bool,
     problems: &mut Vec<Problem>,
 ) {
     let Some(table) = table else { return };
-    if !own {
-        let what = format!("`{key}` takes a zone of kind \"own\": other servers give one answer");
-        let advice = "remove it, or have Mainstay answer for the zone";
+    if !known {
+        let what = format!("`{key}` takes a zone of kind {kinds}: other servers do not know it");
+        let advice = "remove it, or write another `kind` for the zone";
         problems.push(table.blame(Problem::error(code::UNKNOWN_KEY, what, advice)));
     }
     for site in table.value.keys() {

@@ -4,7 +4,7 @@ use super::signing;
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
 use crate::config::rules::{data_sites, entries, is_witness, unknown_site};
-use crate::config::typed::dns::Zone;
+use crate::config::typed::dns::{Route53Zone, Zone};
 use crate::config::typed::{File, Named};
 use crate::config::values::DnsProvider;
 use mainstay_core::SiteName;
@@ -15,17 +15,56 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
         match zone.value.kind.as_ref().map(|kind| kind.value) {
             Some(DnsProvider::Rfc2136) => rfc2136(zone, problems),
             Some(DnsProvider::Own) => own(file, zone, problems),
-            None => {}
+            Some(DnsProvider::Route53) => route53(zone, problems),
+            Some(DnsProvider::Cloudflare) if zone.value.cloudflare.is_none() => {
+                let advice = "write `cloudflare = { token = \"file:cloudflare-token\" }` there";
+                problems.push(zone.blame(missing(zone, "cloudflare", advice)));
+            }
+            Some(DnsProvider::Cloudflare) | None => {}
         }
+        strays(&zone.value, problems);
     }
 }
 
+/// Keys that only other kinds of zones know.
+fn strays(zone: &Zone, problems: &mut Vec<Problem>) {
+    use DnsProvider::{Cloudflare, Own, Rfc2136, Route53};
+    let Some(kind) = zone.kind.as_ref().map(|kind| kind.value) else { return };
+    let found = [
+        zone.sites.as_ref().filter(|_| kind != Own).map(|at| at.blame(stray("sites", kind))),
+        zone.contact.as_ref().filter(|_| kind != Own).map(|at| at.blame(stray("contact", kind))),
+        zone.key.as_ref().filter(|_| kind != Rfc2136).map(|at| at.blame(stray("key", kind))),
+        zone.signing_keys
+            .as_ref()
+            .filter(|_| kind != Own)
+            .map(|at| at.blame(stray("signing-keys", kind))),
+        zone.route53
+            .as_ref()
+            .filter(|_| kind != Route53)
+            .map(|at| at.blame(stray("route53", kind))),
+        zone.cloudflare
+            .as_ref()
+            .filter(|_| kind != Cloudflare)
+            .map(|at| at.blame(stray("cloudflare", kind))),
+    ];
+    problems.extend(found.into_iter().flatten());
+}
+
+fn route53(zone: &At<Zone>, problems: &mut Vec<Problem>) {
+    let Some(table) = &zone.value.route53 else { return };
+    let Route53Zone { access_key, secret_key, session_token, .. } = &table.value;
+    let lacks = match (access_key, secret_key, session_token) {
+        (None, Some(_), _) | (None, None, Some(_)) => "access-key",
+        (Some(_), None, _) => "secret-key",
+        _ => return,
+    };
+    let what = format!("`{lacks}` is missing in {}", table.place);
+    let advice = "write both halves of the key; or neither, and the machine's role may change DNS";
+    problems.push(table.blame(Problem::error(code::MISSING_KEY, what, advice).label("incomplete")));
+}
+
 fn rfc2136(zone: &At<Zone>, problems: &mut Vec<Problem>) {
-    let Zone { servers, sites, contact, signing_keys, .. } = &zone.value;
-    problems.extend(signing_keys.as_ref().map(|it| it.blame(stray("signing-keys", "rfc2136"))));
-    problems.extend(sites.as_ref().map(|it| it.blame(stray("sites", "rfc2136"))));
-    problems.extend(contact.as_ref().map(|it| it.blame(stray("contact", "rfc2136"))));
-    match servers {
+    match &zone.value.servers {
         None => problems.push(zone.blame(missing(zone, "servers", "name the zone's servers"))),
         Some(servers) if servers.value.is_empty() => {
             let what = format!("{} is empty: nobody could be told of a change", servers.place);
@@ -37,9 +76,8 @@ fn rfc2136(zone: &At<Zone>, problems: &mut Vec<Problem>) {
 }
 
 fn own(file: &File, zone: &At<Zone>, problems: &mut Vec<Problem>) {
-    let Zone { servers, key, sites, .. } = &zone.value;
-    problems.extend(servers.as_ref().map(|it| it.blame(stray("servers", "own"))));
-    problems.extend(key.as_ref().map(|it| it.blame(stray("key", "own"))));
+    let Zone { servers, sites, .. } = &zone.value;
+    problems.extend(servers.as_ref().map(|it| it.blame(stray("servers", DnsProvider::Own))));
     let Some(sites) = sites else {
         let advice = "name the server of each site that holds data";
         problems.push(zone.blame(missing(zone, "sites", advice)));
@@ -78,7 +116,8 @@ fn missing(zone: &At<Zone>, key: &str, advice: &str) -> Problem {
     Problem::error(code::MISSING_KEY, what, advice).label("incomplete")
 }
 
-fn stray(key: &str, kind: &str) -> Problem {
+fn stray(key: &str, kind: DnsProvider) -> Problem {
+    let kind = kind.word();
     let what = format!("`{key}` means nothing in a zone of kind \"{kind}\"");
     Problem::error(code::UNKNOWN_KEY, what, "remove it, or write another `kind`").label("not used")
 }

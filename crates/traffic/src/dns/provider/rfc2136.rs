@@ -1,31 +1,66 @@
 //! Changing a zone by dynamic update (RFC 2136), signed with TSIG (RFC 8945).
 
-use super::ask::{exchange, refused};
-use super::{DnsError, Note, Wanted, host, note_name};
+use super::Provider;
+use crate::dns::ask::{exchange, refused};
+use crate::dns::{Answer, DnsError, Note, Wanted, host, look, note_name};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode, UpdateMessage};
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm as Algorithm;
 use hickory_proto::rr::rdata::{A, AAAA, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigner};
-use mainstay_core::estate::{TsigAlgorithm, TsigKey};
+use mainstay_core::estate::{DnsZone, TsigAlgorithm, TsigKey};
 use std::net::IpAddr;
 
 /// How far the server's clock may be from ours, in seconds; what RFC 8945 recommends.
 const FUDGE: u16 = 300;
 
-pub(super) struct Change<'a> {
-    pub zone: &'a str,
-    pub wanted: &'a Wanted,
+struct Change<'a> {
+    zone: &'a str,
+    wanted: &'a Wanted,
     /// The note that must still stand.
-    pub over: Option<&'a Note>,
+    over: Option<&'a Note>,
 }
 
-pub(super) async fn send(
-    server: &str,
-    key: Option<&TsigKey>,
-    change: &Change<'_>,
-) -> Result<(), DnsError> {
+/// The zone's first server.
+pub(super) struct Rfc2136 {
+    zone: String,
+    servers: Vec<String>,
+    key: Option<TsigKey>,
+}
+
+impl Rfc2136 {
+    pub fn new(zone: &DnsZone, key: Option<TsigKey>) -> Self {
+        Self { zone: zone.zone.clone(), servers: zone.servers.clone(), key }
+    }
+
+    fn server(&self) -> Result<&str, DnsError> {
+        self.servers.first().map(String::as_str).ok_or(DnsError::NoServer)
+    }
+}
+
+impl Provider for Rfc2136 {
+    type Standing = ();
+
+    fn place(&self) -> String {
+        self.servers.first().cloned().unwrap_or_default()
+    }
+
+    async fn standing(&self, name: &str) -> Result<(Answer, ()), DnsError> {
+        Ok((look(self.server()?, name).await?, ()))
+    }
+
+    async fn change(&self, wanted: &Wanted, answer: &Answer, _: &()) -> Result<(), DnsError> {
+        let change = Change { zone: &self.zone, wanted, over: answer.note.as_ref() };
+        send(self.server()?, self.key.as_ref(), &change).await
+    }
+
+    async fn servers(&self) -> Result<Vec<String>, DnsError> {
+        Ok(self.servers.clone())
+    }
+}
+
+async fn send(server: &str, key: Option<&TsigKey>, change: &Change<'_>) -> Result<(), DnsError> {
     let signer = key.map(signer).transpose()?;
     let answer = exchange(server, message(change)?, signer.as_ref()).await?;
     let name = change.wanted.name.clone();
