@@ -35,6 +35,7 @@ fn url(text: &str) -> HttpUrl {
 fn wanted(epoch: u64, site: &str, addresses: &[&str]) -> Wanted {
     let addresses = addresses.iter().map(|text| text.parse::<IpAddr>().expect("an address"));
     Wanted {
+        signed: false,
         name: NAME.to_owned(),
         ttl: Duration::from_secs(60),
         addresses: addresses.collect(),

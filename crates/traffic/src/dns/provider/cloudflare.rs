@@ -180,6 +180,7 @@ impl Provider for Cloudflare {
         let mut texts = self.list(&note::name(name)).await?;
         texts.retain(|record| record.kind == "TXT");
         let answer = Answer {
+            signed: None,
             addresses: records.iter().filter_map(|it| it.content.parse::<IpAddr>().ok()).collect(),
             ttl: records.iter().map(|record| record.ttl).min(),
             note: newest(&self.place(), name, &texts)?,

@@ -150,6 +150,7 @@ impl Provider for Route53 {
         texts.retain(|set| set.kind == "TXT");
         let said = texts.iter().flat_map(Set::texts).collect();
         let answer = Answer {
+            signed: None,
             addresses: of_name.iter().flat_map(Set::addresses).collect(),
             ttl: of_name.iter().filter_map(|set| set.ttl).min(),
             note: the_note(&self.place(), name, said)?,
