@@ -51,8 +51,8 @@ enum Way {
     /// Mainstay's own servers follow their gates by themselves.
     Own,
     Rfc2136(Rfc2136),
-    Route53(Route53),
-    Cloudflare(Cloudflare),
+    Route53(Box<Route53>),
+    Cloudflare(Box<Cloudflare>),
 }
 
 impl Publisher {
@@ -60,8 +60,10 @@ impl Publisher {
         let way = match &zone.kind {
             DnsKind::Own { .. } => Way::Own,
             DnsKind::Rfc2136 { key } => Way::Rfc2136(Rfc2136::new(zone, key.clone())),
-            DnsKind::Route53(spec) => Way::Route53(Route53::new(&zone.zone, spec)),
-            DnsKind::Cloudflare(spec) => Way::Cloudflare(Cloudflare::new(&zone.zone, spec)),
+            DnsKind::Route53(spec) => Way::Route53(Box::new(Route53::new(&zone.zone, spec))),
+            DnsKind::Cloudflare(spec) => {
+                Way::Cloudflare(Box::new(Cloudflare::new(&zone.zone, spec)))
+            }
         };
         Self { zone: zone.clone(), way, servers: OnceCell::new() }
     }
@@ -85,8 +87,8 @@ impl Publisher {
         match &self.way {
             Way::Own => Ok(Published::AsItWas),
             Way::Rfc2136(it) => publish(it, wanted, still).await,
-            Way::Route53(it) => publish(it, wanted, still).await,
-            Way::Cloudflare(it) => publish(it, wanted, still).await,
+            Way::Route53(it) => publish(&**it, wanted, still).await,
+            Way::Cloudflare(it) => publish(&**it, wanted, still).await,
         }
     }
 
