@@ -40,11 +40,7 @@ async fn a_reader_reads_at_the_standby_cannot_write_there_and_is_led_to_the_writ
         scope.spawn(|| load.read(&world, "west"));
         let by = |site: &str| load.last("west").is_some_and(|last| world.is_by(&last, site));
         let until = |site: &str| {
-            let began = std::time::Instant::now();
-            while !by(site) {
-                assert!(began.elapsed() < LONG, "readers at west are not led to {site}");
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
+            wait_until(&format!("readers at west are led to {site}"), || by(site));
         };
         let stopping = Stop(&load);
         until("west");
