@@ -6,9 +6,13 @@ mod route53;
 
 use mainstay_core::notifier::HttpUrl;
 use mainstay_core::{ApplicationName, Epoch, SiteName};
+use mainstay_testkit::wait_for_value;
 use mainstay_traffic::dns::{DnsError, Note, Published, Publisher, Wanted};
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// Longer than an API asks anybody to wait.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const NAME: &str = "bank.example.org";
 const EAST: &[&str] = &["192.0.2.10", "192.0.2.11"];
@@ -109,11 +113,11 @@ async fn an_api_that_is_down_or_asks_for_patience_is_tried_again(holder: impl Ho
     assert!(matches!(asked, Err(DnsError::Throttled { .. })), "{asked:?}");
     holder.answer("ok");
     // The same agent waits for as long as it was asked to, and then goes on by itself.
-    let mut last = publisher.publish(&wanted(2, "west", WEST), || true).await;
-    while matches!(last, Err(DnsError::Throttled { .. })) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        last = publisher.publish(&wanted(2, "west", WEST), || true).await;
-    }
+    let last = wait_for_value("the API is asked again", PATIENCE, async || {
+        let last = publisher.publish(&wanted(2, "west", WEST), || true).await;
+        (!matches!(last, Err(DnsError::Throttled { .. }))).then_some(last)
+    })
+    .await;
     assert_eq!(last, Ok(Published::Changed));
     assert_eq!(holder.addresses(), WEST);
 }
