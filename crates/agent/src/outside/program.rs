@@ -199,7 +199,7 @@ mod tests {
             command.unwrap_or_default().contains("4711")
         };
         // It was killed; on a busy machine it takes a moment until it is gone.
-        mainstay_testkit::wait_for("it is gone", Duration::from_secs(10), async || !runs()).await;
+        mainstay_testkit::wait_for("it is gone", Duration::from_secs(60), async || !runs()).await;
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const LEASE: Lease = Lease::new(Duration::from_secs(10));
 /// An election takes about two seconds; a busy machine gets more.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn client(of: &estate::Etcd) -> Coordinator {
     Coordinator::Etcd(Etcd::new(of).unwrap())

@@ -127,7 +127,7 @@ async fn a_transfer_that_nobody_answers_is_given_up_when_the_run_is_over() {
         Tail::new(folder.path().to_owned()).read_new(&mut lines).unwrap();
         lines.iter().any(|line| matches!(line, Line::Retried { .. }))
     };
-    wait_for("a second attempt", Duration::from_secs(20), retried).await;
+    wait_for("a second attempt", Duration::from_secs(60), retried).await;
     stop.cancel();
     clients.await.unwrap().unwrap();
     let mut lines = Vec::new();

@@ -56,7 +56,7 @@ async fn a_killed_site_has_no_process_left_and_starts_again() {
     assert!(kill_site(&lab.plan, &lab.folder, "east").unwrap() > 3);
     // A killed process may take a moment to go.
     let gone = async || !process.is_alive() && processes_in(&lab.plan, &data).is_empty();
-    wait_for("their end", Duration::from_secs(10), gone).await;
+    wait_for("their end", Duration::from_secs(60), gone).await;
     assert!(lab.start().await.is_alive());
 }
 
@@ -67,7 +67,7 @@ async fn ending_everything_leaves_neither_process_nor_folder() {
     let process = lab.start().await;
     let root = lab.folder.root().to_owned();
     end_everything(&lab.plan, &lab.folder, true).unwrap();
-    wait_for("its end", Duration::from_secs(10), async || !process.is_alive()).await;
+    wait_for("its end", Duration::from_secs(60), async || !process.is_alive()).await;
     assert!(!root.exists());
 }
 
@@ -79,7 +79,7 @@ async fn processes_are_ended_also_when_someone_has_removed_their_folder() {
     std::fs::remove_dir_all(lab.folder.root()).unwrap();
     end_everything(&lab.plan, &lab.folder, true).unwrap();
     // A killed process may take a moment to go.
-    wait_for("its end", Duration::from_secs(10), async || !process.is_alive()).await;
+    wait_for("its end", Duration::from_secs(60), async || !process.is_alive()).await;
 }
 
 #[test]

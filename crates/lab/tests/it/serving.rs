@@ -55,7 +55,7 @@ impl Bank {
     }
 
     pub async fn until_healthy(&self) {
-        wait_for("the bank is healthy", Duration::from_secs(20), async || {
+        wait_for("the bank is healthy", Duration::from_secs(60), async || {
             self.get("/health").await.0 == 200
         })
         .await;

@@ -71,7 +71,7 @@ async fn an_idle_source_moves_its_slot_and_the_position_follows(servers: &Server
          WHERE slot_name = '{}'",
         world.spec().slot()
     );
-    wait_for("the slot moves", Duration::from_secs(10), async || {
+    wait_for("the slot moves", Duration::from_secs(60), async || {
         world.source.text(&moved).await == "true"
     })
     .await;

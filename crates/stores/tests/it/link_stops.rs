@@ -166,7 +166,7 @@ async fn a_target_or_source_that_was_set_back_stops_the_link(servers: &Servers) 
          WHERE slot_name = '{}'",
         world.spec().slot()
     );
-    wait_for("the source has heard", Duration::from_secs(10), async || {
+    wait_for("the source has heard", Duration::from_secs(60), async || {
         world.source.text(&confirmed).await == "true"
     })
     .await;

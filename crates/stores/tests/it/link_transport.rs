@@ -99,7 +99,7 @@ async fn switch_tls_on(server: &Postgres, authority: &CertifiedIssuer<'static, K
     }
     client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
     client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    mainstay_testkit::wait_for("TLS is on", Duration::from_secs(10), async || {
+    mainstay_testkit::wait_for("TLS is on", Duration::from_secs(60), async || {
         let row = server.client("postgres").await.query_one("SHOW ssl", &[]).await.unwrap();
         row.get::<_, &str>(0) == "on"
     })

@@ -112,7 +112,7 @@ async fn nothing_is_left_of_a_server_whose_test_was_killed() {
     let server = server.lines().next().expect("line 1 is the process id").to_owned();
     test.kill().expect("it is our child");
     test.wait().expect("it is our child");
-    wait_for("the server's folder is gone", Duration::from_secs(20), async || !folder.exists())
+    wait_for("the server's folder is gone", Duration::from_secs(60), async || !folder.exists())
         .await;
     let cwd = fs::read_link(format!("/proc/{server}/cwd"));
     assert!(cwd.is_err(), "the server ended: {cwd:?}");

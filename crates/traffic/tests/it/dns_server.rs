@@ -123,7 +123,7 @@ impl Server {
         let told = vec![(app(), self.active.subscribe())];
         let task = tokio::spawn(server::run(self.spec(), told, stop.clone()));
         self.running = Some((task, stop));
-        wait_for("the server answers", Duration::from_secs(10), async || {
+        wait_for("the server answers", Duration::from_secs(60), async || {
             self.dig(&[ZONE, "SOA"]).contains("NOERROR")
         })
         .await;
@@ -141,7 +141,7 @@ impl Server {
     async fn lead(&self, epoch: u64, site: &str) {
         self.active.send_replace(Some(active(epoch, site)));
         let note = format!("epoch={epoch} site={site}");
-        wait_for("the note", Duration::from_secs(10), async || {
+        wait_for("the note", Duration::from_secs(60), async || {
             self.short(NOTE, "TXT").iter().any(|it| it.contains(&note))
         })
         .await;

@@ -48,7 +48,7 @@ async fn a_real_server_is_logged_in_to_pinged_and_written_to() {
     let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let _server = Server(started.expect("it starts"));
     let address = format!("127.0.0.1:{port}");
-    wait_for("it listens", Duration::from_secs(20), async || {
+    wait_for("it listens", Duration::from_secs(60), async || {
         look_at_redis(redis(&address)).await.is_none()
     })
     .await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const EXAMPLE: &str = include_str!("../../../src/config/example.toml");
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 pub struct Office {
     pub folder: TempDir,

@@ -6,7 +6,7 @@ use mainstay_core::people::Role;
 use mainstay_testkit::{Signal, signal, wait_for};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 fn edit(office: &Office, from: &str, to: &str) {
     let file = office.path().join("mainstay.toml");

@@ -11,7 +11,7 @@ use mainstay_core::estate::{Network, Policy};
 use mainstay_testkit::{DnsServer, delv, static_ds, wait_for};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 /// A server that signs with one new key, and that key as an anchor.
 async fn signing(policy: Policy, east: &[&str]) -> (Server, String) {
