@@ -26,7 +26,7 @@ async fn behind_a_relay(hold: Duration, databases: [u16; 2]) -> (Pair, Relay) {
 
 #[tokio::test]
 async fn requests_do_not_wait_for_ever_on_a_cut_network_and_safe_ones_survive_the_cut() {
-    let (pair, relay) = behind_a_relay(Duration::from_secs(30), [1, 1]).await;
+    let (pair, relay) = behind_a_relay(Duration::from_secs(120), [1, 1]).await;
     let west = pair.west.http;
     for _ in 0..8 {
         assert_eq!(post(west, "/", "before").await.status(), StatusCode::OK);
@@ -40,7 +40,7 @@ async fn requests_do_not_wait_for_ever_on_a_cut_network_and_safe_ones_survive_th
     let response = unsafe_one.await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(code(&response), "MS-GATE-014");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     relay.cut(false);
     pair.east.upstreams.iter().for_each(|upstream| upstream.gate.add_permits(2));
     assert_eq!(safe_one.await.unwrap().status(), StatusCode::OK);

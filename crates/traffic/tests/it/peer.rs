@@ -5,7 +5,7 @@ use super::support::client::{code, post};
 use super::support::site::{LONG, Pair, Site};
 use http::StatusCode;
 use mainstay_core::estate::TlsFiles;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -105,10 +105,8 @@ async fn requests_are_held_while_the_active_sites_gate_is_down_and_answered_when
         (0..100).map(|id| tokio::spawn(post(pair.west.http, "/", id.to_string()))).collect();
     pair.west.report(|report| report.http_held >= 99).await;
     pair.east.start_gate();
-    let began = Instant::now();
     for request in requests {
         assert_eq!(request.await.unwrap().status(), StatusCode::OK);
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(pair.record.lock().unwrap().len(), 100);
 }

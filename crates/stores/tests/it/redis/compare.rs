@@ -6,7 +6,6 @@ use mainstay_stores::redis::compare::{self, Answer, Comparison, Follows, Kind};
 use mainstay_testkit::{RedisKind, RedisOptions, RedisServer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 fn server(kind: RedisKind) -> RedisServer {
     RedisServer::start(RedisOptions::of(kind))
@@ -191,8 +190,6 @@ async fn many_differences_are_counted_and_listed_in_part() {
         };
         server.client().pipeline(&(0..4000).map(set).collect::<Vec<_>>());
     }
-    let began = Instant::now();
     let comparison = compare(&source, &target, &()).await;
     assert_eq!((comparison.differences, comparison.differing.len()), (2000, 100));
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
