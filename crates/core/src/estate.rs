@@ -6,8 +6,8 @@ mod tcp;
 mod web;
 
 pub use dns::{
-    AwsAccess, AwsKey, Cloudflare, DnsKind, DnsZone, Network, OwnServer, Policy, PublishedName,
-    Route53, TsigAlgorithm, TsigKey,
+    AwsAccess, AwsKey, Azure, AzureAccess, Cloudflare, DnsKind, DnsZone, Network, OwnServer,
+    Policy, PublishedName, Route53, TsigAlgorithm, TsigKey,
 };
 pub use redis::{RedisEndpoint, RedisStore, RedisTls};
 pub use tcp::{CertificateFiles, ClientTls, TcpOptions};

@@ -16,8 +16,8 @@ mod wait;
 mod watcher;
 
 pub use dns::{
-    DnsKind, DnsServer, FakeCloudflare, KEY as DNS_KEY, Route53Server, SECRET as DNS_SECRET,
-    ZONE as DNS_ZONE, delv, dig, static_ds,
+    DnsKind, DnsServer, FakeAzureDns, FakeCloudflare, KEY as DNS_KEY, Route53Server,
+    SECRET as DNS_SECRET, ZONE as DNS_ZONE, delv, dig, static_ds,
 };
 pub use etcd::{EtcdCluster, EtcdOptions};
 pub use nix::sys::signal::Signal;

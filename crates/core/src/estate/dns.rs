@@ -42,6 +42,7 @@ pub enum DnsKind {
     },
     Route53(Route53),
     Cloudflare(Cloudflare),
+    Azure(Azure),
 }
 
 /// A hosted zone of Amazon Route 53.
@@ -78,6 +79,24 @@ pub struct Cloudflare {
     /// None where nobody changes DNS (a witness).
     pub token: Option<Secret>,
     pub endpoint: HttpUrl,
+}
+
+/// A public zone of Azure DNS.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Azure {
+    /// By its id.
+    pub subscription: String,
+    pub resource_group: String,
+    pub endpoint: HttpUrl,
+    pub access: AzureAccess,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AzureAccess {
+    /// An application of the tenant; without its secret where nobody changes DNS (a witness).
+    Client { login: HttpUrl, tenant: String, id: String, secret: Option<Secret> },
+    /// The identity of the machine, as its metadata service tells it; of several, that client's.
+    Machine { metadata: HttpUrl, client: Option<String> },
 }
 
 /// Mainstay's own server at one site.

@@ -503,7 +503,7 @@ mod dns;
 mod web;
 mod work;
 
-pub use dns::{DnsName, DnsProvider, ProviderId};
+pub use dns::{DnsName, DnsProvider, ProviderId, ResourceGroup};
 pub use web::{CookieName, HostPattern, Number};
 pub use work::WorkKind;
 

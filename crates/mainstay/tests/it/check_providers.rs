@@ -36,6 +36,17 @@ kind = "cloudflare"
 token = "env:BANK_DB_PASSWORD"
 "#;
 
+const AZURE: &str = r#"[dns."example.org"]
+kind = "azure"
+
+[dns."example.org".azure]
+subscription = "00000000-1111-2222-3333-444444444444"
+resource-group = "dns_(production)"
+tenant = "55555555-6666-7777-8888-999999999999"
+client-id = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+client-secret = "env:BANK_DB_PASSWORD"
+"#;
+
 /// The example with such a zone and a name in it, and these lines changed.
 fn told_of(name: &str, zone: &str, edits: &[(&str, &str)]) {
     let mut text = format!("{zone}{NAMES}");
@@ -70,4 +81,18 @@ fn a_zone_at_cloudflare_has_a_token_and_a_ttl_that_it_takes() {
     told_of("cloudflare-ttl-of-enterprise", CLOUDFLARE, &[("ttl = \"60s\"", "ttl = \"30s\"")]);
     told_of("cloudflare-ttl-too-short", CLOUDFLARE, &[("ttl = \"60s\"", "ttl = \"5s\"")]);
     told_of("cloudflare-strays", CLOUDFLARE, &[(".cloudflare]\ntoken", ".route53]\naccess-key")]);
+}
+
+#[test]
+fn a_zone_at_azure_has_a_whole_client_or_the_machines_identity() {
+    told_of("azure-good", AZURE, &[]);
+    let client = "client-id = \"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee\"\n";
+    let tenant = "tenant = \"55555555-6666-7777-8888-999999999999\"\n";
+    let secret = "client-secret = \"env:BANK_DB_PASSWORD\"\n";
+    let machine = [(client, ""), (tenant, ""), (secret, "")];
+    told_of("azure-by-the-machines-identity", AZURE, &machine);
+    told_of("azure-without-a-secret", AZURE, &[(secret, "")]);
+    told_of("azure-without-a-client", AZURE, &[(client, "")]);
+    told_of("azure-group-of-no-name", AZURE, &[("dns_(production)", "dns/production")]);
+    told_of("azure-strays", AZURE, &[("kind = \"azure\"", "kind = \"cloudflare\"")]);
 }

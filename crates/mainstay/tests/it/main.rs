@@ -22,6 +22,7 @@ mod ledger;
 mod live;
 mod moving;
 mod names;
+mod names_azure;
 mod names_route53;
 mod notifiers;
 mod pausing;

@@ -8,7 +8,7 @@ mod providers;
 mod resolver;
 mod signed;
 
-pub use providers::{FakeCloudflare, Route53Server};
+pub use providers::{FakeAzureDns, FakeCloudflare, Route53Server};
 pub use resolver::dig;
 pub use signed::{delv, static_ds};
 

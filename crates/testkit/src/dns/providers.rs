@@ -1,5 +1,5 @@
-//! Providers of DNS with an API: Route 53 as moto plays it, and a fake of Cloudflare. Each holds
-//! `example.org`.
+//! Providers of DNS with an API: Route 53 as moto plays it, and fakes of Cloudflare and of Azure DNS.
+//! Each holds `example.org`.
 
 use crate::parts::moto_folder;
 use crate::port::free_port;
@@ -129,16 +129,123 @@ impl FakeCloudflare {
         let zone = "023e105f4ecef8ad9ca31a8372d0c353";
         let url = format!("{}/zones/{zone}/dns_records{rest}", self.url());
         let token = format!("Authorization: Bearer {}", Self::TOKEN);
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--header", &token]).args(options).arg(url);
-        let output = command.output().expect("curl runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let token = ["--header", token.as_str()].into_iter();
+        curl(token.chain(options.iter().copied()).chain([url.as_str()]))
     }
 }
 
+/// The token of a person who looks, and changes what stands there.
+const PERSON: &str = "canary-of-a-persons-token";
+
+/// Azure DNS and the services that give out tokens for it as their documentation says it, in Python:
+/// there are no real ones to be had.
+pub struct FakeAzureDns {
+    folder: TempDir,
+    port: u16,
+    _process: Process,
+}
+
+impl FakeAzureDns {
+    pub const SUBSCRIPTION: &str = "00000000-1111-2222-3333-444444444444";
+    pub const GROUP: &str = "dns";
+    pub const TENANT: &str = "55555555-6666-7777-8888-999999999999";
+    pub const CLIENT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+    pub const SECRET: &str = "canary-of-the-azure secret+&=%";
+    /// The one identity of the machine.
+    pub const MACHINE: &str = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff";
+
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let port = free_port();
+        answer(folder.path(), "ok");
+        set(folder.path(), "lifetime", "3600");
+        set(folder.path(), "ended", "0");
+        let mut command = python(include_str!("azure.py"));
+        command.arg(folder.path()).arg(port.to_string());
+        command.args([Self::CLIENT, Self::SECRET, PERSON]);
+        let process = Process::start(&mut command, port);
+        Self { folder, port, _process: process }
+    }
+
+    /// Of the API, of the login service and of the metadata service.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// From the next request on: `ok`, `throttle`, `fail`, `no-address` (what changes addresses
+    /// fails) or `lost` (changes are made, and nothing is answered).
+    pub fn answer(&self, mode: &str) {
+        answer(self.folder.path(), mode);
+    }
+
+    /// How many seconds the tokens are good that are given out from now on.
+    pub fn tokens_last(&self, seconds: u32) {
+        set(self.folder.path(), "lifetime", &seconds.to_string());
+    }
+
+    /// Those that were given are refused from now on.
+    pub fn tokens_end(&self) {
+        set(self.folder.path(), "ended", &self.tokens_given().len().to_string());
+    }
+
+    /// To whom tokens were given, `client` or `machine`, one line each.
+    pub fn tokens_given(&self) -> Vec<Json> {
+        self.lines("tokens.jsonl")
+    }
+
+    /// What was changed, and how many addresses the name had then: `change` and `addresses`.
+    pub fn changes(&self) -> Vec<Json> {
+        self.lines("changes.jsonl")
+    }
+
+    /// A set of records, or the refusal: `A/bank`.
+    pub fn set(&self, path: &str) -> Json {
+        self.curl(&[], path)
+    }
+
+    /// Makes it so whatever stands there, as a person could.
+    pub fn put(&self, path: &str, body: &str) -> Json {
+        self.curl(&["--request", "PUT", "--data", body], path)
+    }
+
+    pub fn delete(&self, path: &str) -> Json {
+        self.curl(&["--request", "DELETE"], path)
+    }
+
+    fn lines(&self, file: &str) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn curl(&self, options: &[&str], path: &str) -> Json {
+        let url = format!(
+            "{}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Network/dnsZones/\
+             example.org/{path}?api-version=2018-05-01",
+            self.url(),
+            Self::SUBSCRIPTION,
+            Self::GROUP,
+        );
+        let shown = format!("Authorization: Bearer {PERSON}");
+        curl(["--header", &shown].into_iter().chain(options.iter().copied()).chain([url.as_str()]))
+    }
+}
+
+fn curl<'a>(arguments: impl Iterator<Item = &'a str>) -> String {
+    let mut command = Command::new("curl");
+    let output = command.args(["--silent", "--show-error"]).args(arguments).output();
+    let output = output.expect("curl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn answer(folder: &Path, mode: &str) {
-    let next = folder.join("mode.next");
-    std::fs::write(&next, mode).expect("a file");
-    std::fs::rename(next, folder.join("mode")).expect("a file");
+    set(folder, "mode", mode);
+}
+
+fn set(folder: &Path, file: &str, text: &str) {
+    let next = folder.join(format!("{file}.next"));
+    std::fs::write(&next, text).expect("a file");
+    std::fs::rename(next, folder.join(file)).expect("a file");
 }

@@ -18,7 +18,7 @@ pub enum DnsError {
     Stale { name: String, server: String, published: Epoch, ours: Epoch },
     /// Tried again it will be seen who.
     #[error(
-        "MS-DNS-004: {name} was changed by somebody else at the same time; nothing was changed"
+        "MS-DNS-004: {name} was changed by somebody else at the same time; it is looked at again"
     )]
     Contended { name: String },
     #[error("MS-DNS-005: {name} is published at {server} for the application {of}")]

@@ -1,6 +1,7 @@
-//! Published names at Route 53 (moto, held to its documentation) and at a fake of Cloudflare. What
-//! stands there is what Amazon's own client and `curl` read.
+//! Published names at Route 53 (moto, held to its documentation) and at fakes of Cloudflare and of
+//! Azure DNS. What stands there is what Amazon's own client and `curl` read.
 
+mod azure;
 mod cloudflare;
 mod route53;
 

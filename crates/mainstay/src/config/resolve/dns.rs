@@ -7,15 +7,15 @@ use crate::config::typed::{self, Named};
 use crate::config::values::{Address, DnsName, DnsProvider, SecretReference};
 use mainstay_core::SiteName;
 use mainstay_core::estate::{
-    AwsAccess, AwsKey, Cloudflare, DnsKind, DnsZone, OwnServer, Policy, PublishedName, Route53,
-    TsigKey,
+    AwsAccess, AwsKey, Azure, AzureAccess, Cloudflare, DnsKind, DnsZone, OwnServer, Policy,
+    PublishedName, Route53, TsigKey,
 };
 use mainstay_core::notifier::HttpUrl;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where a machine of EC2 asks who it is.
+/// Where a machine of EC2, or of Azure, asks who it is.
 const METADATA: &str = "http://169.254.169.254";
 
 impl Resolver<'_> {
@@ -49,6 +49,10 @@ impl Resolver<'_> {
             }
             DnsProvider::Cloudflare => {
                 let kind = DnsKind::Cloudflare(self.cloudflare(&typed.cloudflare.as_ref()?.value)?);
+                (kind, typed.servers.as_ref().map(addresses).unwrap_or_default())
+            }
+            DnsProvider::Azure => {
+                let kind = DnsKind::Azure(self.azure(&typed.azure.as_ref()?.value)?);
                 (kind, typed.servers.as_ref().map(addresses).unwrap_or_default())
             }
         };
@@ -101,6 +105,25 @@ impl Resolver<'_> {
             zone_id: value(&typed.zone_id).map(|id| id.0),
             token: self.secret(typed.token.as_ref().filter(|_| self.secrets))?,
             endpoint: value(&typed.endpoint)?,
+        })
+    }
+
+    fn azure(&mut self, typed: &typed::dns::AzureZone) -> Option<Azure> {
+        let client = value(&typed.client_id).map(|id| id.0);
+        let access = match &typed.client_secret {
+            None => AzureAccess::Machine { metadata: HttpUrl::parse(METADATA).ok()?, client },
+            Some(secret) => AzureAccess::Client {
+                login: value(&typed.login)?,
+                tenant: value(&typed.tenant)?.0,
+                id: client?,
+                secret: self.secret(Some(secret).filter(|_| self.secrets))?,
+            },
+        };
+        Some(Azure {
+            subscription: value(&typed.subscription)?.0,
+            resource_group: value(&typed.resource_group)?.0,
+            endpoint: value(&typed.endpoint)?,
+            access,
         })
     }
 

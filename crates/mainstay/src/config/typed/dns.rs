@@ -2,7 +2,9 @@
 
 use crate::config::reader::{At, table};
 use crate::config::typed::Named;
-use crate::config::values::{Address, Count, DnsName, DnsProvider, ProviderId, SecretReference};
+use crate::config::values::{
+    Address, Count, DnsName, DnsProvider, ProviderId, ResourceGroup, SecretReference,
+};
 use mainstay_core::SiteName;
 use mainstay_core::estate::{Network, TsigAlgorithm};
 use mainstay_core::notifier::HttpUrl;
@@ -16,11 +18,12 @@ table! {
     Zone {
         /// `rfc2136`: changed by dynamic updates, as Knot, BIND, PowerDNS and others take them.
         /// `own`: the gate's process of each site answers for it; the parent zone delegates it
-        /// there. `route53`, `cloudflare`: changed by the API of Amazon Route 53 or of Cloudflare.
+        /// there. `route53`, `cloudflare`, `azure`: changed by the API of Amazon Route 53, of
+        /// Cloudflare or of Azure DNS.
         kind: DnsProvider = Default("\"rfc2136\"");
         /// Every server that answers for the zone: a name counts as moved when all of them say so.
-        /// `rfc2136`: needed; the first takes the changes. `route53`, `cloudflare`: those that the
-        /// provider names, when left out.
+        /// `rfc2136`: needed; the first takes the changes. `route53`, `cloudflare`, `azure`: those
+        /// that the provider names, when left out.
         servers: Vec<At<Address>> = Optional;
         /// `rfc2136`: the key that changes are signed with.
         key: UpdateKey = Optional;
@@ -37,6 +40,8 @@ table! {
         route53: Route53Zone = Optional;
         /// `cloudflare`: the zone, and who may change it.
         cloudflare: CloudflareZone = Optional;
+        /// `azure`: where the zone is, and who may change it.
+        azure: AzureZone = Optional;
         /// Resolvers that `mainstay dns trace` asks besides the servers.
         resolvers: Vec<At<Address>> = Optional;
     }
@@ -84,6 +89,27 @@ table! {
         token: SecretReference = Required;
         /// Where the API is asked.
         endpoint: HttpUrl = Default("\"https://api.cloudflare.com/client/v4\"");
+    }
+}
+
+table! {
+    /// A public zone of Azure DNS. Without a secret, the identity of the machine (Azure's metadata
+    /// service) may change it.
+    AzureZone {
+        /// The id of the subscription that the zone is in.
+        subscription: ProviderId = Required;
+        /// The resource group that the zone is in.
+        resource_group: ResourceGroup = Required;
+        /// The id of the tenant (the directory) of the client.
+        tenant: ProviderId = Optional;
+        /// The application's client id. Without a secret: which of several identities of the machine.
+        client_id: ProviderId = Optional;
+        /// The value of a client secret of that application.
+        client_secret: SecretReference = Optional;
+        /// Where the API is asked. Sovereign clouds have others.
+        endpoint: HttpUrl = Default("\"https://management.azure.com\"");
+        /// Where the client logs in. Sovereign clouds have others.
+        login: HttpUrl = Default("\"https://login.microsoftonline.com\"");
     }
 }
 

@@ -14,6 +14,7 @@ pub enum DnsProvider {
     Own,
     Route53,
     Cloudflare,
+    Azure,
 }
 
 impl DnsProvider {
@@ -23,14 +24,15 @@ impl DnsProvider {
             Self::Own => "own",
             Self::Route53 => "route53",
             Self::Cloudflare => "cloudflare",
+            Self::Azure => "azure",
         }
     }
 }
 
-text!(IpAddr, DnsName, DnsProvider, HttpUrl, Network, ProviderId, TsigAlgorithm);
-words!(DnsProvider, "\"rfc2136\", \"own\", \"route53\" or \"cloudflare\"",
+text!(IpAddr, DnsName, DnsProvider, HttpUrl, Network, ProviderId, ResourceGroup, TsigAlgorithm);
+words!(DnsProvider, "\"rfc2136\", \"own\", \"route53\", \"cloudflare\" or \"azure\"",
     "rfc2136" => Self::Rfc2136, "own" => Self::Own, "route53" => Self::Route53,
-    "cloudflare" => Self::Cloudflare);
+    "cloudflare" => Self::Cloudflare, "azure" => Self::Azure);
 words!(TsigAlgorithm, "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"",
     "hmac-sha256" => Self::HmacSha256, "hmac-sha384" => Self::HmacSha384,
     "hmac-sha512" => Self::HmacSha512);
@@ -46,6 +48,22 @@ impl Text for ProviderId {
         match !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
             true => Ok(Self(text.to_owned())),
             false => Err("is not an id".to_owned()),
+        }
+    }
+}
+
+/// What Azure calls a group of resources; it stands in paths of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceGroup(pub String);
+
+impl Text for ResourceGroup {
+    const WORDS: &'static str = "a resource group such as \"dns-production\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.()".contains(c);
+        let fits = (1..=90).contains(&text.len()) && text.chars().all(plain);
+        match fits && !text.ends_with('.') {
+            true => Ok(Self(text.to_owned())),
+            false => Err("is not the name of a resource group".to_owned()),
         }
     }
 }

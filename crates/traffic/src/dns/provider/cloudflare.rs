@@ -9,7 +9,7 @@ use super::Provider;
 use super::http::{Api, Reply};
 use crate::dns::{Answer, DnsError, Note, Wanted, note};
 use bytes::Bytes;
-use http::{Method, Request};
+use http::Method;
 use mainstay_core::Secret;
 use mainstay_core::estate::Cloudflare as Spec;
 use serde::Deserialize;
@@ -110,7 +110,7 @@ impl Cloudflare {
                 return Ok(found);
             }
         }
-        Err(silent(format!("{name} has more than {PAGES} pages of records")))
+        Err(self.api.unreadable(format!("{name} has more than {PAGES} pages of records")))
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -121,14 +121,11 @@ impl Cloudflare {
         what: &str,
     ) -> Result<Envelope<T>, DnsError> {
         let token = self.token.as_ref().ok_or_else(|| credentials("its token is not here"))?;
-        let base = self.api.url.path.expose().trim_end_matches('/');
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{base}{path}"))
-            .header(http::header::HOST, self.api.url.authority())
+        let request = self
+            .api
+            .request(method, path)
             .header(http::header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .header(http::header::CONTENT_TYPE, "application/json")
-            .header(http::header::CONNECTION, "close")
             .body(body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())))
             // Not with the cause: it may show the token.
             .map_err(|_| credentials("its token cannot stand in a request"))?;
@@ -140,7 +137,7 @@ impl Cloudflare {
                 Ok(read)
             }
             Ok(read) => Err(refused(&read.errors, &reply, what)),
-            Err(why) => Err(silent(format!("{}: {why}", reply.status))),
+            Err(why) => Err(self.api.unreadable(format!("{}: {why}", reply.status))),
         }
     }
 }
@@ -156,10 +153,6 @@ fn refused(errors: &[Error], reply: &Reply, what: &str) -> DnsError {
         }
         false => DnsError::ApiRefused { api: API, what: what.to_owned(), why },
     }
-}
-
-fn silent(why: String) -> DnsError {
-    DnsError::ApiSilent { api: API, why: format!("its answer cannot be read: {why}") }
 }
 
 fn credentials(why: &str) -> DnsError {

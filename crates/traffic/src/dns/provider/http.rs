@@ -2,14 +2,15 @@
 
 use crate::dns::DnsError;
 use bytes::Bytes;
-use http::header::{HeaderMap, RETRY_AFTER};
-use http::{Request, StatusCode};
+use http::header::{CONNECTION, HOST, HeaderMap, RETRY_AFTER};
+use http::{Method, Request, StatusCode, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use mainstay_core::notifier::HttpUrl;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,6 +60,20 @@ impl Api {
         let pace = Mutex::new(Pace { next: now, paused: now, refusals: 0 });
         let tls = url.encrypted.then(|| TlsConnector::from(Arc::new(trust())));
         Self { name, url: url.clone(), tls, pace }
+    }
+
+    /// One at that path, within where the API is.
+    pub fn request(&self, method: Method, path: &str) -> request::Builder {
+        let base = self.url.path.expose().trim_end_matches('/');
+        Request::builder()
+            .method(method)
+            .uri(format!("{base}{path}"))
+            .header(HOST, self.url.authority())
+            .header(CONNECTION, "close")
+    }
+
+    pub fn unreadable(&self, why: impl Display) -> DnsError {
+        DnsError::ApiSilent { api: self.name, why: format!("its answer cannot be read: {why}") }
     }
 
     /// Whatever the status: only one that asks for patience is an error here.
@@ -113,7 +128,7 @@ impl Api {
         &self,
         request: Request<Bytes>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), String> {
-        let words = |why: &dyn std::fmt::Display| why.to_string();
+        let words = |why: &dyn Display| why.to_string();
         let at = (self.url.host.as_str(), self.url.port);
         let tcp = TcpStream::connect(at).await.map_err(|why| words(&why))?;
         let request = request.map(Full::new);

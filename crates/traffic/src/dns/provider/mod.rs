@@ -1,12 +1,14 @@
 //! Those who hold zones, one file each: what stands at a name there, and changing it under the
 //! condition that nobody else did meanwhile.
 
+mod azure;
 mod cloudflare;
 mod http;
 mod rfc2136;
 mod route53;
 
 use super::{Answer, DnsError, Note, Published, Wanted, look};
+use azure::Azure;
 use cloudflare::Cloudflare;
 use mainstay_core::estate::{DnsKind, DnsZone};
 use rfc2136::Rfc2136;
@@ -28,7 +30,8 @@ trait Provider {
         answer.is(wanted)
     }
 
-    /// All or nothing, and nothing when what stands there is not what `standing` was.
+    /// Nothing when what stands there is not what `standing` was. All or nothing, or else the note
+    /// before the addresses: then whoever looks next goes on with it.
     async fn change(
         &self,
         wanted: &Wanted,
@@ -53,6 +56,7 @@ enum Way {
     Rfc2136(Rfc2136),
     Route53(Box<Route53>),
     Cloudflare(Box<Cloudflare>),
+    Azure(Box<Azure>),
 }
 
 impl Publisher {
@@ -64,6 +68,7 @@ impl Publisher {
             DnsKind::Cloudflare(spec) => {
                 Way::Cloudflare(Box::new(Cloudflare::new(&zone.zone, spec)))
             }
+            DnsKind::Azure(spec) => Way::Azure(Box::new(Azure::new(&zone.zone, spec))),
         };
         Self { zone: zone.clone(), way, servers: OnceCell::new() }
     }
@@ -74,7 +79,7 @@ impl Publisher {
 
     /// Whether asking what stands there costs requests that its provider counts.
     pub fn by_api(&self) -> bool {
-        matches!(self.way, Way::Route53(_) | Way::Cloudflare(_))
+        matches!(self.way, Way::Route53(_) | Way::Cloudflare(_) | Way::Azure(_))
     }
 
     /// Has the zone answer as wanted, unless a newer epoch is published there. Safe to do twice;
@@ -89,6 +94,7 @@ impl Publisher {
             Way::Rfc2136(it) => publish(it, wanted, still).await,
             Way::Route53(it) => publish(&**it, wanted, still).await,
             Way::Cloudflare(it) => publish(&**it, wanted, still).await,
+            Way::Azure(it) => publish(&**it, wanted, still).await,
         }
     }
 
@@ -108,6 +114,7 @@ impl Publisher {
         let answer = match &self.way {
             Way::Route53(it) => it.standing(name).await.map(|(answer, _)| answer),
             Way::Cloudflare(it) => it.standing(name).await.map(|(answer, _)| answer),
+            Way::Azure(it) => it.standing(name).await.map(|(answer, _)| answer),
             Way::Own | Way::Rfc2136(_) => return answers,
         };
         vec![(format!("{} (no server of the zone can be asked)", self.place()), answer)]
@@ -123,6 +130,7 @@ impl Publisher {
             Way::Rfc2136(it) => it.servers().await,
             Way::Route53(it) => it.servers().await,
             Way::Cloudflare(it) => it.servers().await,
+            Way::Azure(it) => it.servers().await,
         });
         found.await.cloned()
     }
@@ -133,6 +141,7 @@ impl Publisher {
             Way::Rfc2136(it) => it.place(),
             Way::Route53(it) => it.place(),
             Way::Cloudflare(it) => it.place(),
+            Way::Azure(it) => it.place(),
         }
     }
 }

@@ -19,7 +19,10 @@ impl ServerSpec {
     pub fn from_estate(estate: &Estate, state_dir: &Path) -> Result<Option<Self>, DnsError> {
         let own = estate.dns.values().filter_map(|zone| match &zone.kind {
             DnsKind::Own { at, .. } => Some(at.get(&estate.here)?.listen),
-            DnsKind::Rfc2136 { .. } | DnsKind::Route53(_) | DnsKind::Cloudflare(_) => None,
+            DnsKind::Rfc2136 { .. }
+            | DnsKind::Route53(_)
+            | DnsKind::Cloudflare(_)
+            | DnsKind::Azure(_) => None,
         });
         let listen: BTreeSet<SocketAddr> = own.collect();
         if listen.is_empty() {

@@ -4,7 +4,7 @@ use super::signing;
 use crate::config::problem::{Problem, code};
 use crate::config::reader::At;
 use crate::config::rules::{data_sites, entries, is_witness, unknown_site};
-use crate::config::typed::dns::{Route53Zone, Zone};
+use crate::config::typed::dns::{AzureZone, Route53Zone, Zone};
 use crate::config::typed::{File, Named};
 use crate::config::values::DnsProvider;
 use mainstay_core::SiteName;
@@ -20,6 +20,7 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
                 let advice = "write `cloudflare = { token = \"file:cloudflare-token\" }` there";
                 problems.push(zone.blame(missing(zone, "cloudflare", advice)));
             }
+            Some(DnsProvider::Azure) => azure(zone, problems),
             Some(DnsProvider::Cloudflare) | None => {}
         }
         strays(&zone.value, problems);
@@ -28,7 +29,7 @@ pub fn check(file: &File, problems: &mut Vec<Problem>) {
 
 /// Keys that only other kinds of zones know.
 fn strays(zone: &Zone, problems: &mut Vec<Problem>) {
-    use DnsProvider::{Cloudflare, Own, Rfc2136, Route53};
+    use DnsProvider::{Azure, Cloudflare, Own, Rfc2136, Route53};
     let Some(kind) = zone.kind.as_ref().map(|kind| kind.value) else { return };
     let found = [
         zone.sites.as_ref().filter(|_| kind != Own).map(|at| at.blame(stray("sites", kind))),
@@ -46,6 +47,7 @@ fn strays(zone: &Zone, problems: &mut Vec<Problem>) {
             .as_ref()
             .filter(|_| kind != Cloudflare)
             .map(|at| at.blame(stray("cloudflare", kind))),
+        zone.azure.as_ref().filter(|_| kind != Azure).map(|at| at.blame(stray("azure", kind))),
     ];
     problems.extend(found.into_iter().flatten());
 }
@@ -60,6 +62,26 @@ fn route53(zone: &At<Zone>, problems: &mut Vec<Problem>) {
     };
     let what = format!("`{lacks}` is missing in {}", table.place);
     let advice = "write both halves of the key; or neither, and the machine's role may change DNS";
+    problems.push(table.blame(Problem::error(code::MISSING_KEY, what, advice).label("incomplete")));
+}
+
+fn azure(zone: &At<Zone>, problems: &mut Vec<Problem>) {
+    let Some(table) = &zone.value.azure else {
+        let advice =
+            "write `azure = { subscription = \"<id>\", resource-group = \"<name>\" }` there";
+        problems.push(zone.blame(missing(zone, "azure", advice)));
+        return;
+    };
+    let AzureZone { tenant, client_id, client_secret, .. } = &table.value;
+    let lacks = match (tenant, client_id, client_secret) {
+        (Some(_), _, None) => "client-secret",
+        (None, _, Some(_)) => "tenant",
+        (_, None, Some(_)) => "client-id",
+        _ => return,
+    };
+    let what = format!("`{lacks}` is missing in {}", table.place);
+    let advice = "write `tenant`, `client-id` and `client-secret`; or none of them, and the machine's \
+                  identity may change DNS (with `client-id` alone: that one of several)";
     problems.push(table.blame(Problem::error(code::MISSING_KEY, what, advice).label("incomplete")));
 }
 

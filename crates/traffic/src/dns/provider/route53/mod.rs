@@ -11,7 +11,7 @@ use super::http::{Api, Reply};
 use crate::dns::{Answer, DnsError, Wanted, note, the_note};
 use access::Access;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 use mainstay_core::estate::Route53 as Spec;
 use sets::{Set, batch};
 use tokio::sync::OnceCell;
@@ -56,7 +56,7 @@ impl Route53 {
     async fn find(&self) -> Result<String, DnsError> {
         let path = format!("{VERSION}/hostedzonesbyname?dnsname={}&maxitems=100", self.zone);
         let reply = self.ask(Method::GET, &path, String::new(), "the list of zones").await?;
-        let found = sets::zones(&reply, &self.zone).map_err(|why| self.unreadable(why))?;
+        let found = sets::zones(&reply, &self.zone).map_err(|why| self.api.unreadable(why))?;
         let none =
             |why: &str| DnsError::NoZone { api: API, zone: self.zone.clone(), why: why.to_owned() };
         match found.as_slice() {
@@ -78,7 +78,7 @@ impl Route53 {
             let path = format!("{rrset}?{next}&maxitems=100");
             let what = format!("the records of {name}");
             let reply = self.ask(Method::GET, &path, String::new(), &what).await?;
-            let page = sets::page(&reply).map_err(|why| self.unreadable(why))?;
+            let page = sets::page(&reply).map_err(|why| self.api.unreadable(why))?;
             let all = page.sets.len();
             found.extend(page.sets.into_iter().filter(|set| set.is_of(name)));
             match page.next {
@@ -86,7 +86,7 @@ impl Route53 {
                 _ => return Ok(found),
             }
         }
-        Err(self.unreadable(format!("{name} has more than {PAGES} pages of records")))
+        Err(self.api.unreadable(format!("{name} has more than {PAGES} pages of records")))
     }
 
     /// The whole answer to a request that was granted.
@@ -97,14 +97,12 @@ impl Route53 {
         body: String,
         what: &str,
     ) -> Result<String, DnsError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, self.api.url.authority())
+        let request = self
+            .api
+            .request(method, path)
             .header(http::header::CONTENT_TYPE, "application/xml")
-            .header(http::header::CONNECTION, "close")
             .body(Bytes::from(body));
-        let request = request.map_err(|why| self.unreadable(why.to_string()))?;
+        let request = request.map_err(|why| self.api.unreadable(why))?;
         let signed = self.access.sign(request, &self.region).await?;
         let reply = self.api.send(signed).await?;
         if reply.status == StatusCode::OK {
@@ -129,10 +127,6 @@ impl Route53 {
             _ if reply.status.is_server_error() => DnsError::ApiSilent { api: API, why },
             _ => DnsError::ApiRefused { api: API, what: what.to_owned(), why },
         }
-    }
-
-    fn unreadable(&self, why: String) -> DnsError {
-        DnsError::ApiSilent { api: API, why: format!("its answer cannot be read: {why}") }
     }
 }
 
@@ -186,7 +180,7 @@ impl Provider for Route53 {
     async fn servers(&self) -> Result<Vec<String>, DnsError> {
         let path = format!("{VERSION}/hostedzone/{}", self.id().await?);
         let reply = self.ask(Method::GET, &path, String::new(), "the zone's servers").await?;
-        let servers = sets::servers(&reply).map_err(|why| self.unreadable(why))?;
+        let servers = sets::servers(&reply).map_err(|why| self.api.unreadable(why))?;
         match servers.is_empty() {
             true => Err(DnsError::NoServer),
             false => Ok(servers),
