@@ -6,7 +6,6 @@ use mainstay_core::Secret;
 use mainstay_core::notifier::NotifierKind;
 use mainstay_testkit::{WebhookServer, free_port};
 use serde_json::Value;
-use std::time::Duration;
 
 fn to(server: &WebhookServer, secret: Option<&str>) -> Sender {
     let url = format!("http://127.0.0.1:{}/services/T0/path?x=1", server.port());
