@@ -84,11 +84,11 @@ async fn who_shows_nothing_or_something_wrong_is_refused_and_the_log_says_why() 
         let before = office.log().len();
         let refused = office.with_certificate(&files, &["status"]);
         assert_eq!(refusal(&refused), "MS-CLI-001", "{}", told(&refused));
-        let log = office.log().split_off(before);
-        assert!(log.contains("refused a connection") && log.contains(why), "{why}: {log}");
+        let names_it = |log: &str| log.contains("refused a connection") && log.contains(why);
+        office.logs(why, before, names_it).await;
     }
-    let log = office.log();
-    assert!(log.contains("the token is nobody's") && log.contains("MS-PEOPLE-001"), "{log}");
+    let nobody = |log: &str| log.contains("the token is nobody's") && log.contains("MS-PEOPLE-001");
+    office.logs("the token that is nobody's", 0, nobody).await;
 }
 
 /// What the agents' own port answers to this certificate; none when it ends the connection.
@@ -126,8 +126,8 @@ async fn a_person_is_no_site_at_the_port_of_the_agents() {
     for person in [Some(&admin), Some(&named_east), None] {
         assert_eq!(at_the_agents_port(&office, person).await, None);
     }
-    let log = office.log();
-    assert_eq!(log.matches("refused a connection").count(), 3, "{log}");
+    let three = |log: &str| log.matches("refused a connection").count() == 3;
+    office.logs("all three are refused", 0, three).await;
 }
 
 #[tokio::test]

@@ -95,6 +95,12 @@ impl Office {
         std::fs::read_to_string(self.path().join("agent.log")).expect("a log")
     }
 
+    /// Waits until the log from this byte on is as asked: the agent writes of a connection that it
+    /// refused after the client has seen its end.
+    pub async fn logs(&self, what: &str, from: usize, asked: impl Fn(&str) -> bool) {
+        wait_for(what, LONG, async || asked(&self.log()[from..])).await;
+    }
+
     pub fn pid(&self) -> u32 {
         self.agent.id()
     }
