@@ -50,9 +50,7 @@ fn broken(world: &mut World, rule: String) {
 
 /// After every event.
 pub fn check(world: &mut World) {
-    let open: Vec<usize> =
-        (0..2).filter(|site| world.sites[*site].up && world.databases[*site].is_open()).collect();
-    if open.len() > 1 {
+    if (0..2).all(|site| world.sites[site].up && world.databases[site].is_open()) {
         broken(world, "two databases accept the application's writes".to_owned());
     }
 }

@@ -49,6 +49,8 @@ struct Run {
     files: [Files; 3],
     folder: TempDir,
     application: ApplicationName,
+    /// The record that the oracle saw last, as it was written.
+    seen: Option<String>,
 }
 
 pub fn run(seed: u64) -> Outcome {
@@ -63,6 +65,7 @@ pub fn run(seed: u64) -> Outcome {
         files: Default::default(),
         folder: memory_folder(),
         application: estate::application(),
+        seen: None,
     };
     run.begin(family);
     run.until(FAULTS);
@@ -245,17 +248,27 @@ impl Run {
         }
     }
 
-    fn record(&self) -> Option<Record> {
+    /// The record as it is written in the coordinator's file.
+    fn written(&self) -> Option<String> {
         let path = self.state(WITNESS).join("coordinator.db");
         let file = self.files[WITNESS].lock().expect("files").get(&path).cloned()?;
         let connection = file.lock().expect("a file");
-        let read =
-            connection.query_row("SELECT body FROM record", [], |row| row.get::<_, String>(0));
-        let body = read.optional().expect("a readable record")?;
-        Some(serde_json::from_str(&body).expect("a record"))
+        let read = connection
+            .prepare_cached("SELECT body FROM record")
+            .and_then(|mut read| read.query_row([], |row| row.get(0)).optional());
+        read.expect("a readable record")
     }
 
-    fn look_at_the_record(&self) {
+    fn record(&self) -> Option<Record> {
+        self.written().map(|body| serde_json::from_str(&body).expect("a record"))
+    }
+
+    fn look_at_the_record(&mut self) {
+        let written = self.written();
+        if written == self.seen {
+            return;
+        }
+        self.seen = written;
         if let Some(record) = self.record() {
             oracle::agreed(&mut lock(&self.world), &record);
         }
