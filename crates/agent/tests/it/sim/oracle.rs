@@ -79,8 +79,11 @@ pub fn agreed(world: &mut World, record: &Record) {
     if !world.oracle.restored && last.is_some_and(|(before, _)| epoch <= before) {
         broken(world, format!("the record goes from {last:?} to {epoch}"));
     }
+    // A record that was brought back knows nothing of the epochs since it was copied.
+    let known = |it: &&Agreed| last.is_some_and(|(before, _)| it.epoch <= before);
     let automatic = |it: &&Agreed| matches!(it.cause, Cause::Automatic | Cause::Ordered);
-    let failover = world.oracle.agreed.iter().rev().find(automatic).map(|it| it.at);
+    let mut known = world.oracle.agreed.iter().rev().filter(known);
+    let failover = known.find(automatic).map(|it| it.at);
     // A clock may run 4 % faster than another, and the record is looked at now and then.
     let soonest = failover.map(|at| at + world.oracle.cool_down * 95 / 100);
     if cause == Cause::Automatic && soonest.is_some_and(|soonest| at < soonest) {
