@@ -188,7 +188,7 @@ async fn random_transactions_arrive_that_are_told_before_their_end() {
         let ground = Ground::start(pair).await;
         let field = ground.field("random", &schema()).await;
         field.decode_early().await;
-        play(&field, seed, 2, Duration::from_millis(700)).await;
+        play(&field, seed, 2, Duration::from_millis(300)).await;
     }
 }
 
