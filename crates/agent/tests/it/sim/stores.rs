@@ -16,7 +16,7 @@ use mainstay_stores::postgres::fence::{FenceState, Fenced};
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::probe::Look;
 use mainstay_stores::postgres::put_right::{Plan, PutRight, Told};
-use mainstay_stores::postgres::readers::Unfit;
+use mainstay_stores::readers::Unfit;
 use mainstay_stores::postgres::repair::Sides;
 use mainstay_stores::postgres::salvage::{Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::Bumped;
