@@ -6,9 +6,9 @@ use super::reply::Reply;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Commands that do more than read, and of which every server (or all but 6.2) says otherwise. They
-/// keep a count beside the value, tell others something, or have keys shown that have expired.
-const MORE: [&str; 4] = ["pfcount", "publish", "spublish", "client|import-source"];
+/// Commands that do more than read, which only 6.2 says of them (`may_replicate`): they keep a count
+/// beside the value, or tell others something.
+const MORE: [&str; 3] = ["pfcount", "publish", "spublish"];
 
 /// Before version 7.0 a server knows a command only as a whole. These parts of some do no harm.
 const HARMLESS: [&str; 14] = [

@@ -49,10 +49,9 @@ fn readers(store: &Store, problems: &mut Vec<Problem>) {
 fn is_more(store: &Store, reader: &At<String>) -> Option<Problem> {
     let (key, advice) = match is_redis(store) {
         true => ("users", "give those that only read an ACL user of their own, with `+@read`"),
-        false => (
-            "roles",
-            "give those that only read a role of their own, with SELECT and nothing more",
-        ),
+        false => {
+            ("roles", "give those that only read a role of their own, with SELECT and nothing more")
+        }
     };
     let theirs = store.roles.iter().chain(&store.users).flat_map(|names| &names.value);
     if theirs.into_iter().any(|name| name.value == reader.value) {
