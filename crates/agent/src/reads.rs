@@ -329,6 +329,23 @@ mod tests {
     }
 
     #[test]
+    fn a_server_whose_readers_wait_for_their_link_is_not_read_until_they_were_let_in() {
+        let mut known = west(Cause::Initial);
+        let looked = |waiting| Looked { at: at(5_000), waiting, ..Looked::default() };
+        known.reads.readers.insert(db(), looked(true));
+        assert!(matches!(reading(&known, State::Standby), Reading::Not(_)));
+        known.reads.complete_in(&db(), "run".into());
+        assert_eq!(known.reads.readers[&db()].at, Tick::default(), "it is looked at at once");
+        known.reads.readers.insert(db(), looked(false));
+        assert_eq!(reading(&known, State::Standby), Reading::Complete(at(1_000)));
+        known.reads.complete_in(&db(), "run".into());
+        assert_eq!(known.reads.readers[&db()].at, at(5_000), "it is known");
+        known.reads.forget(&db());
+        assert!(matches!(reading(&known, State::Standby), Reading::Not(_)), "it is copied anew");
+        assert_eq!(known.reads.run(&db()), None);
+    }
+
+    #[test]
     fn a_gate_is_told_at_once_what_ends_and_now_and_then_what_goes_on() {
         let mut reads = Reads::default();
         let mut told = |until: Option<u64>| reads.learn([(db(), until.map(at))].into());

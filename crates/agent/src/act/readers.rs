@@ -36,7 +36,8 @@ fn is_due(application: &Application) -> bool {
         Some(looked) => {
             // Where a server was started anew, its link is the first to know.
             let streams = |it: &KnownLink| it.status.phase == LinkPhase::Streaming;
-            let lost = known.links.get(name).is_some_and(|link| !streams(link));
+            let lost = known.reads.run(name).is_some()
+                && known.links.get(name).is_some_and(|link| !streams(link));
             let soon = looked.trouble.is_some() || looked.waiting || lost;
             let every = if soon { PAUSE } else { EVERY };
             looked.open != open || tick().since(looked.at) >= every

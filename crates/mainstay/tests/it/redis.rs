@@ -15,9 +15,9 @@ use tempfile::TempDir;
 pub const LONG: Duration = Duration::from_secs(60);
 const SITES: [&str; 2] = ["east", "west"];
 const APP: &str = "app off >word ~* &* +@all -@admin -@dangerous";
-/// As the guide has it, with what these tests ask besides of 6.2.
+/// As the guide has it, with what these tests ask besides.
 pub const READER: &str = "reader off >word ~* &* -@all +@read +@connection +@transaction -@admin \
-                          -@dangerous -pfcount +client|info";
+                          -@dangerous -pfcount +time";
 
 pub struct Sites {
     // Ended before the folder goes.

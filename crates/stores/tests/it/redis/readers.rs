@@ -21,9 +21,9 @@ const ATTEMPTS: [&[&str]; 14] = [
     &["SWAPDB", "0", "1"],
     &["EVAL", "return redis.call('SET', 'k', 'changed')", "0"],
     &["SCRIPT", "FLUSH"],
-    &["CONFIG", "SET", "maxmemory", "1"],
+    &["CONFIG", "SET", "lua-time-limit", "5000"],
     &["ACL", "SETUSER", "reader", "allcommands"],
-    &["CLIENT", "KILL", "USER", "default"],
+    &["CLIENT", "KILL", "USER", "app"],
     &["PUBLISH", "orders", "pay"],
     &["PFCOUNT", "hll"],
 ];
