@@ -101,16 +101,9 @@ impl Application {
         stores.filter_map(|(name, store)| Some((name, At::find(store, self.here())?)))
     }
 
-    /// PostgreSQL stores with roles that only read.
-    pub fn stores_with_readers(
-        &self,
-    ) -> impl Iterator<Item = (&StoreName, &estate::PostgresStore, &estate::PostgresEndpoint)> {
-        self.stores_here().filter_map(|(name, at)| match at {
-            At::Postgres(store, endpoint) if !store.readers.is_empty() => {
-                Some((name, store, endpoint))
-            }
-            _ => None,
-        })
+    /// Those of them that have readers.
+    pub fn stores_with_readers(&self) -> impl Iterator<Item = (&StoreName, At<'_>)> {
+        self.stores_here().filter(|(_, at)| !at.readers().is_empty())
     }
 
     /// The store that a person means who names none where only PostgreSQL has what is asked for.

@@ -8,11 +8,11 @@
 use crate::api::types::{ReadsView, Return, ReturnPhase};
 use crate::application::Application;
 use crate::known::Known;
+use crate::stores::At;
 use mainstay_core::decision::State;
-use mainstay_core::estate::PostgresStore;
 use mainstay_core::record::Cause;
 use mainstay_core::{StoreName, Tick};
-use mainstay_stores::postgres::readers::Unfit;
+use mainstay_stores::readers::Unfit;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ const STEP: Duration = Duration::from_millis(500);
 pub struct Reads {
     /// The newest moment as of which this site's database is known to be complete.
     fresh: BTreeMap<StoreName, Tick>,
+    /// The run of the server in which that was last so, where a run matters.
+    runs: BTreeMap<StoreName, String>,
     /// What the readers were found to be, the last time that they could be looked at.
     pub readers: BTreeMap<StoreName, Looked>,
     /// When the coordinator was asked, the last time that it answered. Set where a third site could
@@ -38,6 +40,8 @@ pub struct Looked {
     pub at: Tick,
     /// Whether the database was open then: those that could write were let in.
     pub open: bool,
+    /// They wait for the link: also those that can only read are not let in.
+    pub waiting: bool,
     pub unfit: Vec<Unfit>,
     /// Why they could not be looked at the last time.
     pub trouble: Option<String>,
@@ -65,9 +69,33 @@ impl Reads {
         *fresh = at.max(*fresh);
     }
 
-    /// The database's tables are not as of one instant.
+    /// The same of a server that lets readers in once its link was complete in this run of it.
+    pub fn complete_in(&mut self, store: &StoreName, run: String) {
+        if self.runs.get(store) == Some(&run) {
+            return;
+        }
+        self.runs.insert(store.clone(), run);
+        self.look_soon(store);
+    }
+
+    pub fn run(&self, store: &StoreName) -> Option<&str> {
+        self.runs.get(store).map(String::as_str)
+    }
+
+    /// The database's tables are not as of one instant; where readers wait for a link, it has shut
+    /// them out.
     pub fn forget(&mut self, store: &StoreName) {
         self.fresh.remove(store);
+        let waits = self.runs.remove(store).is_some();
+        if let Some(looked) = self.readers.get_mut(store).filter(|_| waits) {
+            looked.waiting = true;
+        }
+    }
+
+    fn look_soon(&mut self, store: &StoreName) {
+        if let Some(looked) = self.readers.get_mut(store) {
+            looked.at = Tick::default();
+        }
     }
 
     /// Whether the gate is to be told more than it knows.
@@ -109,6 +137,9 @@ impl Known {
             {
                 return Reading::Not("a reader that could write is not shut out yet");
             }
+            Some(looked) if looked.waiting => {
+                return Reading::Not("its readers wait until its link has brought everything");
+            }
             Some(_) => {}
         }
         let epoch = self.facts.record.as_ref().map(|seen| seen.record.epoch);
@@ -141,16 +172,16 @@ impl Known {
 /// What the gate is told of each store with readers.
 pub fn wanted<'a>(
     known: &mut Known,
-    stores: impl Iterator<Item = (&'a StoreName, &'a PostgresStore)>,
+    stores: impl Iterator<Item = (&'a StoreName, Duration)>,
     state: State,
     now: Tick,
 ) -> BTreeMap<StoreName, Option<Tick>> {
     let mut wanted = BTreeMap::new();
-    for (name, store) in stores {
+    for (name, max_lag) in stores {
         match known.reading(name, state, now) {
             Reading::Complete(fresh) => {
                 known.reads.note(name, fresh);
-                wanted.insert(name.clone(), Some(fresh.plus(store.max_lag)));
+                wanted.insert(name.clone(), Some(fresh.plus(max_lag)));
             }
             Reading::Not(_) => {
                 wanted.insert(name.clone(), None);
@@ -164,14 +195,14 @@ pub fn wanted<'a>(
 /// What readers of this site's gate are given, of each store that has some.
 pub fn views(application: &Application, known: &Known, state: State, now: Tick) -> Vec<ReadsView> {
     let report = application.context.gate.watch(&application.spec.name).borrow().clone();
-    let view = |(name, store, _): (&StoreName, &PostgresStore, _)| {
+    let view = |(name, at): (&StoreName, At<'_>)| {
         let reading = known.reading(name, state, now);
         let age = match &reading {
             Reading::Complete(fresh) => Some(now.since(*fresh)),
             Reading::Unknown | Reading::Not(_) => None,
         };
         let why = match reading {
-            _ if age.is_some_and(|age| age <= store.max_lag) => None,
+            _ if age.is_some_and(|age| age <= at.max_lag()) => None,
             Reading::Complete(_) => Some("its link is behind, or does not know how far"),
             Reading::Unknown => Some("how old its data is, is not known yet"),
             Reading::Not(why) => Some(why),
@@ -180,7 +211,7 @@ pub fn views(application: &Application, known: &Known, state: State, now: Tick) 
             store: name.clone(),
             site: known.facts.here.clone(),
             age_s: age.map(|age| age.as_secs_f64()),
-            max_lag_s: store.max_lag.as_secs_f64(),
+            max_lag_s: at.max_lag().as_secs_f64(),
             refused: why.map(str::to_owned),
             readers_here: report.as_ref().map_or(0, |report| report.readers_here),
             readers_away: report.as_ref().map_or(0, |report| report.readers_away),
@@ -284,12 +315,34 @@ mod tests {
         let mut known = west(Cause::Initial);
         known.reads.readers.clear();
         assert_eq!(reading(&known, State::Standby), Reading::Unknown);
-        let unfit = Unfit { role: "r".into(), why: "is SUPERUSER".into(), mend: String::new() };
+        let unfit = Unfit {
+            code: "MS-PG-319",
+            reader: "r".into(),
+            why: "is SUPERUSER".into(),
+            mend: String::new(),
+        };
         let looked = |open| Looked { open, unfit: vec![unfit.clone()], ..Looked::default() };
         known.reads.readers.insert(db(), looked(true));
         assert!(matches!(reading(&known, State::Standby), Reading::Not(_)));
         known.reads.readers.insert(db(), looked(false));
         assert_eq!(reading(&known, State::Standby), Reading::Complete(at(1_000)));
+    }
+
+    #[test]
+    fn a_server_whose_readers_wait_for_their_link_is_not_read_until_they_were_let_in() {
+        let mut known = west(Cause::Initial);
+        let looked = |waiting| Looked { at: at(5_000), waiting, ..Looked::default() };
+        known.reads.readers.insert(db(), looked(true));
+        assert!(matches!(reading(&known, State::Standby), Reading::Not(_)));
+        known.reads.complete_in(&db(), "run".into());
+        assert_eq!(known.reads.readers[&db()].at, Tick::default(), "it is looked at at once");
+        known.reads.readers.insert(db(), looked(false));
+        assert_eq!(reading(&known, State::Standby), Reading::Complete(at(1_000)));
+        known.reads.complete_in(&db(), "run".into());
+        assert_eq!(known.reads.readers[&db()].at, at(5_000), "it is known");
+        known.reads.forget(&db());
+        assert!(matches!(reading(&known, State::Standby), Reading::Not(_)), "it is copied anew");
+        assert_eq!(known.reads.run(&db()), None);
     }
 
     #[test]

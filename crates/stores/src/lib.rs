@@ -2,4 +2,5 @@
 
 mod backoff;
 pub mod postgres;
+pub mod readers;
 pub mod redis;

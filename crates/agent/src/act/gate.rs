@@ -18,7 +18,7 @@ pub fn direct(application: &Application, state: State, posture: Option<Posture>)
     let Some(epoch) = known.facts.record.as_ref().map(|seen| seen.record.epoch) else { return };
     let epoch = epoch.max(known.facts.highest);
     let away = known.away(tick(), application.rules.lease.fresh_for());
-    let stores = application.stores_with_readers().map(|(name, store, _)| (name, store));
+    let stores = application.stores_with_readers().map(|(name, at)| (name, at.max_lag()));
     let readable = reads::wanted(&mut known, stores, state, tick());
     let news = known.reads.learn(readable);
     let wanted = Some((epoch, posture.clone(), away.clone()));

@@ -146,7 +146,7 @@ pub fn redis_spec(
     to: &SiteName,
     epoch: Epoch,
 ) -> Option<redis::link::LinkSpec> {
-    let StoreKind::Redis(RedisStore { endpoints, exclude, .. }) =
+    let StoreKind::Redis(RedisStore { endpoints, exclude, readers, .. }) =
         &application.spec.stores.get(store)?.kind
     else {
         return None;
@@ -160,6 +160,7 @@ pub fn redis_spec(
         target: endpoints.get(to)?.clone(),
         epoch,
         exclude: exclude.clone(),
+        readers: readers.clone(),
         replace: may_replace(application, store, epoch),
     })
 }
@@ -192,11 +193,12 @@ async fn watch(
             // A failed entry is already told; see `enter`.
             let _told = application.enter("link-stopped", body).await;
         }
-        let complete = completeness().map(as_tick);
+        let complete = completeness().map(|it| (as_tick(it.at), it.run));
         let turned = application.learn(|known| {
             match complete {
-                Some(complete) if known.is_active(&from) => {
+                Some((complete, run)) if known.is_active(&from) => {
                     known.reads.complete(&store, complete);
+                    run.into_iter().for_each(|run| known.reads.complete_in(&store, run));
                 }
                 None if matches!(now.phase, LinkPhase::Copying { .. }) => {
                     known.reads.forget(&store)

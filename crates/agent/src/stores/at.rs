@@ -6,6 +6,7 @@ use mainstay_core::estate::{
     PostgresEndpoint, PostgresStore, RedisEndpoint, RedisStore, Store, StoreKind,
 };
 use mainstay_core::{Epoch, Finding, Position, Severity, SiteName};
+use mainstay_stores::readers::Kept;
 use mainstay_stores::{postgres, redis};
 use std::time::Duration;
 
@@ -63,6 +64,42 @@ impl<'a> At<'a> {
             StoreKind::Postgres(it) => At::Postgres(it, it.endpoints.get(site)?),
             StoreKind::Redis(it) => At::Redis(it, it.endpoints.get(site)?),
         })
+    }
+
+    /// Who only reads, and may do so at every site.
+    pub fn readers(self) -> &'a [String] {
+        match self {
+            At::Postgres(store, _) => &store.readers,
+            At::Redis(store, _) => &store.readers,
+        }
+    }
+
+    /// How old what readers are answered through a gate may be.
+    pub fn max_lag(self) -> Duration {
+        match self {
+            At::Postgres(store, _) => store.max_lag,
+            At::Redis(store, _) => store.max_lag,
+        }
+    }
+
+    /// Lets those in that can only read, and keeps out those that could write where it is not
+    /// `open`. A server that loses what it had when it is killed lets nobody in before its link was
+    /// complete in that run of it.
+    pub async fn keep_readers(
+        self,
+        stores: &dyn Stores,
+        open: bool,
+        complete_in: Option<&str>,
+    ) -> Result<Kept, Fault> {
+        match self {
+            At::Postgres(store, endpoint) => {
+                let unfit = stores.keep_readers(endpoint, &store.readers, open).await?;
+                Ok(Kept { unfit, let_in: true })
+            }
+            At::Redis(store, endpoint) => {
+                Ok(redis::readers::keep(endpoint, &store.readers, open, complete_in).await?)
+            }
+        }
     }
 
     /// Makes what Mainstay keeps there; says what stands in the way.

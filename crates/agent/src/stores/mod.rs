@@ -8,7 +8,7 @@ mod running;
 
 pub use at::At;
 pub use real::Postgres;
-pub use running::StoreLink;
+pub use running::{Complete, Completeness, StoreLink};
 
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
 use mainstay_core::position::Lsn;
@@ -20,11 +20,11 @@ use mainstay_stores::postgres::fence::{FenceState, Fenced};
 use mainstay_stores::postgres::link::{Changed, LinkSpec, WaitError};
 use mainstay_stores::postgres::probe::Look;
 use mainstay_stores::postgres::put_right::{Plan, PutRight, Told};
-use mainstay_stores::postgres::readers::Unfit;
 use mainstay_stores::postgres::repair::Sides;
 use mainstay_stores::postgres::salvage::{Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::Bumped;
 use mainstay_stores::postgres::slot::SlotState;
+use mainstay_stores::readers::Unfit;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::pin::Pin;
@@ -141,14 +141,14 @@ pub trait Probe: Send + Sync {
 }
 
 /// As of when a link's target is complete, whenever it is called.
-pub type Completeness = Box<dyn Fn() -> Option<Instant> + Send + Sync>;
+pub type CompleteAt = Box<dyn Fn() -> Option<Instant> + Send + Sync>;
 
 /// A running link.
 pub trait Link: Send + Sync {
     fn spec(&self) -> &LinkSpec;
     fn status(&self) -> LinkStatus;
     fn watch(&self) -> watch::Receiver<LinkStatus>;
-    fn completeness(&self) -> Completeness;
+    fn completeness(&self) -> CompleteAt;
     fn has_changed(&self) -> bool;
     fn drain_received(&self, deadline: Duration) -> Answer<'_, Result<Lsn, WaitError>>;
     fn drain_to(&self, at: Lsn, deadline: Duration) -> Answer<'_, Result<Lsn, WaitError>>;

@@ -1,6 +1,6 @@
 //! PostgreSQL itself.
 
-use super::{Answer, Asked, Completeness, Link, Paused, Probe, Standing, Stores};
+use super::{Answer, Asked, CompleteAt, Link, Paused, Probe, Standing, Stores};
 use mainstay_core::estate::{PostgresEndpoint, PostgresStore};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Epoch, Finding, LinkStatus, Severity};
@@ -10,12 +10,13 @@ use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::fence::{self, FenceState, Fenced};
 use mainstay_stores::postgres::link::{self, Changed, LinkSpec, WaitError};
 use mainstay_stores::postgres::put_right::{self, Plan, PutRight, Told};
-use mainstay_stores::postgres::readers::{self, Unfit};
+use mainstay_stores::postgres::readers;
 use mainstay_stores::postgres::repair::{Sides, delta};
 use mainstay_stores::postgres::salvage::{self, Book, Summary, Survey};
 use mainstay_stores::postgres::sequences::{self, Bumped};
 use mainstay_stores::postgres::slot::{self, SlotState};
 use mainstay_stores::postgres::{check, probe, setup};
+use mainstay_stores::readers::Unfit;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::time::Duration;
@@ -201,7 +202,7 @@ impl Link for link::Link {
         link::Link::watch(self)
     }
 
-    fn completeness(&self) -> Completeness {
+    fn completeness(&self) -> CompleteAt {
         Box::new(link::Link::completeness(self))
     }
 

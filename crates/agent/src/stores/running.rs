@@ -1,15 +1,27 @@
 //! A running link, whatever the kind of its store.
 
-use super::{Completeness, Link, Paused};
+use super::{Link, Paused};
 use mainstay_core::{LinkStatus, Position};
 use mainstay_stores::redis;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub enum StoreLink {
     Postgres(Box<dyn Link>),
     Redis(redis::link::Link),
 }
+
+/// What is known of the target of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complete {
+    /// All that the source had then is there.
+    pub at: Instant,
+    /// In this run of the target's server, where it loses what it had when it is killed.
+    pub run: Option<String>,
+}
+
+/// As of when a link's target is complete, whenever it is called.
+pub type Completeness = Box<dyn Fn() -> Option<Complete> + Send + Sync>;
 
 impl StoreLink {
     pub fn status(&self) -> LinkStatus {
@@ -26,11 +38,16 @@ impl StoreLink {
         }
     }
 
-    /// As of when the target is complete. A standby of Redis is read by nobody.
     pub fn completeness(&self) -> Completeness {
         match self {
-            StoreLink::Postgres(link) => link.completeness(),
-            StoreLink::Redis(_) => Box::new(|| None),
+            StoreLink::Postgres(link) => {
+                let complete = link.completeness();
+                Box::new(move || complete().map(|at| Complete { at, run: None }))
+            }
+            StoreLink::Redis(link) => {
+                let complete = link.completeness();
+                Box::new(move || complete().map(|it| Complete { at: it.at, run: Some(it.run) }))
+            }
         }
     }
 

@@ -3,11 +3,16 @@
 use crate::{Secret, SiteName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct RedisStore {
     /// The application's ACL users: fenced as one with the site.
     pub users: Vec<String>,
+    /// ACL users that only read, and may do so at every site.
+    pub readers: Vec<String>,
+    /// How old what they are answered through a gate may be.
+    pub max_lag: Duration,
     /// Keys that match one of these glob patterns are not replicated (Redis, "KEYS": the same
     /// patterns).
     pub exclude: Vec<String>,

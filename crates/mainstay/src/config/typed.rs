@@ -186,11 +186,12 @@ table! {
         /// `postgres`: the application's roles in the database. They are locked out while the site
         /// is fenced; none of them may be a superuser.
         roles: Vec<At<String>> = Optional;
-        /// `postgres`: roles that only read, and may do so at every site, also while the site is
-        /// fenced. None of them may be able to write: `mainstay check --live` tells what a role may
-        /// do that it must not.
+        /// Those that only read, and may do so at every site, also while the site is fenced: roles
+        /// of `postgres`, ACL users of `redis`. None of them may be able to write: `mainstay check
+        /// --live` tells what one may do that it must not. Those of `redis` are `off` in the
+        /// server's file like `users`.
         readers: Vec<At<String>> = Optional;
-        /// `postgres`: how old what `readers` are answered at the gates' `reads` may be, from 2s. A
+        /// How old what `readers` are answered at the gates' `reads` may be, from 2s. A
         /// site that is further behind, or does not know how far, leads them elsewhere. 5s when left
         /// out.
         max_lag: Duration = Optional;

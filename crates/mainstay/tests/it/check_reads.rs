@@ -43,15 +43,40 @@ fn an_unknown_store_and_a_taken_port_are_refused() {
     told_of("taken", "readers = [\"bank_reader\"]\n", reads);
 }
 
-#[test]
-fn a_redis_server_has_no_readers() {
-    let store = "[applications.bank.stores.cache]\nkind = \"redis\"\nusers = [\"app\"]\n\
-                 readers = [\"app_reader\"]\n[applications.bank.stores.db]\n";
-    let gate =
-        format!("[applications.bank.gates.east.reads]\ncache = \"127.0.0.1:6440\"\n{STORES}");
-    told(
-        "reads-redis",
-        &[("[applications.bank.stores.db]\n", store), (STORES, gate.as_str())],
-        &[],
+/// The same with a Redis store beside it.
+fn told_of_redis(name: &str, readers: &str) {
+    let endpoint = |site: &str| {
+        format!(
+            "[applications.bank.stores.cache.endpoints.{site}]\n\
+             address = \"{site}.example:6379\"\npassword = \"env:BANK_DB_PASSWORD\"\n\
+             tls = \"disable\"\n"
+        )
+    };
+    let store = format!(
+        "[applications.bank.stores.cache]\nkind = \"redis\"\nusers = [\"app\"]\n{readers}{}{}\
+         [applications.bank.stores.db]\n",
+        endpoint("east"),
+        endpoint("west")
     );
+    let way = "cache = \"127.0.0.1:6439\"\n";
+    let gate =
+        format!("[applications.bank.gates.east.reads]\ncache = \"127.0.0.1:6440\"\n{STORES}{way}");
+    let other = "[applications.bank.gates.west.stores]\n";
+    let edits = [
+        ("[applications.bank.stores.db]\n", store.as_str()),
+        (STORES, gate.as_str()),
+        (other, &format!("{other}{way}")),
+    ];
+    told(&format!("reads-redis{name}"), &edits, &[]);
+}
+
+#[test]
+fn a_redis_server_has_readers_too() {
+    told_of_redis("", "readers = [\"app-reader\"]\nmax-lag = \"10s\"\n");
+}
+
+#[test]
+fn readers_of_redis_that_are_nobody_or_more_are_refused() {
+    told_of_redis("-nobody", "");
+    told_of_redis("-more", "readers = [\"app\", \"mainstay\"]\n");
 }

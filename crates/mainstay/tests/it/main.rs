@@ -29,6 +29,7 @@ mod pausing;
 mod people;
 mod reads;
 mod redis;
+mod redis_reads;
 mod reference;
 mod repairing;
 mod running;

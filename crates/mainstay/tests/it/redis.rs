@@ -12,36 +12,49 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 const SITES: [&str; 2] = ["east", "west"];
 const APP: &str = "app off >word ~* &* +@all -@admin -@dangerous";
+/// As the guide has it, with what these tests ask besides.
+pub const READER: &str = "reader off >word ~* &* -@all +@read +@connection +@transaction -@admin \
+                          -@dangerous -pfcount +time";
 
-struct Sites {
+pub struct Sites {
     // Ended before the folder goes.
     processes: BTreeMap<String, Child>,
-    servers: BTreeMap<&'static str, RedisServer>,
+    pub servers: BTreeMap<&'static str, RedisServer>,
     gates: BTreeMap<&'static str, u16>,
+    /// Where those connect that only read.
+    pub reads: BTreeMap<&'static str, u16>,
     folder: TempDir,
 }
 
 impl Sites {
     /// With an application that runs at `east`.
     fn start(kinds: [RedisKind; 2]) -> Self {
+        Self::with(kinds, |east| east)
+    }
+
+    /// West reaches east's server where `behind` says that it is, of the port where it is.
+    pub fn with(kinds: [RedisKind; 2], behind: impl FnOnce(u16) -> u16) -> Self {
         let folder = tempfile::Builder::new().prefix("rd-").tempdir_in("/tmp").expect("a folder");
         let server = |kind| {
-            RedisServer::start(RedisOptions::of(kind).durable().password("secret").user(APP))
+            let options = RedisOptions::of(kind).durable().password("secret");
+            RedisServer::start(options.user(APP).user(READER))
         };
-        let servers = SITES.into_iter().zip(kinds.map(server)).collect();
-        let gates = SITES.into_iter().map(|site| (site, free_port())).collect();
-        let mut sites = Self { processes: BTreeMap::new(), servers, gates, folder };
-        sites.configure();
+        let servers: BTreeMap<_, _> = SITES.into_iter().zip(kinds.map(server)).collect();
+        let ports = || SITES.into_iter().map(|site| (site, free_port())).collect();
+        let (gates, reads) = (ports(), ports());
+        let behind = behind(servers["east"].port());
+        let mut sites = Self { processes: BTreeMap::new(), servers, gates, reads, folder };
+        sites.configure(behind);
         for site in ["witness", "east", "west"] {
             sites.start_site(site);
         }
         sites
     }
 
-    fn configure(&self) {
+    fn configure(&self, behind: u16) {
         let tls = self.folder.path().join("tls");
         std::fs::create_dir(&tls).expect("a folder");
         for site in ["east", "west", "witness"] {
@@ -59,28 +72,37 @@ impl Sites {
         }
         text += "[applications.shop]\nhome = \"east\"\nfailover = \"automatic\"\nlease = \"3s\"\n\
                  cool-down = \"1s\"\n[applications.shop.objectives]\nrto = \"30s\"\nrpo = \"5s\"\n\
-                 [applications.shop.stores.cache]\nkind = \"redis\"\nusers = [\"app\"]\n";
+                 [applications.shop.stores.cache]\nkind = \"redis\"\nusers = [\"app\"]\n\
+                 readers = [\"reader\"]\nmax-lag = \"5s\"\n";
         for site in SITES {
             let (server, gate, peer) = (self.servers[site].port(), self.gates[site], free_port());
+            let reads = self.reads[site];
             text += &format!(
                 "[applications.shop.stores.cache.endpoints.{site}]\n\
                  address = \"127.0.0.1:{server}\"\nuser = \"default\"\n\
                  password = \"env:REDIS_PASSWORD\"\ntls = \"disable\"\n\
                  [applications.shop.gates.{site}]\npeer = \"127.0.0.1:{peer}\"\n\
-                 [applications.shop.gates.{site}.stores]\ncache = \"127.0.0.1:{gate}\"\n"
+                 [applications.shop.gates.{site}.stores]\ncache = \"127.0.0.1:{gate}\"\n\
+                 [applications.shop.gates.{site}.reads]\ncache = \"127.0.0.1:{reads}\"\n"
             );
         }
-        std::fs::write(self.folder.path().join("mainstay.toml"), text).expect("a file");
+        let east = |port: u16| format!("address = \"127.0.0.1:{port}\"\nuser = \"default\"");
+        let wests = text.replace(&east(self.servers["east"].port()), &east(behind));
+        for (site, text) in [("witness", &text), ("east", &text), ("west", &wests)] {
+            let file = self.folder.path().join(format!("{site}.toml"));
+            std::fs::write(file, text).expect("a file");
+        }
     }
 
-    fn command(&self, site: &str, arguments: &[&str]) -> Command {
+    pub fn command(&self, site: &str, arguments: &[&str]) -> Command {
         let mut command = mainstay(self.folder.path());
+        command.args(["--config", &format!("{site}.toml")]);
         command.env("REDIS_PASSWORD", "secret").env("PATH", "").args(["--site", site, "--state"]);
         command.arg(self.folder.path().join(format!("{site}-state"))).args(arguments);
         command
     }
 
-    fn start_site(&mut self, site: &str) {
+    pub fn start_site(&mut self, site: &str) {
         let kinds: &[&str] = match site {
             "witness" => &["agent"],
             _ => &["agent", "gate", "watchdog"],
@@ -96,7 +118,7 @@ impl Sites {
     }
 
     /// All of a site's processes, its server too.
-    fn kill_site(&mut self, site: &str) {
+    pub fn kill_site(&mut self, site: &str) {
         let ours = |name: &String| name.starts_with(site);
         let names: Vec<String> = self.processes.keys().filter(|name| ours(name)).cloned().collect();
         for name in names {
@@ -107,7 +129,7 @@ impl Sites {
         self.servers.get_mut(site).expect("it has one").kill9();
     }
 
-    fn status(&self, site: &str) -> Value {
+    pub fn status(&self, site: &str) -> Value {
         let output = self.command(site, &["status", "--output", "json"]).output();
         let output = output.expect("it runs");
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
@@ -115,7 +137,7 @@ impl Sites {
 
     /// A command of the application through a site's gate: what redis-cli printed, once it was
     /// acknowledged.
-    fn through(&self, gate: &str, command: &[&str]) -> Option<String> {
+    pub fn through(&self, gate: &str, command: &[&str]) -> Option<String> {
         let mut cli = self.servers["east"].cli();
         cli.args(["-p", &self.gates[gate].to_string(), "--user", "app", "--pass", "word"]);
         let output = cli.args(["--no-auth-warning", "-e"]).args(command).output().expect("it runs");
@@ -123,7 +145,7 @@ impl Sites {
         output.status.success().then_some(said)
     }
 
-    async fn must(&self, gate: &str, command: &[&str]) -> String {
+    pub async fn must(&self, gate: &str, command: &[&str]) -> String {
         let mut said = None;
         wait_for("the gate serves", LONG, async || {
             said = self.through(gate, command);
@@ -134,16 +156,16 @@ impl Sites {
     }
 
     /// What a server itself has, past every gate.
-    fn at(&self, site: &str, command: &[&str]) -> Reply {
+    pub fn at(&self, site: &str, command: &[&str]) -> Reply {
         self.servers[site].client().run(command)
     }
 
-    async fn arrives(&self, site: &str, key: &str, value: &str) {
+    pub async fn arrives(&self, site: &str, key: &str, value: &str) {
         let wanted = Reply::Text(value.into());
         wait_for("a key arrives", LONG, async || self.at(site, &["GET", key]) == wanted).await;
     }
 
-    fn run(&self, site: &str, arguments: &[&str]) -> String {
+    pub fn run(&self, site: &str, arguments: &[&str]) -> String {
         let output = self.command(site, arguments).output().expect("it runs");
         let told = String::from_utf8_lossy(&output.stderr);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

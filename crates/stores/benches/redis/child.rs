@@ -23,6 +23,7 @@ pub fn run(source: u16, target: u16) -> Outcome<()> {
         target: endpoint(target),
         epoch: Epoch::new(1),
         exclude: vec![],
+        readers: vec![],
         replace: false,
     };
     runtime.block_on(async {

@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use super::session::Session;
+use crate::readers::Unfit;
 use mainstay_core::estate::PostgresEndpoint;
 use postgres_protocol::escape::escape_identifier;
 use std::collections::BTreeSet;
@@ -13,15 +14,8 @@ use std::collections::BTreeSet;
 const DOING: &str = "look at the readers";
 const KEEPING: &str = "keep the readers from writing";
 
-/// What a role may do that one which only reads must not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfit {
-    pub role: String,
-    /// `may change public.account`.
-    pub why: String,
-    /// What to type, or where that depends on more, what to look for.
-    pub mend: String,
-}
+/// The error that says so: a page in `docs/errors`.
+pub(crate) const CODE: &str = "MS-PG-319";
 
 /// Lets those in that can only read. Those that could write are told, and while the database is not
 /// `open` they are shut out. May be run again at any time.
@@ -32,7 +26,7 @@ pub async fn keep(
 ) -> Result<Vec<Unfit>, Fault> {
     let session = Session::open(endpoint, "readers").await?;
     let unfit = look(&session, readers).await?;
-    let strong: BTreeSet<&str> = unfit.iter().map(|it| it.role.as_str()).collect();
+    let strong: BTreeSet<&str> = unfit.iter().map(|it| it.reader.as_str()).collect();
     for (role, logs_in, reads_only) in known(&session, readers).await? {
         let named = escape_identifier(&role);
         match strong.contains(role.as_str()) {
@@ -87,12 +81,12 @@ async fn shut(session: &Session, role: &str, logs_in: bool) -> Result<(), Fault>
 pub(crate) async fn look(session: &Session, readers: &[String]) -> Result<Vec<Unfit>, Fault> {
     let rows = session.rows(DOING, include_str!("readers.sql"), &[&readers]).await?;
     let told = rows.iter().map(|row| {
-        let (role, through, what): (String, &str, &str) = (row.get(0), row.get(1), row.get(2));
-        let why = match through == role {
+        let (reader, through, what): (String, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let why = match through == reader {
             true => what.to_owned(),
             false => format!("{what} as \"{through}\", which it is a member of"),
         };
-        Unfit { role, why, mend: row.get(3) }
+        Unfit { code: CODE, reader, why, mend: row.get(3) }
     });
     Ok(told.collect())
 }

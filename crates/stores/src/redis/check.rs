@@ -1,6 +1,7 @@
 //! Whether servers can be looked after, before anything is touched: everything here only reads.
 
 use super::fault::Fault;
+use super::readers;
 use super::session::Session;
 use super::users;
 use mainstay_core::Finding;
@@ -45,7 +46,7 @@ pub async fn findings(place: &str, store: &RedisStore) -> Vec<Finding> {
     let (mut findings, mut seen) = (Vec::new(), Vec::<Facts>::new());
     for (site, endpoint) in &store.endpoints {
         let place = format!("{place}.endpoints.{site}");
-        match one(&place, endpoint, &store.users).await {
+        match one(&place, endpoint, &store.users, &store.readers).await {
             Ok((facts, found)) => {
                 findings.extend(found);
                 seen.push(facts);
@@ -57,9 +58,9 @@ pub async fn findings(place: &str, store: &RedisStore) -> Vec<Finding> {
     findings
 }
 
-/// What stands in the way at one server alone.
+/// What stands in the way at one server alone, apart from its readers.
 pub async fn endpoint(place: &str, endpoint: &RedisEndpoint, users: &[String]) -> Vec<Finding> {
-    match one(place, endpoint, users).await {
+    match one(place, endpoint, users, &[]).await {
         Ok((_, found)) => found,
         Err(fault) => vec![unanswered(place, &fault)],
     }
@@ -69,13 +70,15 @@ async fn one(
     place: &str,
     endpoint: &RedisEndpoint,
     users: &[String],
+    readers: &[String],
 ) -> Result<(Facts, Vec<Finding>), Fault> {
     let mut session = Session::open(endpoint, "check").await?;
     let facts = read(place, &mut session).await?;
     let mut found = alone(&facts);
     // A node of a cluster refuses the keys of the fence.
     if !facts.cluster {
-        found.extend(users::findings(place, endpoint, users, &mut session).await?);
+        found.extend(users::findings(place, endpoint, (users, readers), &mut session).await?);
+        found.extend(readers::findings(place, &mut session, readers).await?);
     }
     Ok((facts, found))
 }

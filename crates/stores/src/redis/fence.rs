@@ -181,7 +181,7 @@ fn counted(answers: &[Reply]) -> u32 {
     killed.sum()
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Done(Vec<Reply>),
     /// The fence was changed by somebody since it was read.
     Changed,
@@ -189,7 +189,7 @@ enum Outcome {
     NotTaken(String),
 }
 
-async fn transaction(
+pub(super) async fn transaction(
     session: &mut Session,
     doing: &'static str,
     commands: &[Vec<String>],
@@ -276,12 +276,12 @@ async fn kill(session: &mut Session, users: &[String]) -> Result<u32, Fault> {
 }
 
 /// Names this run of the server: a restart gives it another.
-async fn run(session: &mut Session) -> Result<String, Fault> {
+pub(super) async fn run(session: &mut Session) -> Result<String, Fault> {
     let info = session.info("server").await?;
     let run = info.get("run_id").cloned();
     run.ok_or_else(|| session.refused("read its run", "INFO has no run_id".to_owned()))
 }
 
-fn owned(words: &[&str]) -> Vec<String> {
+pub(super) fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }

@@ -30,11 +30,11 @@ impl User {
     }
 }
 
-/// `place` is where the endpoint is in the configuration.
+/// `place` is where the endpoint is in the configuration. Readers are judged by themselves.
 pub(crate) async fn findings(
     place: &str,
     endpoint: &RedisEndpoint,
-    users: &[String],
+    (users, readers): (&[String], &[String]),
     session: &mut Session,
 ) -> Result<Vec<Finding>, Fault> {
     let own = endpoint.user.as_deref().unwrap_or("default");
@@ -52,7 +52,8 @@ pub(crate) async fn findings(
             )),
         }
     }
-    let others = all.iter().filter(|user| !users.contains(&user.name));
+    let others =
+        all.iter().filter(|user| !users.contains(&user.name) && !readers.contains(&user.name));
     findings.extend(others.filter_map(|user| other(place, user, own)));
     Ok(findings)
 }

@@ -61,6 +61,8 @@ pub struct StoreSpec {
 pub enum Protocol {
     /// Start-ups wait, sessions are cut outside transactions, with an error that drivers know.
     Postgres,
+    /// Bytes, and an error that clients know for those that are not let in.
+    Redis,
     /// Bytes: whatever both sides say.
     Plain,
 }
@@ -210,7 +212,7 @@ fn store(
             listen,
             reads,
             server: format!("{}:{}", endpoint.host, endpoint.port),
-            protocol: Protocol::Plain,
+            protocol: Protocol::Redis,
             authority: match &endpoint.tls {
                 RedisTls::Disable => None,
                 RedisTls::VerifyFull { authority } => Some(authority.clone()),

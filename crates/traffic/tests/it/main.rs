@@ -18,6 +18,7 @@ mod postgres;
 mod probe;
 mod probe_redis;
 mod reads;
+mod reads_redis;
 mod speed;
 mod start;
 mod stopped;

@@ -27,12 +27,12 @@ async fn sites() -> Sites {
 }
 
 /// What the next directive says.
-fn allow(site: &Site, span: Option<Duration>) {
+pub fn allow(site: &Site, span: Option<Duration>) {
     let until = span.map(|span| tick::now().plus(span));
     site.reads.lock().expect("nobody panics with it").insert(db_name(), until);
 }
 
-fn reads(site: &Site) -> SocketAddr {
+pub fn reads(site: &Site) -> SocketAddr {
     site.spec.stores[&db_name()].reads.expect("there is one")
 }
 

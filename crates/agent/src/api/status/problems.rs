@@ -246,10 +246,10 @@ fn readers(known: &Known, found: &mut Vec<Problem>) {
     for (store, looked) in &known.reads.readers {
         let mut told = BTreeSet::new();
         // One thing at a time for each role: the rest is told when that is mended.
-        for one in looked.unfit.iter().filter(|one| told.insert(&one.role)) {
+        for one in looked.unfit.iter().filter(|one| told.insert(&one.reader)) {
             let done = if looked.open { "" } else { ", so it is shut out here" };
-            let what = format!("reader {} of {store} {}{done} (MS-PG-319)", one.role, one.why);
-            let subject = format!("{} of {store} at {here}", one.role);
+            let what = format!("reader {} of {store} {}{done} ({})", one.reader, one.why, one.code);
+            let subject = format!("{} of {store} at {here}", one.reader);
             push(found, Kind::ReaderUnfit, subject, what, one.mend.clone());
         }
         if let Some(why) = &looked.trouble {

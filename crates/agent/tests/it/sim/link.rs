@@ -3,7 +3,7 @@
 use super::database::{Commit, Database};
 use super::stores::{Stores, refused};
 use super::world::World;
-use mainstay_agent::stores::{Answer, Completeness, Link, Paused};
+use mainstay_agent::stores::{Answer, CompleteAt, Link, Paused};
 use mainstay_core::position::Lsn;
 use mainstay_core::{Lag, LinkPhase, LinkStatus, Position};
 use mainstay_stores::postgres::fault::Fault;
@@ -263,7 +263,7 @@ impl Link for Running {
         self.inner.status.subscribe()
     }
 
-    fn completeness(&self) -> Completeness {
+    fn completeness(&self) -> CompleteAt {
         Box::new(|| None)
     }
 

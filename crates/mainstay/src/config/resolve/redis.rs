@@ -1,6 +1,6 @@
 //! Stores of kind `redis`.
 
-use super::{Resolver, value};
+use super::{MAX_LAG, Resolver, value};
 use crate::config::reader::At;
 use crate::config::typed;
 use crate::config::values::TlsMode;
@@ -13,6 +13,8 @@ impl Resolver<'_> {
         let list = |at: &At<Vec<At<String>>>| at.value.iter().map(|it| it.value.clone()).collect();
         Some(RedisStore {
             users: list(at.value.users.as_ref()?),
+            readers: at.value.readers.as_ref().map(list).unwrap_or_default(),
+            max_lag: value(&at.value.max_lag).unwrap_or(MAX_LAG),
             exclude: at.value.exclude.as_ref().map(list).unwrap_or_default(),
             endpoints: endpoints?,
         })

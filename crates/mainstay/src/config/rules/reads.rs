@@ -45,25 +45,29 @@ fn readers(store: &Store, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A reader is let in where the application's own roles are shut out.
+/// A reader is let in where the application itself is shut out.
 fn is_more(store: &Store, reader: &At<String>) -> Option<Problem> {
-    let roles = store.roles.iter().flat_map(|roles| &roles.value);
-    if roles.into_iter().any(|role| role.value == reader.value) {
+    let (key, advice) = match is_redis(store) {
+        true => ("users", "give those that only read an ACL user of their own, with `+@read`"),
+        false => {
+            ("roles", "give those that only read a role of their own, with SELECT and nothing more")
+        }
+    };
+    let theirs = store.roles.iter().chain(&store.users).flat_map(|names| &names.value);
+    if theirs.into_iter().any(|name| name.value == reader.value) {
         let what = format!(
-            "`{}` is one of the application's roles: a fence would lock it out, and let it in as \
+            "`{}` is one of the application's {key}: a fence would lock it out, and let it in as \
              a reader",
             reader.value
         );
-        let advice = "give those that only read a role of their own, with SELECT and nothing more";
         let problem = Problem::error(code::BAD_VALUE, what, advice);
-        return Some(problem.label("also in `roles`"));
+        return Some(problem.label(format!("also in `{key}`")));
     }
     let own = entries(&store.endpoints)
         .filter_map(|(_, endpoint)| endpoint.value.user.as_ref())
         .any(|user| user.value == reader.value);
     own.then(|| {
         let what = format!("`{}` is Mainstay's own user, which may do everything", reader.value);
-        let advice = "give those that only read a role of their own, with SELECT and nothing more";
         let problem = Problem::error(code::BAD_VALUE, what, advice);
         problem.label("also the `user` of an endpoint")
     })
@@ -82,24 +86,20 @@ fn way(
         problems.push(address.blame(unknown_store(name, store, &known)));
         return;
     };
-    let redis = at.value.kind.as_ref().is_some_and(|kind| kind.value == StoreWord::Redis);
-    if redis {
-        let what = format!(
-            "`{store}` is a Redis server: a standby of it lets nobody in, also nobody who only reads"
-        );
-        let problem = Problem::error(code::BAD_VALUE, what, "remove it");
-        problems.push(address.blame(problem.label("only for `kind = \"postgres\"`")));
-        return;
-    }
     let none = at.value.readers.as_ref().is_none_or(|readers| readers.value.is_empty());
     if none {
+        let (whom, reader, with) = match is_redis(&at.value) {
+            true => ("users", format!("{name}-reader"), "an ACL user that may only read"),
+            false => ("roles", format!("{name}_reader"), "a role that may only SELECT"),
+        };
         let what =
-            format!("`{store}` has no `readers`: a standby refuses the application's own roles");
-        let advice = format!(
-            "add `readers = [\"{name}_reader\"]` to [{}], with a role that may only SELECT",
-            at.place
-        );
+            format!("`{store}` has no `readers`: a standby refuses the application's own {whom}");
+        let advice = format!("add `readers = [\"{reader}\"]` to [{}], with {with}", at.place);
         let problem = Problem::error(code::MISSING_KEY, what, advice);
         problems.push(address.blame(problem.label("nobody could log in")));
     }
+}
+
+fn is_redis(store: &Store) -> bool {
+    store.kind.as_ref().is_some_and(|kind| kind.value == StoreWord::Redis)
 }

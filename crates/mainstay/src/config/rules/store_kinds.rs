@@ -12,8 +12,8 @@ pub fn check(store: &At<Store>, problems: &mut Vec<Problem>) {
     let (postgres, redis) = (kind == StoreWord::Postgres, kind == StoreWord::Redis);
     let keys = [
         ("roles", blame(&typed.roles), postgres),
-        ("readers", blame(&typed.readers), postgres),
-        ("max-lag", blame(&typed.max_lag), postgres),
+        ("readers", blame(&typed.readers), true),
+        ("max-lag", blame(&typed.max_lag), true),
         ("users", blame(&typed.users), redis),
         ("exclude", blame(&typed.exclude), redis),
         ("salvage", blame(&typed.salvage), postgres),

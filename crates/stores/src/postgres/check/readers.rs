@@ -15,8 +15,8 @@ pub(super) async fn findings(
     }
     let mut found = missing(place, session, names).await?;
     for one in readers::look(session, names).await? {
-        let what = format!("reader \"{}\" {}: it could write at a standby", one.role, one.why);
-        found.push(Finding::error("MS-PG-319", place, what, format!("{}.", one.mend)));
+        let what = format!("reader \"{}\" {}: it could write at a standby", one.reader, one.why);
+        found.push(Finding::error(one.code, place, what, format!("{}.", one.mend)));
     }
     for (role, functions) in readers::definers(session, names).await? {
         let what = format!(

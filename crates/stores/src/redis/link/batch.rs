@@ -2,7 +2,7 @@
 
 use super::record;
 use super::spec::LinkSpec;
-use crate::redis::reply;
+use crate::redis::{readers, reply};
 use mainstay_core::position::ReplicationOffset;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -104,6 +104,14 @@ impl Batch {
         self.select(db);
         self.commands += 1;
         record::script(&mut self.out, text, &self.record, &[argument]);
+    }
+
+    /// The target is no longer being copied to, for those who let readers in.
+    pub fn copied(&mut self) {
+        self.db = 0;
+        self.open();
+        self.select(0);
+        reply::encode(&mut self.out, &["DEL", readers::MARK]);
     }
 
     pub fn count_transaction(&mut self) {

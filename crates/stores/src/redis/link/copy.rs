@@ -1,8 +1,9 @@
 //! The first copy: the source's snapshot, value by value, into the emptied target.
 //!
 //! The target is emptied at once, and not key by key afterwards: nobody reads it, because a site
-//! that receives is closed to its application, and what the source removed meanwhile must be gone.
-//! It happens only when the source's snapshot has begun to come.
+//! that receives is closed to its application, its readers are shut out in the transaction that
+//! empties it, and what the source removed meanwhile must be gone. It happens only when the source's
+//! snapshot has begun to come.
 
 use super::batch::Batch;
 use super::failure::LinkError;

@@ -1,6 +1,6 @@
 //! What the holder of a link can see and ask for.
 
-use super::shared::{Progress, Shared};
+use super::shared::{Complete, Progress, Shared};
 use super::{LinkSpec, run};
 use mainstay_core::LinkStatus;
 use mainstay_core::position::ReplicationOffset;
@@ -68,6 +68,13 @@ impl Link {
     /// Its status whenever it changes, and the lag at least five times a second.
     pub fn watch(&self) -> watch::Receiver<LinkStatus> {
         self.shared.watch()
+    }
+
+    /// As of when the target is complete, whenever it is called. Who asks does not keep the link's
+    /// remains.
+    pub fn completeness(&self) -> impl Fn() -> Option<Complete> + Send + Sync + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade()?.complete()
     }
 
     /// Waits until everything that has been received is applied; the source may be gone. Returns

@@ -52,16 +52,27 @@ impl LagMeter {
         if now.saturating_duration_since(newest.at) > SILENCE {
             return Lag::Unknown;
         }
+        self.drop_covered(applied);
+        if applied >= newest.end {
+            return Lag::Known(Duration::ZERO);
+        }
+        self.covered.map_or(Lag::Unknown, |at| Lag::Known(now.saturating_duration_since(at)))
+    }
+
+    /// As of when the target has all that the source had: what ends at or before the end that was
+    /// answered was there when it was asked for.
+    pub fn complete(&mut self, applied: Option<ReplicationOffset>) -> Option<Instant> {
+        self.drop_covered(applied?);
+        self.covered
+    }
+
+    fn drop_covered(&mut self, applied: ReplicationOffset) {
         while let Some(sample) = self.samples.front()
             && applied >= sample.end
         {
             self.covered = Some(sample.at);
             self.samples.pop_front();
         }
-        if applied >= newest.end {
-            return Lag::Known(Duration::ZERO);
-        }
-        self.covered.map_or(Lag::Unknown, |at| Lag::Known(now.saturating_duration_since(at)))
     }
 }
 
@@ -97,6 +108,21 @@ mod tests {
         meter.sample(at(5), start);
         meter.forget();
         assert_eq!(meter.lag(start, Some(at(5))), Lag::Unknown);
+    }
+
+    #[test]
+    fn a_target_is_complete_as_of_the_last_question_whose_answer_it_has_reached() {
+        let (mut meter, start) = (LagMeter::default(), Instant::now());
+        let asked = start + Duration::from_secs(1);
+        assert_eq!(meter.complete(Some(at(9))), None, "nothing was asked");
+        meter.sample(at(5), start);
+        meter.sample(at(9), asked);
+        assert_eq!(meter.complete(None), None);
+        assert_eq!(meter.complete(Some(at(4))), None);
+        assert_eq!(meter.complete(Some(at(8))), Some(start));
+        assert_eq!(meter.complete(Some(at(9))), Some(asked));
+        meter.forget();
+        assert_eq!(meter.complete(Some(at(9))), None);
     }
 
     #[test]

@@ -33,4 +33,5 @@ mod values;
 pub use failure::{LinkError, Verdict};
 pub use handle::{Link, Paused, WaitError, start};
 pub(super) use keys::Filter;
+pub use shared::Complete;
 pub use spec::{LinkSpec, OWN_KEYS};

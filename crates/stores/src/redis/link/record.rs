@@ -9,6 +9,8 @@
 use super::failure::LinkError;
 use super::spec::LinkSpec;
 use crate::redis::fault::Fault;
+use crate::redis::fence::{self, Outcome};
+use crate::redis::readers;
 use crate::redis::reply::{self, Reply};
 use crate::redis::session::Session;
 use mainstay_core::Epoch;
@@ -126,16 +128,27 @@ pub(super) async fn claim(target: &mut Session, spec: &LinkSpec) -> Result<AtTar
     }
 }
 
-/// Removes every key that is not Mainstay's, and functions; `copy` names this copy.
+/// Removes every key that is not Mainstay's, and functions; `copy` names this copy. Readers are shut
+/// out at the same instant.
 pub(super) async fn empty(
     target: &mut Session,
     spec: &LinkSpec,
     copy: &str,
 ) -> Result<(), LinkError> {
     let epoch = spec.epoch.number().to_string();
-    let command = ["EVAL", EMPTY, "1", &spec.record(), &epoch, copy];
-    let answer = target.call("empty the target for the first copy", &command).await?;
-    refuse_newer(target, spec, answer.text().unwrap_or_default())?;
+    let doing = "empty the target for the first copy";
+    let mut commands = match spec.readers.is_empty() {
+        true => Vec::new(),
+        false => readers::shutting(target, &spec.readers).await?,
+    };
+    commands.push(fence::owned(&["EVAL", EMPTY, "1", &spec.record(), &epoch, copy]));
+    let answer = match fence::transaction(target, doing, &commands).await? {
+        Outcome::Done(mut answers) => answers.pop(),
+        Outcome::Changed => None,
+        Outcome::NotTaken(why) => return Err(target.refused(doing, why).into()),
+    };
+    let seen = answer.as_ref().and_then(Reply::text).unwrap_or_default();
+    refuse_newer(target, spec, seen)?;
     match target.call("remove the target's functions", &["FUNCTION", "FLUSH"]).await {
         // A server of before version 7.0 has none.
         Err(Fault::Refused { why, .. }) if why.contains("unknown command") => Ok(()),

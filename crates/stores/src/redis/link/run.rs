@@ -101,7 +101,8 @@ async fn begin(shared: &Shared) -> Result<Begun, LinkError> {
     let at_target = record::claim(&mut target, spec).await?;
     expiry::hold(&mut target).await?;
     let client = target.call("ask for its number", &["CLIENT", "ID"]).await?;
-    shared.applying_as(client.number());
+    let run = target.info("server").await?.remove("run_id");
+    shared.applying_as(client.number(), run);
     shared.target(Side::Up);
     let position = match at_target {
         AtTarget::Position { at, .. } => Some(at),

@@ -27,6 +27,15 @@ pub(super) struct Progress {
     pub held: bool,
 }
 
+/// What is known of the target's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complete {
+    /// All that the source had then is there.
+    pub at: Instant,
+    /// In this run of the target's server.
+    pub run: String,
+}
+
 /// One side of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Side {
@@ -57,6 +66,8 @@ struct Inner {
     backlog: Option<u64>,
     /// The session that applies, as the target numbers its clients.
     client: Option<i64>,
+    /// The run of the target's server in that session.
+    run: Option<String>,
 }
 
 impl Shared {
@@ -77,6 +88,7 @@ impl Shared {
                 commands: 0,
                 backlog: None,
                 client: None,
+                run: None,
             }),
             publish: watch::Sender::new(LinkStatus::starting()),
         }
@@ -229,8 +241,16 @@ impl Shared {
         self.lock().applied
     }
 
-    pub fn applying_as(&self, client: Option<i64>) {
-        self.lock().client = client;
+    pub fn applying_as(&self, client: Option<i64>, run: Option<String>) {
+        let mut inner = self.lock();
+        (inner.client, inner.run) = (client, run);
+    }
+
+    pub fn complete(&self) -> Option<Complete> {
+        let mut inner = self.lock();
+        let applied = inner.applied;
+        let at = inner.lag.complete(applied)?;
+        Some(Complete { at, run: inner.run.clone()? })
     }
 
     pub fn client(&self) -> Option<i64> {

@@ -16,6 +16,8 @@ pub struct LinkSpec {
     pub epoch: Epoch,
     /// Keys that match one of these glob patterns are not replicated.
     pub exclude: Vec<String>,
+    /// Users that only read, who must not see the target while it is being copied to.
+    pub readers: Vec<String>,
     /// A target that has keys and no record of this link may be emptied for the first copy. What
     /// only it has must have been kept before.
     pub replace: bool,

@@ -274,8 +274,7 @@ impl<'a> Stream<'a> {
 
     /// The first copy is whole: from here on the target has a position.
     pub async fn copied(&mut self) -> Result<(), LinkError> {
-        self.batch.db = 0;
-        self.batch.open();
+        self.batch.copied();
         self.settle().await?;
         self.shared.copied();
         Ok(())

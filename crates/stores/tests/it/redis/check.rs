@@ -4,12 +4,18 @@ use mainstay_core::Severity;
 use mainstay_core::estate::RedisStore;
 use mainstay_stores::redis::check;
 use mainstay_testkit::{RedisKind, RedisOptions, RedisServer};
+use std::time::Duration;
 
 async fn codes(west: &RedisServer, east: &RedisServer) -> Vec<String> {
     let endpoints = [("west", west.endpoint()), ("east", east.endpoint())]
         .map(|(site, endpoint)| (site.to_owned().try_into().expect("a name"), endpoint));
-    let (users, exclude) = (vec![], vec![]);
-    let store = RedisStore { users, exclude, endpoints: endpoints.into() };
+    let store = RedisStore {
+        users: vec![],
+        readers: vec![],
+        max_lag: Duration::from_secs(5),
+        exclude: vec![],
+        endpoints: endpoints.into(),
+    };
     let findings = check::findings("applications.bank.stores.cache", &store).await;
     let shown = |severity| if severity == Severity::Error { "error" } else { "warning" };
     findings

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod copy;
 mod faults;
+mod readers;
 mod scan;
 mod stops;
 mod world;

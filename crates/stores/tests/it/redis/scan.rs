@@ -25,6 +25,7 @@ fn spec(source: &RedisServer, target: &RedisServer, epoch: u64) -> LinkSpec {
         target: target.endpoint(),
         epoch: Epoch::new(epoch),
         exclude: vec!["tmp:*".to_owned()],
+        readers: vec![],
         replace: true,
     }
 }

@@ -37,6 +37,7 @@ impl World {
             target: self.target.endpoint(),
             epoch: Epoch::new(1),
             exclude: vec![],
+            readers: vec![],
             replace: false,
         }
     }

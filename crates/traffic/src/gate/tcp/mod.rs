@@ -59,7 +59,7 @@ impl Port {
         }
         let protocols: &'static [&'static [u8]] = match store.protocol {
             Protocol::Postgres => &[postgres::PROTOCOL],
-            Protocol::Plain => &[],
+            Protocol::Redis | Protocol::Plain => &[],
         };
         let certificate = match &spec.tcp.tls {
             ClientTls::Terminate(files) => Some(Certificate::load(files, protocols)?),
@@ -122,7 +122,7 @@ impl Stores {
         let to = To { store, way, port };
         match port.protocol {
             Protocol::Postgres => self.serve_postgres(to, stream).await,
-            Protocol::Plain => self.serve_plain(to, stream).await,
+            Protocol::Redis | Protocol::Plain => self.serve_plain(to, stream).await,
         }
     }
 
@@ -131,7 +131,9 @@ impl Stores {
         let Some(port) = self.ports.0.get(store) else { return };
         match port.protocol {
             Protocol::Postgres => self.serve_postgres_peer(store, port, pass, peer).await,
-            Protocol::Plain => self.serve_plain_peer(store, port, pass, peer).await,
+            Protocol::Redis | Protocol::Plain => {
+                self.serve_plain_peer(store, port, pass, peer).await;
+            }
         }
     }
 }

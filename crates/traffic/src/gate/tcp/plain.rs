@@ -1,13 +1,15 @@
 //! Connections of which the gate knows nothing but bytes: Redis, MySQL, or a database whose
-//! encryption passes through.
+//! encryption passes through. What it says itself, it says before the first of them.
 
-use super::admission::Failure;
-use super::relay::{Moment, Talk};
+use super::admission::{Failure, Refusal};
+use super::relay::{LAST_WORDS, Moment, Talk};
 use super::{End, Port, Stores, To, relay};
 use crate::gate::shared::Pass;
+use crate::gate::spec::Protocol;
 use crate::gate::wire::Wire;
 use mainstay_core::StoreName;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -68,13 +70,27 @@ impl Talk for Bytes {
     }
 }
 
+/// As a Redis server says that still reads its data: clients come again. What the client says before
+/// it has read that is read too, because a reset could overtake it.
+async fn loading(mut client: Wire, refusal: &Refusal) {
+    let line = refusal.to_string().replace(['\r', '\n'], " ");
+    if relay::say(&mut client, format!("-LOADING {line}\r\n").as_bytes()).await.is_err() {
+        return;
+    }
+    let rest = async {
+        let mut scratch = [0; 1024];
+        while let Ok(1..) = client.read(&mut scratch).await {}
+    };
+    // One that neither reads nor leaves is not waited for.
+    let _ = tokio::time::timeout(LAST_WORDS, rest).await;
+}
+
 impl Stores {
     pub(super) async fn serve_plain(&self, to: To<'_>, stream: TcpStream) {
         let To { store, port, .. } = to;
         // What begins a connection is large, and gone while it lasts.
         let Some(client) = Box::pin(self.encrypt(store, port, stream)).await else { return };
         let deadline = Instant::now() + self.shared.spec.hold;
-        // Bytes have no words for a refusal: a reset cannot be taken for an answer.
         match Box::pin(self.open(to, &client, &[], deadline)).await {
             Ok((pass, server)) => {
                 let _counted = self.count_reader(to, &pass);
@@ -82,7 +98,11 @@ impl Stores {
             }
             Err(Failure::Refused(refusal)) => {
                 tracing::debug!(%store, %refusal, "a connection is refused");
-                client.reset();
+                match port.protocol {
+                    Protocol::Redis => loading(client, &refusal).await,
+                    // A reset cannot be taken for an answer.
+                    Protocol::Plain | Protocol::Postgres => client.reset(),
+                }
             }
             Err(Failure::Again(_) | Failure::Gone) => client.reset(),
         }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 /// For the gate's last words to a client that does not read.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// When a connection may be cut so that it loses nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
