@@ -1,5 +1,6 @@
 //! The stores of an application and the links that keep them replicated: one folder a kind.
 
 mod backoff;
+mod pace;
 pub mod postgres;
 pub mod redis;

@@ -10,9 +10,10 @@ use super::problem::Problem;
 use super::watching::WatchingView;
 use crate::coordinator::etcd::Member;
 use crate::runbook::{Pinned, Question};
+use crate::stores::{Compared, Progress};
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
-use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
+use mainstay_stores::postgres::compare::Rechecked;
 use mainstay_stores::postgres::repair::{Repaired, Undone};
 use mainstay_stores::postgres::salvage::Asked;
 use serde::{Deserialize, Serialize};
@@ -476,6 +477,9 @@ pub struct ComparisonView {
     /// The standby, which makes it.
     pub site: SiteName,
     pub started_micros: i64,
+    /// The application's other stores, when none was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<StoreName>,
     #[serde(flatten)]
     pub state: ComparisonState,
 }
@@ -484,13 +488,14 @@ pub struct ComparisonView {
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum ComparisonState {
     Running {
-        progress: Progress,
+        /// None until something was read.
+        progress: Option<Progress>,
         /// By the pace so far; none while that says nothing.
         seconds_left: Option<u64>,
     },
     Ended {
         ended_micros: i64,
-        result: Box<Comparison>,
+        result: Box<Compared>,
     },
     /// Whether both sides are equal is unknown.
     Failed {
@@ -536,16 +541,49 @@ pub struct Recheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "equality", rename_all = "kebab-case")]
 pub enum Equality {
-    Unknown { why: String },
+    Unknown {
+        why: String,
+    },
     Equal(ProvedAt),
-    Different { at: ProvedAt, rows: u64, tables: u64 },
+    /// Rows of tables; keys, of a store that has no tables.
+    Different {
+        at: ProvedAt,
+        rows: u64,
+        tables: u64,
+    },
 }
 
 /// Where both sites were read, by the history of the active one, and when that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvedAt {
-    pub position: Lsn,
+    #[serde(with = "mainstay_core::position::text")]
+    pub position: Position,
+    /// Redis: the offset at which reading began, where the history went on meanwhile. Each key was
+    /// read between this and the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     pub micros: i64,
+}
+
+impl ProvedAt {
+    /// What is counted of the store.
+    pub fn noun(&self) -> &'static str {
+        match self.position {
+            Position::Postgres(_) => "row",
+            Position::Redis(_) => "key",
+        }
+    }
+}
+
+impl std::fmt::Display for ProvedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.position, self.since) {
+            (Position::Redis(at), Some(since)) => {
+                write!(f, "{}:{since} to {}", at.history, at.offset)
+            }
+            (position, _) => position.fmt(f),
+        }
+    }
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.

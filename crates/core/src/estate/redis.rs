@@ -3,6 +3,7 @@
 use crate::{Secret, SiteName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct RedisStore {
@@ -11,6 +12,8 @@ pub struct RedisStore {
     /// Keys that match one of these glob patterns are not replicated (Redis, "KEYS": the same
     /// patterns).
     pub exclude: Vec<String>,
+    /// How often a standby compares itself whole with the active site; none: never by itself.
+    pub compare_every: Option<Duration>,
     pub endpoints: BTreeMap<SiteName, RedisEndpoint>,
 }
 

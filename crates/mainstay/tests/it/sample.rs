@@ -128,7 +128,8 @@ pub fn pause() -> PauseView {
 }
 
 pub fn proved() -> ProvedAt {
-    ProvedAt { position: Lsn(0x1_6B37_4000), micros: NOON - 3_600_000_000 }
+    let position = Position::Postgres(Lsn(0x1_6B37_4000));
+    ProvedAt { position, since: None, micros: NOON - 3_600_000_000 }
 }
 
 pub fn equality(equality: Equality, last_equal: Option<ProvedAt>) -> EqualityView {

@@ -357,11 +357,10 @@ fn differences(application: &Application, known: &Known, now: Tick, found: &mut 
         let EqualityView { store, from, to, equality, rechecks, .. } = view;
         let Equality::Different { at, rows, tables } = equality else { continue };
         // Tables that are unlike were not read, and have no rows to count.
-        let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, "row") };
+        let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, at.noun()) };
         let plural = if number == 1 { "" } else { "s" };
         let counted = format!("{number} {noun}{plural}");
-        let what =
-            format!("{store} at {to} differs from {from} in {counted} as of {}", at.position);
+        let what = format!("{store} at {to} differs from {from} in {counted} as of {at}");
         let what = what + &rechecks.found.map(such_as).unwrap_or_default();
         let advice = format!("mainstay compare {} {store}", application.spec.name);
         push(found, Kind::Differs, format!("{store} at {to}"), what, advice);

@@ -14,6 +14,7 @@ impl Resolver<'_> {
         Some(RedisStore {
             users: list(at.value.users.as_ref()?),
             exclude: at.value.exclude.as_ref().map(list).unwrap_or_default(),
+            compare_every: self.compare_every(&at.value),
             endpoints: endpoints?,
         })
     }

@@ -9,7 +9,7 @@ async fn codes(west: &RedisServer, east: &RedisServer) -> Vec<String> {
     let endpoints = [("west", west.endpoint()), ("east", east.endpoint())]
         .map(|(site, endpoint)| (site.to_owned().try_into().expect("a name"), endpoint));
     let (users, exclude) = (vec![], vec![]);
-    let store = RedisStore { users, exclude, endpoints: endpoints.into() };
+    let store = RedisStore { users, exclude, compare_every: None, endpoints: endpoints.into() };
     let findings = check::findings("applications.bank.stores.cache", &store).await;
     let shown = |severity| if severity == Severity::Error { "error" } else { "warning" };
     findings
