@@ -350,7 +350,7 @@ mod tests {
         Some(Recheck { micros: 0, of })
     }
 
-    fn differs(it: &Comparing) -> Option<(u64, Lsn)> {
+    fn differs(it: &Comparing) -> Option<(u64, Position)> {
         match &it.equality {
             Some(Equality::Different { at, rows, .. }) => Some((*rows, at.position)),
             _ => None,

@@ -46,7 +46,10 @@ async fn hold(application: &Application, store: &StoreName) -> Result<Standing, 
 pub fn spec(application: &Application, store: &StoreName) -> Result<LinkSpec, String> {
     let (epoch, active) = active(application)?;
     if let Some(StoreKind::Redis(_)) = application.spec.stores.get(store).map(|it| &it.kind) {
-        return Err(format!("{store} is of kind redis, which has no tables"));
+        return Err(format!(
+            "{store} is of kind redis, whose keys are not repaired one by one: FLUSHALL at the \
+             standby's server has everything copied anew"
+        ));
     }
     super::links::spec(application, store, &active, application.here(), epoch)
         .filter(|spec| spec.from != spec.to)

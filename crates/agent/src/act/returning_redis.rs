@@ -102,6 +102,10 @@ async fn streaming(
         return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
     }
     let compared = prove(application, returning).await?;
+    if returning.differs && returning.copied_again {
+        let at = compared.position();
+        return Err(format!("the sides differ at {at}: see `mainstay compare`; failback waits"));
+    }
     if returning.differs {
         return copy_again(application, returning, reverse, &compared).await;
     }
@@ -113,7 +117,8 @@ async fn streaming(
     step(application, returning, ReturnPhase::Ready, detail).await
 }
 
-/// All that this site had is kept, so the copy is made anew.
+/// All that this site had is kept, so the copy is made anew: once, for what differs after that too
+/// has a reason, such as a server that evicts keys.
 async fn copy_again(
     application: &Arc<Application>,
     returning: &mut Return,
@@ -124,7 +129,7 @@ async fn copy_again(
     reached::forget(reverse).await.map_err(|why| why.to_string())?;
     let now = probe::end(&reverse.source).await.map_err(|why| why.to_string())?;
     returning.put_right_until = Some(Position::Redis(now));
-    returning.differs = false;
+    (returning.differs, returning.copied_again) = (false, true);
     let (keys, at) = (compared.differences(), compared.position());
     let detail = format!("{keys} keys differed at {at}; the link copies everything again");
     let stepped = step(application, returning, ReturnPhase::Streaming, detail).await;

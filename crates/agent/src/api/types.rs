@@ -216,6 +216,9 @@ pub struct Return {
     /// The last comparison found differences. What it found is not outweighed by anybody.
     #[serde(default)]
     pub differs: bool,
+    /// Because of that everything was copied a second time.
+    #[serde(default)]
+    pub copied_again: bool,
     /// How this site gets what it lacks; none until that is known.
     #[serde(default)]
     pub means: Option<ReturnMeans>,
@@ -246,6 +249,7 @@ impl Return {
             rows_put_right: None,
             put_right_until: None,
             differs: false,
+            copied_again: false,
             means: None,
             because: String::new(),
             progress: None,

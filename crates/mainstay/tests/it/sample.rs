@@ -287,6 +287,7 @@ pub fn returning(phase: ReturnPhase, progress: Option<ReturnProgress>) -> Return
         rows_put_right: Some(42),
         put_right_until: Some(Position::Postgres(Lsn(0x2C4_C000))),
         differs: false,
+        copied_again: false,
         means: Some(ReturnMeans::Delta),
         because: "42 rows put right and the changes since 0/2C4B8D8; the start was pinned at the \
                   promotion"

@@ -12,7 +12,7 @@ use crate::known::Known;
 use crate::outside;
 use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
-use mainstay_core::{Finding, LinkPhase, Retained, SiteName, Tick, Verdict};
+use mainstay_core::{Finding, LinkPhase, Position, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -427,7 +427,13 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
         return push(found, Kind::ReturnWaits, returning.store, what, asked);
     }
     if returning.differs {
-        let advice = "see what differs, and mend it: mainstay compare, then mainstay repair";
+        let advice = match returning.put_right_until {
+            Some(Position::Redis(_)) => {
+                "see what differs and why, then have it copied anew: mainstay compare, then \
+                 FLUSHALL at the server of the site that returns"
+            }
+            _ => "see what differs, and mend it: mainstay compare, then mainstay repair",
+        };
         return push(found, Kind::ReturnWaits, returning.store, what, advice);
     }
     let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);

@@ -36,7 +36,7 @@ fn differing(all: u64, listed: &[Difference]) -> String {
         let differs = match one.kind {
             Kind::Missing => "only at source".to_owned(),
             Kind::Extra => "only at target".to_owned(),
-            Kind::Different => format!("{} differs", one.what),
+            Kind::Different => format!("differs: {}", one.what),
         };
         [one.database.to_string(), one.key.clone(), differs]
     });

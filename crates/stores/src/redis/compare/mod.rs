@@ -283,7 +283,7 @@ impl<L: Follows> Comparing<'_, L> {
             )?;
             let mut differing = Vec::new();
             for (key, (here, there)) in keys.into_iter().zip(here.iter().zip(&there)) {
-                if !read::same(here, there) {
+                if read::difference(here, there, self.source.sends_times()).is_some() {
                     differing.push(key);
                 }
             }

@@ -30,11 +30,11 @@ impl Expires {
         Self(at.map(|at| (times.0 + at, times.1 + at)))
     }
 
-    fn same(self, other: Self) -> bool {
+    fn same(self, other: Self, exact: bool) -> bool {
         match (self.0, other.0) {
             (None, None) => true,
             (Some((from, to)), Some((other_from, other_to))) => {
-                from <= other_to && other_from <= to
+                !exact || (from <= other_to && other_from <= to)
             }
             _ => false,
         }
@@ -48,18 +48,25 @@ impl Expires {
 
 /// Whether both saw the same; of a key that neither has too.
 pub(in crate::redis) fn same(one: &Option<Seen>, other: &Option<Seen>) -> bool {
-    difference(one, other).is_none()
+    difference(one, other, true).is_none()
 }
 
-/// What differs first, in a few words.
-pub(super) fn difference(one: &Option<Seen>, other: &Option<Seen>) -> Option<&'static str> {
+/// What differs first, in a few words. Where times are not `exact`, only whether a key expires
+/// counts.
+pub(super) fn difference(
+    one: &Option<Seen>,
+    other: &Option<Seen>,
+    exact: bool,
+) -> Option<&'static str> {
     match (one, other) {
         (None, None) => None,
         (Some(one), Some(other)) if one.kind != other.kind => Some("its type"),
         (Some(one), Some(other)) if one.digest.is_none() || one.digest != other.digest => {
             Some("its value")
         }
-        (Some(one), Some(other)) if !one.expires.same(other.expires) => Some("when it expires"),
+        (Some(one), Some(other)) if !one.expires.same(other.expires, exact) => {
+            Some("when it expires")
+        }
         (Some(_), Some(_)) => None,
         _ => Some("only one side has it"),
     }

@@ -69,8 +69,8 @@ async fn look(
     // A cursor can tell an element twice while the server moves it: it is read again.
     let whole = |seen: &Option<Seen>| seen.as_ref().is_none_or(|seen| seen.digest.is_some());
     let certain = unchanged && here.iter().chain(&there).all(whole);
-    let clocks = (source.clock, target.clock);
-    let verdicts = here.iter().zip(&there).map(|(here, there)| verdict(here, there, clocks));
+    let judge = Judge::of(source, target);
+    let verdicts = here.iter().zip(&there).map(|(here, there)| judge.verdict(here, there));
     Ok(certain.then(|| verdicts.collect()))
 }
 
@@ -93,29 +93,43 @@ async fn exactly(
             let why = "the link went on, because all that was received is needed";
             return Err(target.interrupted(why.to_owned()));
         }
-        let clocks = (source.clock, target.clock);
-        return Ok(there.first().map(|there| verdict(&here, there, clocks)));
+        let judge = Judge::of(source, target);
+        return Ok(there.first().map(|there| judge.verdict(&here, there)));
     }
     Ok(None)
 }
 
-/// A key that only one side has differs not when it has expired by the other's clock: no two clocks
-/// agree, and both will remove it.
-fn verdict(
-    here: &Option<Seen>,
-    there: &Option<Seen>,
-    (source_clock, target_clock): (i64, i64),
-) -> Verdict {
-    match (here, there) {
-        (Some(here), None) if here.expires.passed(target_clock) => return Verdict::Equal,
-        (None, Some(there)) if there.expires.passed(source_clock) => return Verdict::Equal,
-        _ => {}
+/// What has to be known of both servers beside what they have.
+struct Judge {
+    exact_times: bool,
+    source_clock: i64,
+    target_clock: i64,
+}
+
+impl Judge {
+    fn of(source: &Side, target: &Side) -> Self {
+        let exact_times = source.sends_times();
+        Self { exact_times, source_clock: source.clock, target_clock: target.clock }
     }
-    let Some(what) = read::difference(here, there) else { return Verdict::Equal };
-    let kind = match (here, there) {
-        (_, None) => Kind::Missing,
-        (None, _) => Kind::Extra,
-        _ => Kind::Different,
-    };
-    Verdict::Different(kind, what.to_owned())
+
+    /// A key that only one side has does not differ when it has expired by the other's clock: no two
+    /// clocks agree, and both will remove it.
+    fn verdict(&self, here: &Option<Seen>, there: &Option<Seen>) -> Verdict {
+        match (here, there) {
+            (Some(here), None) if here.expires.passed(self.target_clock) => return Verdict::Equal,
+            (None, Some(there)) if there.expires.passed(self.source_clock) => {
+                return Verdict::Equal;
+            }
+            _ => {}
+        }
+        let Some(what) = read::difference(here, there, self.exact_times) else {
+            return Verdict::Equal;
+        };
+        let kind = match (here, there) {
+            (_, None) => Kind::Missing,
+            (None, _) => Kind::Extra,
+            _ => Kind::Different,
+        };
+        Verdict::Different(kind, what.to_owned())
+    }
 }

@@ -33,9 +33,14 @@ impl Side {
         let version = session.info("server").await?;
         let version = version.get("redis_version").map(String::as_str).unwrap_or_default();
         let major: u32 = version.split('.').next().and_then(|it| it.parse().ok()).unwrap_or(0);
-        let knows = ["COMMAND", "INFO", "HPEXPIRETIME"];
+        let knows = ["COMMAND", "INFO", "HPEXPIRETIME", "CLIENT|NO-TOUCH"];
         let knows = session.call(DOING, &knows).await?;
-        let expiring_fields = knows.items().first().is_some_and(|it| *it != Reply::Nil);
+        let knows = |at: usize| knows.items().get(at).is_some_and(|it| *it != Reply::Nil);
+        let expiring_fields = knows(0);
+        if knows(1) {
+            // What is looked at here is not what the application uses.
+            session.call(DOING, &["CLIENT", "NO-TOUCH", "ON"]).await?;
+        }
         let since_7 = major >= 7;
         let counts_entries = since_7;
         Ok(Self { session, database: 0, since_7, expiring_fields, counts_entries, clock: 0 })
@@ -47,6 +52,12 @@ impl Side {
 
     pub(in crate::redis) fn place(&self) -> &str {
         self.session.place()
+    }
+
+    /// What it sends to replicas says when a key expires. Before Redis 7.0 it says how long the key
+    /// has, so that the target's time is later by the link's delay.
+    pub(super) fn sends_times(&self) -> bool {
+        self.since_7
     }
 
     /// The command that tells when a key expires, or how long it still has.

@@ -213,6 +213,24 @@ async fn a_key_that_was_given_less_time_and_is_gone_is_a_difference() {
     assert_eq!(found(&comparison), ["0 longer here Missing only one side has it"]);
 }
 
+/// Redis 6.2 tells its replicas how long a key has, as it was told: every replica's time is later.
+#[tokio::test]
+async fn before_redis_7_only_whether_a_key_expires_is_compared() {
+    let (source, target) = (server(RedisKind::Redis6), server(RedisKind::Redis7));
+    for (server, later) in [(&source, "60000"), (&target, "61000")] {
+        server.client().run(&["SET", "for a minute", "x", "PX", later]);
+        server.client().run(&["MSET", "for ever", "x", "not for ever", "x"]);
+    }
+    target.client().run(&["PEXPIRE", "not for ever", "60000"]);
+    source.client().run(&["SET", "gone too soon", "x", "PX", "60000"]);
+    let comparison = compare(&source, &target, &()).await;
+    let wanted = [
+        "0 gone too soon Missing only one side has it",
+        "0 not for ever Different when it expires",
+    ];
+    assert_eq!(found(&comparison), wanted);
+}
+
 #[tokio::test]
 async fn a_link_that_was_ended_follows_nothing_more() {
     let world = World::new(RedisKind::Redis7, RedisKind::Redis7);

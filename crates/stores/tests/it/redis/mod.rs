@@ -7,5 +7,6 @@ mod compare;
 mod copy;
 mod faults;
 mod scan;
+mod standing;
 mod stops;
 mod world;
