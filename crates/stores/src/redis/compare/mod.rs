@@ -13,6 +13,7 @@
 
 mod at_once;
 mod digest;
+mod follows;
 mod large;
 pub(super) mod read;
 mod settle;
@@ -20,17 +21,17 @@ pub(super) mod side;
 mod stream;
 
 use super::fault::Fault;
-use super::link::{Filter, Follower, Paused};
+use super::link::Filter;
 use mainstay_core::estate::RedisEndpoint;
 use mainstay_core::position::ReplicationOffset;
 use serde::{Deserialize, Serialize};
 use settle::Verdict;
 use side::Side;
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use crate::pace::Pace;
+pub use follows::{Follows, Held};
 
 /// Keys that are asked for at once.
 const PAGE: usize = 200;
@@ -38,78 +39,6 @@ const PAGE: usize = 200;
 const LISTED: usize = 100;
 /// Bytes of a key that are shown.
 const SHOWN: usize = 500;
-/// A link that streams brings what its source has within this.
-const REACH: Duration = Duration::from_secs(30);
-/// It stands still no longer than this for a key that changes all the time.
-const STAND: Duration = Duration::from_secs(3);
-
-/// What brings the source's changes to the target.
-pub trait Follows: Send + Sync {
-    type Held: Held;
-
-    /// Waits until everything up to `at` is applied at the target, or says why it is not.
-    fn reach(&self, at: ReplicationOffset) -> impl Future<Output = Result<(), String>> + Send;
-
-    /// Has it stand still until the answer is dropped.
-    fn hold(&self) -> impl Future<Output = Result<Self::Held, String>> + Send;
-}
-
-/// A link that stands still until this is dropped.
-pub trait Held: Send {
-    /// Applies everything up to `at` and nothing later, or says why it cannot.
-    fn advance_to(
-        &mut self,
-        at: ReplicationOffset,
-    ) -> impl Future<Output = Result<(), String>> + Send;
-
-    /// It still stands where it was told to. A failover makes a link go on that somebody holds.
-    fn still_stands(&self) -> bool;
-}
-
-impl Follows for Follower {
-    type Held = Paused;
-
-    async fn reach(&self, at: ReplicationOffset) -> Result<(), String> {
-        self.drain_to(at, REACH).await.map(|_| ()).map_err(|why| why.to_string())
-    }
-
-    async fn hold(&self) -> Result<Paused, String> {
-        self.pause(STAND).await.map_err(|why| why.to_string())
-    }
-}
-
-impl Held for Paused {
-    async fn advance_to(&mut self, at: ReplicationOffset) -> Result<(), String> {
-        Paused::advance_to(self, at, STAND).await.map_err(|why| why.to_string())
-    }
-
-    fn still_stands(&self) -> bool {
-        Paused::still_stands(self)
-    }
-}
-
-/// Nothing is brought: the two servers are compared as they are.
-impl Follows for () {
-    type Held = ();
-
-    async fn reach(&self, _: ReplicationOffset) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn hold(&self) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Held for () {
-    async fn advance_to(&mut self, _: ReplicationOffset) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn still_stands(&self) -> bool {
-        true
-    }
-}
 
 /// Is told of each difference as it is found, also of those that are not listed, and of how far the
 /// comparison has come.

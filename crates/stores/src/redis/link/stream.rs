@@ -208,8 +208,8 @@ impl<'a> Stream<'a> {
     /// to `limit` is taken.
     fn consume(&mut self, limit: Option<ReplicationOffset>) -> Result<(), LinkError> {
         let mut used = 0;
-        let passed = |at: ReplicationOffset| limit.is_some_and(|limit| at >= limit);
-        while !self.batch.is_full() && !(passed(self.at) && self.is_at_boundary()) {
+        let is_there = |it: &Self| limit.is_some_and(|limit| it.at >= limit) && it.is_at_boundary();
+        while !self.batch.is_full() && !is_there(self) {
             let taken = match self.passing {
                 Some(_) => self.pass(used)?,
                 None => self.take(used)?,
