@@ -5,10 +5,11 @@
 use crate::api::types::{ApiError, ComparisonState, Equality, EqualityView, ProvedAt, Recheck};
 use crate::error::Refused;
 use crate::rechecking::Rechecking;
+use crate::stores::{Compared, Progress};
 use crate::time::unix_micros;
-use mainstay_core::position::Lsn;
-use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName, Tick};
-use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
+use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName, Tick};
+use mainstay_stores::postgres::compare::Rechecked;
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// The first comparison follows so long after the link first streams, or sooner where they are
@@ -71,15 +72,17 @@ impl Comparing {
         self.interruptions
     }
 
-    /// Takes in what was found, and how often the link had been interrupted when it began.
-    pub fn proved(&mut self, found: &Comparison, interruptions: u64) {
-        let at = ProvedAt { position: found.position, micros: unix_micros() };
-        if found.equal && self.differs_after(found.position) {
+    /// Takes in what was found for certain, and how often the link had been interrupted when it
+    /// began.
+    pub fn proved(&mut self, found: &Compared, interruptions: u64) {
+        let position = found.position();
+        let at = ProvedAt { position, since: found.since(), micros: unix_micros() };
+        if found.is_equal() && self.differs_after(position) {
             self.last_equal = Some(at);
             return;
         }
         self.rechecks.forget_found();
-        self.equality = Some(if found.equal {
+        self.equality = Some(if found.is_equal() {
             self.last_equal = Some(at.clone());
             match interruptions == self.interruptions {
                 true => Equality::Equal(at),
@@ -89,17 +92,14 @@ impl Comparing {
                 }
             }
         } else {
-            Equality::Different {
-                at,
-                rows: found.tables.iter().map(|table| table.differences).sum(),
-                tables: found.tables.iter().filter(|table| !table.is_equal()).count() as u64,
-            }
+            Equality::Different { at, rows: found.differences(), tables: found.tables() }
         });
     }
 
     /// A recheck found a difference at a later position, while a comparison was reading.
-    fn differs_after(&self, position: Lsn) -> bool {
-        matches!(&self.equality, Some(Equality::Different { at, .. }) if at.position > position)
+    fn differs_after(&self, position: Position) -> bool {
+        matches!(&self.equality, Some(Equality::Different { at, .. })
+            if at.position.partial_cmp(&position) == Some(Ordering::Greater))
     }
 
     /// Takes in what a recheck found under the link's epoch. One that found nothing proves nothing. A
@@ -112,7 +112,8 @@ impl Comparing {
             && of.is_different()
             && !self.says_more(of)
         {
-            let at = ProvedAt { position: of.position, micros: *micros };
+            let position = Position::Postgres(of.position);
+            let at = ProvedAt { position, since: None, micros: *micros };
             let (rows, tables) = (of.differing_rows, of.differing_tables);
             self.equality = Some(Equality::Different { at, rows, tables });
         }
@@ -123,13 +124,13 @@ impl Comparing {
     fn says_more(&self, of: &Rechecked) -> bool {
         match &self.equality {
             Some(Equality::Different { rows, .. }) => *rows > of.differing_rows,
-            Some(Equality::Equal(at)) => at.position >= of.position,
+            Some(Equality::Equal(at)) => at.position >= Position::Postgres(of.position),
             Some(Equality::Unknown { .. }) | None => false,
         }
     }
 
     /// The job's end, whatever it was, and when the next is due where they are made every so often.
-    pub fn ended(&mut self, made: Result<Comparison, Refused>, every: Option<Duration>, now: Tick) {
+    pub fn ended(&mut self, made: Result<Compared, Refused>, every: Option<Duration>, now: Tick) {
         self.trouble = made.as_ref().err().map(|refused| refused.what.clone());
         let pause = if made.is_ok() { every } else { every.map(|every| every.min(AGAIN)) };
         self.next = pause.map(|pause| now.plus(pause));
@@ -162,7 +163,7 @@ impl Comparing {
 
 pub struct Job {
     pub started_micros: i64,
-    progress: Progress,
+    progress: Option<Progress>,
     /// When reading began, and when the progress was told last.
     began: Option<Tick>,
     told: Tick,
@@ -170,7 +171,7 @@ pub struct Job {
 }
 
 enum Outcome {
-    Ended { ended_micros: i64, result: Box<Comparison> },
+    Ended { ended_micros: i64, result: Box<Compared> },
     Failed { ended_micros: i64, error: ApiError },
 }
 
@@ -178,7 +179,7 @@ impl Job {
     pub fn begin() -> Self {
         Self {
             started_micros: unix_micros(),
-            progress: Progress::default(),
+            progress: None,
             began: None,
             told: Tick::default(),
             outcome: None,
@@ -189,13 +190,13 @@ impl Job {
         self.outcome.is_none()
     }
 
-    pub fn tell(&mut self, progress: &Progress, now: Tick) {
+    pub fn tell(&mut self, progress: Progress, now: Tick) {
         self.began.get_or_insert(now);
         self.told = now;
-        self.progress = progress.clone();
+        self.progress = Some(progress);
     }
 
-    pub fn end(&mut self, outcome: Result<Comparison, Refused>) {
+    pub fn end(&mut self, outcome: Result<Compared, Refused>) {
         let ended_micros = unix_micros();
         self.outcome = Some(match outcome {
             Ok(result) => Outcome::Ended { ended_micros, result: Box::new(result) },
@@ -218,15 +219,15 @@ impl Job {
         }
     }
 
-    /// From the pace of the tables that were read. None before the first, and when a table takes
+    /// From the pace of what was read. None before the first, and when a part takes
     /// longer than that pace says: nothing is known then.
     fn seconds_left(&self, now: Tick) -> Option<u64> {
-        let Progress { bytes, total_bytes, .. } = self.progress;
+        let (done, total) = self.progress.as_ref()?.parts();
         let took = self.told.since(self.began?).as_secs_f64();
-        if bytes == 0 || took <= 0.0 {
+        if done == 0 || took <= 0.0 {
             return None;
         }
-        let all = took * total_bytes.saturating_sub(bytes) as f64 / bytes as f64;
+        let all = took * total.saturating_sub(done) as f64 / done as f64;
         let left = all - now.since(self.told).as_secs_f64();
         (left > 0.0).then_some(left.ceil() as u64)
     }
@@ -235,14 +236,16 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_stores::postgres::compare::TableComparison;
+    use mainstay_core::position::Lsn;
+    use mainstay_stores::postgres::compare::{self, Comparison, TableComparison};
 
     fn at(seconds: u64) -> Tick {
         Tick::from_millis(seconds * 1000)
     }
 
     fn read(bytes: u64) -> Progress {
-        Progress { bytes, total_bytes: 400, ..Progress::default() }
+        let progress = compare::Progress::default();
+        Progress::Postgres(compare::Progress { bytes, total_bytes: 400, ..progress })
     }
 
     fn left(job: &Job, seconds: u64) -> Option<u64> {
@@ -252,10 +255,10 @@ mod tests {
         }
     }
 
-    fn found(equal: bool) -> Comparison {
+    fn found(equal: bool) -> Compared {
         let table =
             TableComparison { differences: u64::from(!equal), ..TableComparison::default() };
-        Comparison {
+        Compared::Postgres(Comparison {
             position: Lsn(7),
             equal,
             tables: vec![table],
@@ -263,7 +266,20 @@ mod tests {
             notes: Vec::new(),
             bytes: 0,
             seconds: 0.0,
+        })
+    }
+
+    fn at_position(position: u64) -> Compared {
+        match found(true) {
+            Compared::Postgres(found) => {
+                Compared::Postgres(Comparison { position: Lsn(position), ..found })
+            }
+            other => other,
         }
+    }
+
+    fn pg(lsn: u64) -> Position {
+        Position::Postgres(Lsn(lsn))
     }
 
     fn streaming() -> Comparing {
@@ -299,7 +315,7 @@ mod tests {
         it.link_is(&LinkPhase::Disconnected { reason: String::new() });
         it.link_is(&LinkPhase::Streaming);
         assert_eq!(word(&it), "unknown");
-        assert_eq!(it.last_equal.as_ref().unwrap().position, Lsn(7), "it was, at that position");
+        assert_eq!(it.last_equal.as_ref().unwrap().position, pg(7), "it was, at that position");
         prove(&mut it, false);
         it.link_began(Epoch::new(1));
         assert_eq!(word(&it), "different");
@@ -334,7 +350,7 @@ mod tests {
         Some(Recheck { micros: 0, of })
     }
 
-    fn differs(it: &Comparing) -> Option<(u64, Lsn)> {
+    fn differs(it: &Comparing) -> Option<(u64, Position)> {
         match &it.equality {
             Some(Equality::Different { at, rows, .. }) => Some((*rows, at.position)),
             _ => None,
@@ -351,10 +367,10 @@ mod tests {
         it.rechecked(None, first, at(3));
         assert_eq!((word(&it), it.rechecks.view().last), ("equal", recheck(8, 0)));
         it.rechecked(recheck(9, 2), first, at(4));
-        assert_eq!(differs(&it), Some((2, Lsn(9))));
+        assert_eq!(differs(&it), Some((2, pg(9))));
         it.rechecked(recheck(10, 0), first, at(5));
         it.rechecked(recheck(11, 1), first, at(6));
-        assert_eq!(differs(&it), Some((2, Lsn(9))), "neither mends what was found");
+        assert_eq!(differs(&it), Some((2, pg(9))), "neither mends what was found");
         assert_eq!(it.rechecks.view().found, recheck(11, 1));
     }
 
@@ -363,12 +379,12 @@ mod tests {
         let (mut it, first) = (streaming(), Epoch::new(1));
         let prove = |it: &mut Comparing, position| {
             let interruptions = it.interruptions();
-            it.proved(&Comparison { position: Lsn(position), ..found(true) }, interruptions);
+            it.proved(&at_position(position), interruptions);
         };
         it.rechecked(recheck(9, 2), first, at(1));
         prove(&mut it, 8);
-        assert_eq!(differs(&it), Some((2, Lsn(9))), "it had read before the row was spoilt");
-        assert_eq!(it.last_equal.as_ref().unwrap().position, Lsn(8));
+        assert_eq!(differs(&it), Some((2, pg(9))), "it had read before the row was spoilt");
+        assert_eq!(it.last_equal.as_ref().unwrap().position, pg(8));
         prove(&mut it, 10);
         assert_eq!((word(&it), it.rechecks.view().found), ("equal", None));
         it.rechecked(recheck(9, 2), first, at(2));
@@ -418,9 +434,9 @@ mod tests {
     fn the_time_left_follows_the_pace_so_far_and_is_unknown_when_that_is_broken() {
         let mut job = Job::begin();
         assert_eq!(left(&job, 5), None, "nothing is read");
-        job.tell(&read(0), at(10));
+        job.tell(read(0), at(10));
         assert_eq!(left(&job, 15), None, "no table is done");
-        job.tell(&read(100), at(20));
+        job.tell(read(100), at(20));
         assert_eq!(left(&job, 20), Some(30));
         assert_eq!(left(&job, 45), Some(5));
         assert_eq!(left(&job, 51), None, "a table takes longer than its size says");

@@ -204,7 +204,7 @@ impl Families {
         );
         self.gauge(
             "mainstay_store_differing_rows",
-            "Rows that differed in the last comparison; NaN while unknown.",
+            "Rows, or keys, that differed in the last comparison; NaN while unknown.",
             labels,
             rows,
         );

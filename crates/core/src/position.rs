@@ -57,6 +57,27 @@ impl fmt::Display for Position {
     }
 }
 
+/// A position as people read it (`16/B374D848`, `3f0a…:1234`), for what is told of one store, whose
+/// kind is known.
+pub mod text {
+    use super::{Lsn, Position, ReplicationOffset};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(position: &Position, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(position)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Position, D::Error> {
+        let text = String::deserialize(from)?;
+        if let Some((history, offset)) = text.split_once(':') {
+            let history = history.parse().map_err(Error::custom)?;
+            let offset = offset.parse().map_err(Error::custom)?;
+            return Ok(Position::Redis(ReplicationOffset { history, offset }));
+        }
+        text.parse::<Lsn>().map(Position::Postgres).map_err(Error::custom)
+    }
+}
+
 /// A place in the command stream of a Redis server: bytes since its history began (Redis,
 /// "Replication": replication ID and offset). Offsets of different histories have no order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,6 +206,20 @@ mod tests {
         assert_eq!(id.parse::<ReplicationId>().map(|id| id.to_string()).as_deref(), Ok(id));
         for text in ["", "?", "3f0a", &id[1..], &id.replace('f', "g")] {
             assert!(text.parse::<ReplicationId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_position_reads_back_from_its_text() {
+        use serde::de::{IntoDeserializer, value::Error};
+        let read =
+            |text: &str| text::deserialize(IntoDeserializer::<Error>::into_deserializer(text));
+        let redis = "3f0a9c5be2d1478860f1c2b3a4d5e6f708192a3b:17";
+        for text in [redis, "16/B374D848"] {
+            assert_eq!(read(text).map(|it| it.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["17", ":17", "3f:17", &redis[..41]] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

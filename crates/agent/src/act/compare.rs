@@ -3,14 +3,15 @@
 use crate::application::Application;
 use crate::comparing::Job;
 use crate::error::Refused;
-use crate::stores::Standing;
+use crate::stores::{Compared, Progress, Standing};
 use crate::time::tick;
 use mainstay_core::decision::State;
 use mainstay_core::estate::StoreKind;
-use mainstay_core::{LinkPhase, StoreName};
-use mainstay_stores::postgres::compare::{Comparison, Difference, Listener, Pace, Progress};
+use mainstay_core::{Epoch, LinkPhase, SiteName, StoreName};
+use mainstay_stores::postgres::compare::{Comparison, Difference, Listener, Pace};
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::Hold;
+use mainstay_stores::{postgres, redis};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,58 +44,141 @@ async fn hold(application: &Application, store: &StoreName) -> Result<Standing, 
 
 /// The link of a PostgreSQL store from the active site to this one.
 pub fn spec(application: &Application, store: &StoreName) -> Result<LinkSpec, String> {
-    let known = application.known();
-    let record = known.facts.record.as_ref().map(|seen| seen.record.clone());
-    let record = record.ok_or("the active site is not known yet")?;
-    drop(known);
+    let (epoch, active) = active(application)?;
     if let Some(StoreKind::Redis(_)) = application.spec.stores.get(store).map(|it| &it.kind) {
-        return Err(format!("{store} is of kind redis, which is not compared yet"));
+        return Err(format!(
+            "{store} is of kind redis, whose keys are not repaired one by one: FLUSHALL at the \
+             standby's server has everything copied anew"
+        ));
     }
-    super::links::spec(application, store, &record.active, application.here(), record.epoch)
+    super::links::spec(application, store, &active, application.here(), epoch)
         .filter(|spec| spec.from != spec.to)
-        .ok_or_else(|| "this is done at a standby, against the active site".to_owned())
+        .ok_or_else(|| AT_A_STANDBY.to_owned())
 }
 
-/// Compares at one position, and enters what came of it in the ledger. Anything that cannot be
-/// finished is an error, never "equal".
-pub async fn run(application: &Application, store: &StoreName) -> Result<Comparison, String> {
-    compared(application, &spec(application, store)?, Pace::Full, &mut ()).await
+const AT_A_STANDBY: &str = "this is done at a standby, against the active site";
+
+fn active(application: &Application) -> Result<(Epoch, SiteName), String> {
+    let known = application.known();
+    let seen = known.facts.record.as_ref().ok_or("the active site is not known yet")?;
+    Ok((seen.record.epoch, seen.record.active.clone()))
 }
 
-/// The same, with somebody who listens.
+/// The two sides of a comparison, and what brings the changes of one to the other.
+enum Sides {
+    Postgres(LinkSpec),
+    Redis(redis::link::LinkSpec),
+}
+
+fn sides(application: &Application, store: &StoreName) -> Result<Sides, String> {
+    if !matches!(application.spec.stores.get(store).map(|it| &it.kind), Some(StoreKind::Redis(_))) {
+        return spec(application, store).map(Sides::Postgres);
+    }
+    let (epoch, active) = active(application)?;
+    super::links::redis_spec(application, store, &active, application.here(), epoch)
+        .filter(|spec| spec.from != spec.to)
+        .map(Sides::Redis)
+        .ok_or_else(|| AT_A_STANDBY.to_owned())
+}
+
+/// Compares, and enters what came of it in the ledger. Anything that cannot be finished is an
+/// error, never "equal".
+pub async fn run(application: &Application, store: &StoreName) -> Result<Compared, String> {
+    compared(application, store, Pace::Full, &mut ()).await
+}
+
+/// The same of a PostgreSQL store, with somebody who listens.
 pub async fn against(
     application: &Application,
     spec: &LinkSpec,
     listener: &mut dyn Listener,
 ) -> Result<Comparison, String> {
-    compared(application, spec, Pace::Full, listener).await
+    let interruptions = interruptions(application, &spec.store);
+    let compared = postgres(application, spec, Pace::Full, listener).await?;
+    take_in(application, &spec.store, &Compared::Postgres(compared.clone()), interruptions).await?;
+    Ok(compared)
 }
 
 async fn compared(
+    application: &Application,
+    store: &StoreName,
+    pace: Pace,
+    listener: &mut (impl Listener + redis::compare::Listener),
+) -> Result<Compared, String> {
+    let interruptions = interruptions(application, store);
+    let compared = match sides(application, store)? {
+        Sides::Postgres(spec) => {
+            Compared::Postgres(postgres(application, &spec, pace, listener).await?)
+        }
+        Sides::Redis(spec) => Compared::Redis(redis(application, &spec, pace, listener).await?),
+    };
+    if compared.unknown().is_none() {
+        take_in(application, store, &compared, interruptions).await?;
+    }
+    Ok(compared)
+}
+
+fn interruptions(application: &Application, store: &StoreName) -> u64 {
+    let mut known = application.known();
+    known.comparisons.entry(store.clone()).or_default().interruptions()
+}
+
+/// At one position, at which the link stands still for a moment.
+async fn postgres(
     application: &Application,
     spec: &LinkSpec,
     pace: Pace,
     listener: &mut dyn Listener,
 ) -> Result<Comparison, String> {
-    let store = &spec.store;
-    let interruptions = {
-        let mut known = application.known();
-        known.comparisons.entry(store.clone()).or_default().interruptions()
-    };
-    let held = hold(application, store).await?;
+    let held = hold(application, &spec.store).await?;
     let compared = application.context.stores.compare(pace, spec, held, listener).await;
-    let compared = compared.map_err(|why| why.to_string())?;
-    let differences: u64 = compared.tables.iter().map(|table| table.differences).sum();
-    let unlike = compared.tables.iter().filter(|table| table.unlike.is_some()).count();
-    let body = serde_json::json!({
-        "store": store, "position": compared.position, "equal": compared.equal,
-        "tables": compared.tables.len(), "differences": differences, "unlike": unlike,
+    compared.map_err(|why| why.to_string())
+}
+
+/// Key by key, while the link goes on.
+async fn redis(
+    application: &Application,
+    spec: &redis::link::LinkSpec,
+    pace: Pace,
+    listener: &mut dyn redis::compare::Listener,
+) -> Result<redis::compare::Comparison, String> {
+    let follower = {
+        let links = application.links.lock().await;
+        let running = links.get(&spec.store).filter(|it| it.epoch == spec.epoch);
+        let follower = running.and_then(|it| it.link.follower());
+        follower.ok_or("no link of this store runs here")?
+    };
+    let ends = (&spec.source, &spec.target);
+    let compared = redis::compare::run_at(pace, ends, &spec.exclude, &follower, listener).await;
+    compared.map_err(|why| why.to_string())
+}
+
+async fn take_in(
+    application: &Application,
+    store: &StoreName,
+    compared: &Compared,
+    interruptions: u64,
+) -> Result<(), String> {
+    let mut body = serde_json::json!({
+        "store": store, "position": compared.position().to_string(),
+        "equal": compared.is_equal(), "differences": compared.differences(),
     });
+    match compared {
+        Compared::Postgres(it) => {
+            let unlike = it.tables.iter().filter(|table| table.unlike.is_some()).count();
+            body["tables"] = it.tables.len().into();
+            body["unlike"] = unlike.into();
+        }
+        Compared::Redis(it) => {
+            body["since"] = it.from.to_string().into();
+            body["keys"] = it.keys_source.into();
+        }
+    }
     application.enter("comparison", body).await.map_err(|why| why.to_string())?;
     application.learn(|known| {
-        known.comparisons.entry(store.clone()).or_default().proved(&compared, interruptions);
+        known.comparisons.entry(store.clone()).or_default().proved(compared, interruptions);
     });
-    Ok(compared)
+    Ok(())
 }
 
 /// Brings a comparison's progress to what is known.
@@ -103,12 +187,8 @@ struct Telling<'a> {
     store: &'a StoreName,
 }
 
-impl Listener for Telling<'_> {
-    fn found(&mut self, _: &str, _: &Difference) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, progress: &Progress) {
+impl Telling<'_> {
+    fn tell(&self, progress: Progress) {
         let mut known = self.application.known();
         let comparing = known.comparisons.get_mut(self.store);
         if let Some(job) = comparing.and_then(|it| it.job.as_mut()) {
@@ -117,22 +197,46 @@ impl Listener for Telling<'_> {
     }
 }
 
+impl Listener for Telling<'_> {
+    fn found(&mut self, _: &str, _: &Difference) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: &postgres::compare::Progress) {
+        self.tell(Progress::Postgres(progress.clone()));
+    }
+}
+
+impl redis::compare::Listener for Telling<'_> {
+    fn progress(&mut self, progress: &redis::compare::Progress) {
+        self.tell(Progress::Redis(progress.clone()));
+    }
+}
+
 /// Begins a comparison in a task of its own, unless one of this store is under way. It does not
 /// end with whoever asked for it.
 pub fn begin(application: &Arc<Application>, store: &StoreName) -> Result<(), Refused> {
-    let spec = spec(application, store).map_err(unknown)?;
+    // What is certain to fail is told at once.
+    sides(application, store).map_err(unknown)?;
     let (work, of) = (application.clone(), store.clone());
-    start(application, store, async move {
-        let mut telling = Telling { application: &work, store: &of };
-        compared(&work, &spec, Pace::Full, &mut telling).await
-    });
+    start(application, store, async move { told(&work, &of, Pace::Full).await });
     Ok(())
+}
+
+/// With its progress; not to know is an error.
+async fn told(
+    application: &Application,
+    store: &StoreName,
+    pace: Pace,
+) -> Result<Compared, String> {
+    let compared = compared(application, store, pace, &mut Telling { application, store }).await?;
+    compared.unknown().map_or(Ok(compared), Err)
 }
 
 fn start(
     application: &Arc<Application>,
     store: &StoreName,
-    work: impl Future<Output = Result<Comparison, String>> + Send + 'static,
+    work: impl Future<Output = Result<Compared, String>> + Send + 'static,
 ) {
     {
         let mut known = application.known();
@@ -160,8 +264,15 @@ fn start(
 pub fn every(application: &Application, store: &StoreName) -> Option<Duration> {
     match &application.spec.stores.get(store)?.kind {
         StoreKind::Postgres(postgres) => postgres.compare_every,
-        StoreKind::Redis(_) => None,
+        StoreKind::Redis(redis) => redis.compare_every,
     }
+}
+
+/// Whether rows that the link changed are compared again soon after. The link of a Redis store does
+/// not keep which keys it changed.
+pub fn rechecked(application: &Application, store: &StoreName) -> bool {
+    let kind = application.spec.stores.get(store).map(|it| &it.kind);
+    matches!(kind, Some(StoreKind::Postgres(it)) if it.compare_every.is_some())
 }
 
 /// A standby compares by itself when that is due, one store at a time and gently. It gives up when
@@ -175,21 +286,12 @@ pub fn keep(application: &Arc<Application>, state: State) {
     let (work, of) = (application.clone(), store.clone());
     start(application, &store, async move {
         let _turn = turn;
-        let mut telling = Telling { application: &work, store: &of };
         tokio::select! {
             biased;
-            made = gently(&work, &of, &mut telling) => made,
+            made = told(&work, &of, Pace::Gentle) => made,
             () = until_unquiet(&work) => Err("this site had something else to do".to_owned()),
         }
     });
-}
-
-async fn gently(
-    application: &Application,
-    store: &StoreName,
-    telling: &mut Telling<'_>,
-) -> Result<Comparison, String> {
-    compared(application, &spec(application, store)?, Pace::Gentle, telling).await
 }
 
 /// Nothing more important goes on at this site.

@@ -67,8 +67,7 @@ fn due(application: &Application) -> Option<StoreName> {
     let streaming =
         known.links.iter().filter(|(_, link)| link.status.phase == LinkPhase::Streaming);
     let streaming: Vec<StoreName> = streaming.map(|(store, _)| store.clone()).collect();
-    let mut wanted =
-        streaming.into_iter().filter(|store| compare::every(application, store).is_some());
+    let mut wanted = streaming.into_iter().filter(|store| compare::rechecked(application, store));
     wanted.find(|store| known.comparisons.entry(store.clone()).or_default().rechecks.is_due(now))
 }
 
@@ -102,7 +101,7 @@ async fn hold<'a>(
     let alone = alone.map_err(|_| "the link stands still for somebody else")?;
     let links = application.links.lock().await;
     let running = links.get(store).ok_or("no link of this store runs here")?;
-    if !running.link.comparable().is_some_and(Link::has_changed) {
+    if !running.link.postgres().is_some_and(Link::has_changed) {
         return Ok(None);
     }
     let paused = running.link.pause(PATIENCE).await?;

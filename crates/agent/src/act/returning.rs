@@ -7,6 +7,7 @@ use crate::act::{compare, databases, links, returning_redis};
 use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::salvage::{self, NotTaken};
+use crate::stores::Compared;
 use crate::time::{tick, unix_micros};
 use mainstay_core::decision::State;
 use mainstay_core::estate::StoreKind;
@@ -303,17 +304,22 @@ async fn streaming(application: &Arc<Application>, returning: &mut Return) -> Re
     if status.phase != LinkPhase::Streaming || !caught_up {
         return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
     }
+    let compared = prove(application, returning).await?;
+    if returning.differs {
+        return Err(format!(
+            "the sides differ at {}: see `mainstay compare`, then `mainstay repair`; failback waits",
+            compared.position()
+        ));
+    }
+    let detail = format!("equal to the active site at {}", compared.position());
+    step(application, returning, ReturnPhase::Ready, detail).await
+}
+
+/// Compares both sites, and says in `returning` whether they differ.
+pub async fn prove(application: &Application, returning: &mut Return) -> Result<Compared, String> {
     let progress = Progress::of(application, &returning.store);
     progress.tell(ReturnProgress::Comparing);
     let compared = compare::run(application, &returning.store).await?;
-    drop(progress);
-    returning.differs = !compared.equal;
-    if !compared.equal {
-        return Err(format!(
-            "the sides differ at {}: see `mainstay compare`, then `mainstay repair`; failback waits",
-            compared.position
-        ));
-    }
-    let detail = format!("equal to the active site at {}", compared.position);
-    step(application, returning, ReturnPhase::Ready, detail).await
+    returning.differs = !compared.is_equal() && compared.unknown().is_none();
+    Ok(compared)
 }

@@ -2,10 +2,11 @@
 //! copy of the active site's. Redis keeps no history that would tell what the other never received:
 //! how much that was is told, and the kept copy has it.
 
-use super::returning::{must_be_promoted, step};
+use super::returning::{must_be_promoted, prove, step};
 use crate::act::{databases, links};
 use crate::api::types::{Return, ReturnMeans, ReturnPhase};
 use crate::application::Application;
+use crate::stores::Compared;
 use mainstay_core::record::Cause;
 use mainstay_core::{LinkPhase, Position, SiteName};
 use mainstay_stores::redis::link::LinkSpec;
@@ -35,7 +36,7 @@ pub async fn advance(
             must_be_promoted(application, returning.epoch, active)?;
             keep_copy(application, returning, &former, &reverse).await
         }
-        ReturnPhase::Streaming => streaming(application, returning).await,
+        ReturnPhase::Streaming => streaming(application, returning, &reverse).await,
         ReturnPhase::Ready => Ok(()),
     }
 }
@@ -80,8 +81,13 @@ fn path(application: &Application, returning: &Return) -> PathBuf {
     application.context.state.join("salvage").join(name)
 }
 
-/// The copy is complete when it has passed what the active site had when it was asked for.
-async fn streaming(application: &Application, returning: &mut Return) -> Result<(), String> {
+/// The copy is complete when it has passed what the active site had when it was asked for. Then both
+/// sites are compared.
+async fn streaming(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    reverse: &LinkSpec,
+) -> Result<(), String> {
     let status = {
         let known = application.known();
         known.links.get(&returning.store).map(|link| link.status.clone())
@@ -89,12 +95,44 @@ async fn streaming(application: &Application, returning: &mut Return) -> Result<
     let status = status.ok_or("the reverse link is not running yet")?;
     // Positions of another history are of a copy that was made since.
     let until = returning.put_right_until;
-    let applied = status.applied.filter(|applied| {
+    let passed = status.applied.is_some_and(|applied| {
         until.is_some_and(|until| applied.partial_cmp(&until) != Some(Ordering::Less))
     });
-    let (LinkPhase::Streaming, Some(applied)) = (&status.phase, applied) else {
+    if status.phase != LinkPhase::Streaming || !passed {
         return Err(format!("the reverse link is {}, lag {}", status.phase.name(), status.lag));
+    }
+    let compared = prove(application, returning).await?;
+    if returning.differs && returning.copied_again {
+        let at = compared.position();
+        return Err(format!("the sides differ at {at}: see `mainstay compare`; failback waits"));
+    }
+    if returning.differs {
+        return copy_again(application, returning, reverse, &compared).await;
+    }
+    // Nothing differs: a key that nobody can hold still keeps no site from being of use.
+    let detail = match compared.unknown() {
+        None => format!("equal to the active site at {}", compared.position()),
+        Some(why) => format!("nothing differs, and whether all is equal is unknown: {why}"),
     };
-    let detail = format!("a whole copy of the active site's data as of {applied}");
     step(application, returning, ReturnPhase::Ready, detail).await
+}
+
+/// All that this site had is kept, so the copy is made anew: once, for what differs after that too
+/// has a reason, such as a server that evicts keys.
+async fn copy_again(
+    application: &Arc<Application>,
+    returning: &mut Return,
+    reverse: &LinkSpec,
+    compared: &Compared,
+) -> Result<(), String> {
+    let unlinked = links::Unlinked::new(application, &returning.store).await;
+    reached::forget(reverse).await.map_err(|why| why.to_string())?;
+    let now = probe::end(&reverse.source).await.map_err(|why| why.to_string())?;
+    returning.put_right_until = Some(Position::Redis(now));
+    (returning.differs, returning.copied_again) = (false, true);
+    let (keys, at) = (compared.differences(), compared.position());
+    let detail = format!("{keys} keys differed at {at}; the link copies everything again");
+    let stepped = step(application, returning, ReturnPhase::Streaming, detail).await;
+    drop(unlinked);
+    stepped
 }

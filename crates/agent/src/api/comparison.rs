@@ -76,7 +76,12 @@ pub async fn begin_here(
     let entered = application.enter("comparison-asked", body).await;
     entered.map_err(|why| unknown(why.to_string()))?;
     compare::begin(application, store)?;
-    view(application, store)
+    let mut view = view(application, store)?;
+    if request.store.is_none() {
+        let others = application.spec.stores.keys().filter(|other| *other != store);
+        view.others = others.cloned().collect();
+    }
+    Ok(view)
 }
 
 pub fn state_here(agent: &Agent, request: &CompareRequest) -> Result<ComparisonView, Refused> {
@@ -90,9 +95,9 @@ fn picked<'a>(
 ) -> Result<(&'a Arc<Application>, &'a StoreName), Refused> {
     let application = pick(agent, request.application.as_ref())?;
     let named = |name| application.spec.stores.get_key_value(name).map(|(name, _)| name);
-    let store = request.store.as_ref().map_or_else(|| application.first_postgres(), named);
-    let store = store
-        .ok_or_else(|| unknown("the application has no such store of kind postgres".to_owned()))?;
+    let first = || application.first_postgres().or_else(|| application.spec.stores.keys().next());
+    let store = request.store.as_ref().map_or_else(first, named);
+    let store = store.ok_or_else(|| unknown("the application has no such store".to_owned()))?;
     Ok((application, store))
 }
 
@@ -106,6 +111,7 @@ fn view(application: &Application, store: &StoreName) -> Result<ComparisonView, 
         store: store.clone(),
         site: application.here().clone(),
         started_micros: job.started_micros,
+        others: Vec::new(),
         state: job.state(tick()),
     })
 }

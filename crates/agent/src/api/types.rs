@@ -1,7 +1,11 @@
 //! The JSON of the agent's API. The CLI, the lab and the other agents read these types.
 
+mod comparing;
 mod plan;
 
+pub use comparing::{
+    ComparisonState, ComparisonView, Equality, EqualityView, ProvedAt, Recheck, Rechecks,
+};
 pub use plan::{Plan, PlannedStep};
 
 use super::names::NameView;
@@ -12,7 +16,6 @@ use crate::coordinator::etcd::Member;
 use crate::runbook::{Pinned, Question};
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, Epoch, LinkStatus, Position, SiteName, StoreName};
-use mainstay_stores::postgres::compare::{Comparison, Progress, Rechecked};
 use mainstay_stores::postgres::repair::{Repaired, Undone};
 use mainstay_stores::postgres::salvage::Asked;
 use serde::{Deserialize, Serialize};
@@ -215,6 +218,9 @@ pub struct Return {
     /// The last comparison found differences. What it found is not outweighed by anybody.
     #[serde(default)]
     pub differs: bool,
+    /// Because of that everything was copied a second time.
+    #[serde(default)]
+    pub copied_again: bool,
     /// How this site gets what it lacks; none until that is known.
     #[serde(default)]
     pub means: Option<ReturnMeans>,
@@ -245,6 +251,7 @@ impl Return {
             rows_put_right: None,
             put_right_until: None,
             differs: false,
+            copied_again: false,
             means: None,
             because: String::new(),
             progress: None,
@@ -466,86 +473,6 @@ pub enum RepairState {
     Repairing,
     Done,
     Failed,
-}
-
-/// The comparison of a store that is under way, or the last one since the agent began.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ComparisonView {
-    pub application: ApplicationName,
-    pub store: StoreName,
-    /// The standby, which makes it.
-    pub site: SiteName,
-    pub started_micros: i64,
-    #[serde(flatten)]
-    pub state: ComparisonState,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum ComparisonState {
-    Running {
-        progress: Progress,
-        /// By the pace so far; none while that says nothing.
-        seconds_left: Option<u64>,
-    },
-    Ended {
-        ended_micros: i64,
-        result: Box<Comparison>,
-    },
-    /// Whether both sides are equal is unknown.
-    Failed {
-        ended_micros: i64,
-        error: ApiError,
-    },
-}
-
-/// Whether two sites hold the same in a store, as far as it was proved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EqualityView {
-    pub store: StoreName,
-    pub from: SiteName,
-    pub to: SiteName,
-    #[serde(flatten)]
-    pub equality: Equality,
-    /// Also when that is unknown by now.
-    pub last_equal: Option<ProvedAt>,
-    /// Why the last comparison could not be finished.
-    pub trouble: Option<String>,
-    /// Of rows that the link changed.
-    #[serde(default)]
-    pub rechecks: Rechecks,
-}
-
-/// What comparing again the rows that a link changed says. It proves nothing of other rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rechecks {
-    pub last: Option<Recheck>,
-    /// The last one that found a difference, until a whole comparison was made.
-    pub found: Option<Recheck>,
-    /// Why the last ones could not be made, when that were several.
-    pub trouble: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recheck {
-    pub micros: i64,
-    #[serde(flatten)]
-    pub of: Rechecked,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "equality", rename_all = "kebab-case")]
-pub enum Equality {
-    Unknown { why: String },
-    Equal(ProvedAt),
-    Different { at: ProvedAt, rows: u64, tables: u64 },
-}
-
-/// Where both sites were read, by the history of the active one, and when that was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProvedAt {
-    pub position: Lsn,
-    pub micros: i64,
 }
 
 /// Body of `POST /v1/link/continue`: a link that has stopped is to try again.

@@ -1,5 +1,5 @@
 //! A store as one site has it, whatever its kind: what the decision and its effects ask of every
-//! store. What only PostgreSQL has (slots, sequences, salvage, comparison) is asked of `Stores`.
+//! store. What only PostgreSQL has (slots, sequences, salvage, repair) is asked of `Stores`.
 
 use super::{Probe, Stores};
 use mainstay_core::estate::{

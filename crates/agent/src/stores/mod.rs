@@ -3,10 +3,12 @@
 //! replay, looking at salvage) does not.
 
 pub mod at;
+mod compared;
 mod real;
 mod running;
 
 pub use at::At;
+pub use compared::{Compared, Progress};
 pub use real::Postgres;
 pub use running::{Complete, Completeness, StoreLink};
 

@@ -76,16 +76,24 @@ impl StoreLink {
         }
     }
 
-    /// None for a store that is not compared.
-    pub fn comparable(&self) -> Option<&dyn Link> {
+    /// The link of a PostgreSQL store, which can stand still at a position of its source.
+    pub fn postgres(&self) -> Option<&dyn Link> {
         match self {
             StoreLink::Postgres(link) => Some(link.as_ref()),
             StoreLink::Redis(_) => None,
         }
     }
 
+    /// For the comparison of a Redis store, while which its link goes on.
+    pub fn follower(&self) -> Option<redis::link::Follower> {
+        match self {
+            StoreLink::Postgres(_) => None,
+            StoreLink::Redis(link) => Some(link.follower()),
+        }
+    }
+
     pub async fn pause(&self, deadline: Duration) -> Result<Box<dyn Paused>, String> {
-        let link = self.comparable().ok_or("stores of kind redis are not compared yet")?;
+        let link = self.postgres().ok_or("only links of kind postgres stand still")?;
         link.pause(deadline).await.map_err(say)
     }
 

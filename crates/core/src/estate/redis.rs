@@ -16,6 +16,8 @@ pub struct RedisStore {
     /// Keys that match one of these glob patterns are not replicated (Redis, "KEYS": the same
     /// patterns).
     pub exclude: Vec<String>,
+    /// How often a standby compares itself whole with the active site; none: never by itself.
+    pub compare_every: Option<Duration>,
     pub endpoints: BTreeMap<SiteName, RedisEndpoint>,
 }
 

@@ -6,7 +6,8 @@ use super::text::seconds;
 use super::{Context, Failure, site};
 use crate::client::{Client, ClientError};
 use mainstay_agent::api::types::{ComparisonState, ComparisonView};
-use mainstay_stores::postgres::compare::{Comparison, Progress};
+use mainstay_agent::stores::{Compared, Progress};
+use mainstay_stores::{postgres, redis};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::SignalKind;
@@ -24,7 +25,7 @@ pub async fn follow(
     begun: ComparisonView,
     client: &Client,
     context: &Context,
-) -> Result<Option<Comparison>, Failure> {
+) -> Result<Option<Compared>, Failure> {
     let mut interrupt = site::listen(SignalKind::interrupt())?;
     let mut shown = Shown::new(context);
     let ended = tokio::select! {
@@ -42,7 +43,7 @@ async fn until_it_ends(
     mut view: ComparisonView,
     client: &Client,
     shown: &mut Shown,
-) -> Result<Comparison, Failure> {
+) -> Result<Compared, Failure> {
     let path = format!("/v1/compare?application={}&store={}", view.application, view.store);
     let mut answered = Instant::now();
     loop {
@@ -50,7 +51,7 @@ async fn until_it_ends(
             ComparisonState::Ended { result, .. } => return Ok(*result),
             ComparisonState::Failed { error, .. } => return Err(ClientError::Refused(error).into()),
             ComparisonState::Running { progress, seconds_left } => {
-                shown.show(&progress, seconds_left);
+                shown.show(progress.as_ref(), seconds_left);
             }
         }
         view = loop {
@@ -88,7 +89,7 @@ impl Shown {
         }
     }
 
-    fn show(&mut self, progress: &Progress, seconds_left: Option<u64>) {
+    fn show(&mut self, progress: Option<&Progress>, seconds_left: Option<u64>) {
         match self {
             Shown::Silent => {}
             Shown::Terminal => follow_line(&line(progress, seconds_left)),
@@ -108,23 +109,30 @@ impl Shown {
     }
 }
 
-/// `3 of 12 tables, 1200 MB of 9000 MB, now public.transfer (812 MB), 4 min left`
-pub fn line(progress: &Progress, seconds_left: Option<u64>) -> String {
-    let Progress { tables_done, tables, table, table_bytes, bytes, total_bytes } = progress;
-    if *tables == 0 {
-        return "comparing: bringing both sites to one position".to_owned();
-    }
-    let megabytes = |bytes: &u64| bytes >> 20;
-    let mut text = format!(
-        "comparing: {tables_done} of {tables} tables, {} MB of {} MB",
-        megabytes(bytes),
-        megabytes(total_bytes)
-    );
-    if let Some(table) = table {
-        text += &format!(", now {table} ({} MB)", megabytes(table_bytes));
-    }
+pub fn line(progress: Option<&Progress>, seconds_left: Option<u64>) -> String {
+    let mut text = match progress {
+        Some(Progress::Postgres(progress)) if progress.tables > 0 => tables(progress),
+        Some(Progress::Redis(progress)) => keys(progress),
+        _ => return "comparing: bringing both sites to one position".to_owned(),
+    };
     if let Some(left) = seconds_left {
         text += &format!(", about {} left", seconds(left as f64));
     }
     text
+}
+
+/// `comparing: 3 of 12 tables, 1200 MB of 9000 MB, now public.transfer (812 MB)`
+fn tables(progress: &postgres::compare::Progress) -> String {
+    let megabytes = |bytes: &u64| bytes >> 20;
+    let postgres::compare::Progress { tables_done, tables, table, table_bytes, bytes, total_bytes } =
+        progress;
+    let (bytes, total, now) = (megabytes(bytes), megabytes(total_bytes), megabytes(table_bytes));
+    let now = table.as_ref().map_or_else(String::new, |table| format!(", now {table} ({now} MB)"));
+    format!("comparing: {tables_done} of {tables} tables, {bytes} MB of {total} MB{now}")
+}
+
+/// `comparing: 1200 of 9000 keys of both sites`
+fn keys(progress: &redis::compare::Progress) -> String {
+    let redis::compare::Progress { keys_done, keys } = progress;
+    format!("comparing: {keys_done} of {keys} keys of both sites")
 }

@@ -342,7 +342,7 @@ fn details(app: &ApplicationStatus) -> String {
 /// `  compared db at west: equal to east as of 1/6B374D84 (2026-11-22 02:00:00)`
 fn equality(one: &EqualityView) -> String {
     let (from, to, store) = (&one.from, &one.to, &one.store);
-    let when = |at: &ProvedAt| format!("as of {} ({})", at.position, moment(at.micros));
+    let when = |at: &ProvedAt| format!("as of {at} ({})", moment(at.micros));
     let last = match &one.last_equal {
         Some(at) => format!("; last proved equal {}", when(at)),
         None => "; never proved equal in this epoch".to_owned(),
@@ -350,7 +350,7 @@ fn equality(one: &EqualityView) -> String {
     let text = match &one.equality {
         Equality::Equal(at) => styled(GOOD, format!("equal to {from} {}", when(at))),
         Equality::Different { at, rows, tables } => {
-            let rows = if *rows == 0 { count(*tables, "table") } else { count(*rows, "row") };
+            let rows = if *rows == 0 { count(*tables, "table") } else { count(*rows, at.noun()) };
             styled(BAD, format!("differs from {from} in {rows} {}", when(at))) + &last
         }
         Equality::Unknown { why } => {

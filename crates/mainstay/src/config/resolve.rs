@@ -215,9 +215,13 @@ impl Resolver<'_> {
             max_lag: value(&at.value.max_lag).unwrap_or(MAX_LAG),
             salvage: salvage.map(|(table, rule)| (table.0.clone(), rule.value)).collect(),
             durability: value(&at.value.durability).unwrap_or(Durability::EachCommit),
-            compare_every: value(&at.value.compare_every).map_or(Some(COMPARED), |every| every.0),
+            compare_every: self.compare_every(&at.value),
             endpoints: endpoints?,
         })
+    }
+
+    fn compare_every(&self, store: &typed::Store) -> Option<Duration> {
+        value(&store.compare_every).map_or(Some(COMPARED), |every| every.0)
     }
 
     fn endpoint(&mut self, _: &SiteName, at: &At<typed::Endpoint>) -> Option<PostgresEndpoint> {

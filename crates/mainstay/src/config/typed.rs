@@ -208,10 +208,11 @@ table! {
         /// second, which is faster; a standby that crashes gets the last of them again while the other site is there, and has lost
         /// them when it is gone.
         durability: Durability = Optional;
-        /// `postgres`: how often a standby compares itself with the active site by itself, every row
-        /// of every table, gently: one process at each site, which rests half of the time. A day when left out, because it
-        /// reads both databases whole, and what it finds is rare. `mainstay status` tells when the
-        /// two differ. `off`: only when a person types `mainstay compare`.
+        /// How often a standby compares itself with the active site by itself, every row of every
+        /// table or every key, gently: one session at each site, which rests half of the time. A
+        /// day when left out, because it reads both servers whole, and what it finds is rare.
+        /// `mainstay status` tells when the two differ. `off`: only when a person types `mainstay
+        /// compare`.
         compare_every: Every = Optional;
         /// The server at each site.
         endpoints: Named<SiteName, Endpoint> = Required;

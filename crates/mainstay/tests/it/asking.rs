@@ -9,7 +9,7 @@ use mainstay_agent::api::types::{
 };
 use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
-use mainstay_core::{Lag, LinkPhase};
+use mainstay_core::{Lag, LinkPhase, Position};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -163,7 +163,8 @@ fn status_with_all_says_what_each_vantage_sees_and_what_clients_see() {
 fn status_with_all_says_when_a_store_was_last_proved_equal() {
     let mut status = sample::status();
     let unknown = |why: &str| Equality::Unknown { why: why.to_owned() };
-    let at = ProvedAt { position: Lsn(0x1_6B37_4D84), micros: sample::NOON };
+    let position = Position::Postgres(Lsn(0x1_6B37_4D84));
+    let at = ProvedAt { position, since: None, micros: sample::NOON };
     let mut failed = sample::equality(
         unknown("the link was interrupted since it was proved"),
         Some(sample::proved()),
@@ -300,7 +301,7 @@ fn compared(state: serde_json::Value) -> serde_json::Value {
 const FOLLOWED: &str = "GET /v1/compare?application=bank&store=db";
 
 fn reading() -> serde_json::Value {
-    let progress = json!({"tables_done": 2, "tables": 12, "table": "public.transfer",
+    let progress = json!({"kind": "postgres", "tables_done": 2, "tables": 12, "table": "public.transfer",
         "table_bytes": 812_u64 << 20, "bytes": 1200_u64 << 20, "total_bytes": 9000_u64 << 20});
     compared(json!({"state": "running", "progress": progress, "seconds_left": 240}))
 }
@@ -311,7 +312,7 @@ fn a_comparison_is_followed_to_its_end_with_its_notes_and_refused_tables() {
         "differences": 0, "differing": [],
         "unlike": "column \"id\" is integer at the source, bigint at the target"});
     let ended = compared(json!({"state": "ended", "ended_micros": 1, "result": {
-        "position": "1/6B374D84", "equal": false, "tables": [unlike], "sequences": [],
+        "kind": "postgres", "position": "1/6B374D84", "equal": false, "tables": [unlike], "sequences": [],
         "notes": ["extension \"hstore\" is 1.7 at the source, 1.8 at the target"],
         "bytes": 9_000_000, "seconds": 1.5}}));
     let follow = |agent: FakeAgent, arguments: &[&str]| {
@@ -351,7 +352,7 @@ fn a_comparison_names_its_position_and_fails_when_the_sites_differ() {
     };
     let comparison = |equal: bool, differences| {
         compared(json!({"state": "ended", "ended_micros": 1, "result": {
-            "position": "1/6B374D84", "equal": equal, "tables": [table(differences)],
+            "kind": "postgres", "position": "1/6B374D84", "equal": equal, "tables": [table(differences)],
             "sequences": [], "notes": [], "bytes": 9_000_000, "seconds": 1.5}}))
     };
     let agent = FakeAgent::new().answers("POST /v1/compare", &comparison(true, 0));

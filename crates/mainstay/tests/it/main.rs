@@ -12,6 +12,7 @@ mod check_runbook;
 mod check_signing;
 mod check_tcp;
 mod check_web;
+mod comparing_keys;
 mod etcd_lost;
 mod fake;
 mod fencing;

@@ -2,6 +2,8 @@
 //! gates and watchdogs. What was acknowledged is what redis-cli printed, and what a server has is
 //! asked of it by a client of the tests' own.
 
+mod comparing;
+
 use crate::golden::mainstay;
 use crate::people::certificates::Authority;
 use mainstay_testkit::{RedisKind, RedisOptions, RedisServer, Reply, free_port, wait_for};
@@ -73,7 +75,7 @@ impl Sites {
         text += "[applications.shop]\nhome = \"east\"\nfailover = \"automatic\"\nlease = \"3s\"\n\
                  cool-down = \"1s\"\n[applications.shop.objectives]\nrto = \"30s\"\nrpo = \"5s\"\n\
                  [applications.shop.stores.cache]\nkind = \"redis\"\nusers = [\"app\"]\n\
-                 readers = [\"reader\"]\nmax-lag = \"5s\"\n";
+                 readers = [\"reader\"]\nmax-lag = \"5s\"\ncompare-every = \"1m\"\n";
         for site in SITES {
             let (server, gate, peer) = (self.servers[site].port(), self.gates[site], free_port());
             let reads = self.reads[site];
@@ -220,6 +222,8 @@ async fn a_redis_store_is_switched_over_without_loss_failed_over_and_comes_back_
         sites.status("east")["applications"][0]["state"] == "standby"
     })
     .await;
+    let back = &sites.status("east")["applications"][0];
+    assert_eq!(back["equality"][0]["equality"], "equal", "it was proved: {back}");
     sites.kill_site("west");
     assert_eq!(sites.must("east", &["INCR", "counter"]).await, (next + 1).to_string());
 

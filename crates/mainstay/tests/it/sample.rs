@@ -128,7 +128,8 @@ pub fn pause() -> PauseView {
 }
 
 pub fn proved() -> ProvedAt {
-    ProvedAt { position: Lsn(0x1_6B37_4000), micros: NOON - 3_600_000_000 }
+    let position = Position::Postgres(Lsn(0x1_6B37_4000));
+    ProvedAt { position, since: None, micros: NOON - 3_600_000_000 }
 }
 
 pub fn equality(equality: Equality, last_equal: Option<ProvedAt>) -> EqualityView {
@@ -286,6 +287,7 @@ pub fn returning(phase: ReturnPhase, progress: Option<ReturnProgress>) -> Return
         rows_put_right: Some(42),
         put_right_until: Some(Position::Postgres(Lsn(0x2C4_C000))),
         differs: false,
+        copied_again: false,
         means: Some(ReturnMeans::Delta),
         because: "42 rows put right and the changes since 0/2C4B8D8; the start was pinned at the \
                   promotion"

@@ -29,6 +29,12 @@ pub async fn leave(link: &LinkSpec, reached: ReplicationOffset) -> Result<(), Fa
     Ok(())
 }
 
+/// Removes the link's record, so that the link copies everything again. It must not run.
+pub async fn forget(link: &LinkSpec) -> Result<(), Fault> {
+    let mut session = Session::open(&link.target, "copy again").await?;
+    session.call("have the link copy again", &["DEL", &link.record()]).await.map(drop)
+}
+
 /// How far the link had come when its target was promoted; none where nobody knows any more.
 pub async fn read(link: &LinkSpec) -> Result<Option<ReplicationOffset>, Fault> {
     let mut session = Session::open(&link.target, "return").await?;

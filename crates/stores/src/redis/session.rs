@@ -75,9 +75,7 @@ impl Session {
     /// A section of `INFO`: its fields by name.
     pub async fn info(&mut self, section: &str) -> Result<BTreeMap<String, String>, Fault> {
         let answer = self.call("ask for INFO", &["INFO", section]).await?;
-        let lines = answer.text().unwrap_or_default().lines();
-        let fields = lines.filter_map(|line| line.split_once(':'));
-        Ok(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Ok(info(answer.text().unwrap_or_default()))
     }
 
     /// One setting; none when the server does not know it.
@@ -93,4 +91,10 @@ impl Session {
     fn lost(&self, doing: &'static str, why: &str) -> Fault {
         Fault::Lost { place: self.place.clone(), doing, why: why.to_owned() }
     }
+}
+
+/// An answer to `INFO`: its fields by name.
+pub(super) fn info(text: &str) -> BTreeMap<String, String> {
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -186,8 +186,14 @@ async fn codes(servers: &[&RedisServer], users: &[&str]) -> Vec<String> {
     let endpoints: BTreeMap<_, _> =
         sites.into_iter().zip(servers).map(|(site, it)| (site, it.endpoint())).collect();
     let users = users.iter().map(|user| (*user).to_owned()).collect();
-    let (readers, exclude) = (Vec::new(), Vec::new());
-    let store = RedisStore { users, readers, max_lag: DEADLINE, exclude, endpoints };
+    let store = RedisStore {
+        users,
+        readers: Vec::new(),
+        max_lag: DEADLINE,
+        exclude: Vec::new(),
+        compare_every: None,
+        endpoints,
+    };
     let findings = check::findings("applications.bank.stores.cache", &store).await;
     let of_users = |code: &String| code.starts_with("MS-RD-11");
     findings.into_iter().map(|finding| finding.code).filter(of_users).collect()

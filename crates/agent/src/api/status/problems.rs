@@ -12,7 +12,7 @@ use crate::known::Known;
 use crate::outside;
 use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
-use mainstay_core::{Finding, LinkPhase, Retained, SiteName, Tick, Verdict};
+use mainstay_core::{Finding, LinkPhase, Position, Retained, SiteName, Tick, Verdict};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -357,11 +357,10 @@ fn differences(application: &Application, known: &Known, now: Tick, found: &mut 
         let EqualityView { store, from, to, equality, rechecks, .. } = view;
         let Equality::Different { at, rows, tables } = equality else { continue };
         // Tables that are unlike were not read, and have no rows to count.
-        let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, "row") };
+        let (number, noun) = if rows == 0 { (tables, "table") } else { (rows, at.noun()) };
         let plural = if number == 1 { "" } else { "s" };
         let counted = format!("{number} {noun}{plural}");
-        let what =
-            format!("{store} at {to} differs from {from} in {counted} as of {}", at.position);
+        let what = format!("{store} at {to} differs from {from} in {counted} as of {at}");
         let what = what + &rechecks.found.map(such_as).unwrap_or_default();
         let advice = format!("mainstay compare {} {store}", application.spec.name);
         push(found, Kind::Differs, format!("{store} at {to}"), what, advice);
@@ -428,7 +427,13 @@ fn return_problem(known: &Known, now: Tick, found: &mut Vec<Problem>) {
         return push(found, Kind::ReturnWaits, returning.store, what, asked);
     }
     if returning.differs {
-        let advice = "see what differs, and mend it: mainstay compare, then mainstay repair";
+        let advice = match returning.put_right_until {
+            Some(Position::Redis(_)) => {
+                "see what differs and why, then have it copied anew: mainstay compare, then \
+                 FLUSHALL at the server of the site that returns"
+            }
+            _ => "see what differs, and mend it: mainstay compare, then mainstay repair",
+        };
         return push(found, Kind::ReturnWaits, returning.store, what, advice);
     }
     let salvage = returning.salvage.filter(|salvage| salvage.transactions > 0);

@@ -16,6 +16,7 @@ impl Resolver<'_> {
             readers: at.value.readers.as_ref().map(list).unwrap_or_default(),
             max_lag: value(&at.value.max_lag).unwrap_or(MAX_LAG),
             exclude: at.value.exclude.as_ref().map(list).unwrap_or_default(),
+            compare_every: self.compare_every(&at.value),
             endpoints: endpoints?,
         })
     }

@@ -18,7 +18,7 @@ pub fn check(store: &At<Store>, problems: &mut Vec<Problem>) {
         ("exclude", blame(&typed.exclude), redis),
         ("salvage", blame(&typed.salvage), postgres),
         ("durability", blame(&typed.durability), postgres),
-        ("compare-every", blame(&typed.compare_every), postgres),
+        ("compare-every", blame(&typed.compare_every), postgres || redis),
     ];
     stray(kind, &keys, problems);
     let needed = if postgres { "roles" } else { "users" };

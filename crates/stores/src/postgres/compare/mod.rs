@@ -38,6 +38,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 use table::Side;
 
+pub use crate::pace::Pace;
 pub use merge::{Difference, Kind};
 pub use progress::Progress;
 pub use recheck::{Rechecked, run as recheck};
@@ -121,16 +122,6 @@ impl TableComparison {
     }
 }
 
-/// How much of the servers' time a comparison takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as the servers go, with their parallel workers.
-    Full,
-    /// By one process at each side, which rests after each table for as long as it took, and only
-    /// when the source gives a snapshot soon.
-    Gentle,
-}
-
 /// Bytes of keys that are listed in all. What is listed goes into one answer.
 const LISTED: usize = 1 << 20;
 
@@ -142,10 +133,6 @@ const GENTLE: &str = "SET work_mem = '64MB'; SET client_connection_check_interva
 /// The link of a gentle comparison stands still no longer than this for transactions that are
 /// writing at the source: it would fall behind.
 const STANDING: Duration = Duration::from_secs(3);
-
-/// A gentle comparison rests no longer than this after a table: its snapshot keeps old rows from
-/// being cleaned away.
-const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Compares every table. `held` is given back its freedom as soon as the target's snapshot is
 /// taken, long before the rows are read.
@@ -230,12 +217,6 @@ impl Pace {
         match self {
             Pace::Full => FULL,
             Pace::Gentle => GENTLE,
-        }
-    }
-
-    async fn rest(self, started: Instant) {
-        if self == Pace::Gentle {
-            tokio::time::sleep(started.elapsed().min(LONGEST_REST)).await;
         }
     }
 }

@@ -24,41 +24,59 @@ pub(in crate::redis) struct Seen {
 pub(super) struct Expires(Option<(i64, i64)>);
 
 impl Expires {
-    fn same(self, other: Self) -> bool {
+    /// As a server tells it, from a time between these two.
+    pub(super) fn told(answer: &Reply, times: (i64, i64)) -> Self {
+        let at = answer.number().filter(|at| *at >= 0);
+        Self(at.map(|at| (times.0 + at, times.1 + at)))
+    }
+
+    fn same(self, other: Self, exact: bool) -> bool {
         match (self.0, other.0) {
             (None, None) => true,
             (Some((from, to)), Some((other_from, other_to))) => {
-                from <= other_to && other_from <= to
+                !exact || (from <= other_to && other_from <= to)
             }
             _ => false,
         }
+    }
+
+    /// Whether that is over by another server's clock.
+    pub(super) fn passed(self, clock: i64) -> bool {
+        self.0.is_some_and(|(from, _)| from <= clock)
     }
 }
 
 /// Whether both saw the same; of a key that neither has too.
 pub(in crate::redis) fn same(one: &Option<Seen>, other: &Option<Seen>) -> bool {
-    difference(one, other).is_none()
+    difference(one, other, true).is_none()
 }
 
-/// What differs first, in a few words.
-pub(super) fn difference(one: &Option<Seen>, other: &Option<Seen>) -> Option<&'static str> {
+/// What differs first, in a few words. Where times are not `exact`, only whether a key expires
+/// counts.
+pub(super) fn difference(
+    one: &Option<Seen>,
+    other: &Option<Seen>,
+    exact: bool,
+) -> Option<&'static str> {
     match (one, other) {
         (None, None) => None,
         (Some(one), Some(other)) if one.kind != other.kind => Some("its type"),
         (Some(one), Some(other)) if one.digest.is_none() || one.digest != other.digest => {
             Some("its value")
         }
-        (Some(one), Some(other)) if !one.expires.same(other.expires) => Some("when it expires"),
+        (Some(one), Some(other)) if !one.expires.same(other.expires, exact) => {
+            Some("when it expires")
+        }
         (Some(_), Some(_)) => None,
         _ => Some("only one side has it"),
     }
 }
 
 /// What is asked of every key before its value.
-struct About {
-    kind: String,
+pub(super) struct About {
+    pub(super) kind: String,
     expires: Expires,
-    memory: i64,
+    pub(super) memory: i64,
 }
 
 /// Each key as it is, in the order of `keys`; none where there is no such key.
@@ -100,8 +118,8 @@ pub(in crate::redis) async fn keys(
     Ok(seen)
 }
 
-async fn about(side: &mut Side, keys: &[Vec<u8>]) -> Result<Vec<Option<About>>, Fault> {
-    let expires: &[u8] = if side.since_7 { b"PEXPIRETIME" } else { b"PTTL" };
+pub(super) async fn about(side: &mut Side, keys: &[Vec<u8>]) -> Result<Vec<Option<About>>, Fault> {
+    let expires = side.tells_expiry();
     let mut commands: Vec<Vec<&[u8]>> = vec![vec![b"TIME"]];
     for key in keys {
         commands.push(vec![b"TYPE", key]);
@@ -111,12 +129,12 @@ async fn about(side: &mut Side, keys: &[Vec<u8>]) -> Result<Vec<Option<About>>, 
     commands.push(vec![b"TIME"]);
     let answers = side.ask(&commands).await?;
     let [first, of_keys @ .., last] = answers.as_slice() else { return Ok(Vec::new()) };
+    side.clock = milliseconds(last);
     // A server without PEXPIRETIME tells what is left, at some time between these two.
     let times = if side.since_7 { (0, 0) } else { (milliseconds(first), milliseconds(last)) };
     let about = |answers: &[Reply]| {
         let kind = answers[0].text().filter(|kind| *kind != "none")?.to_owned();
-        let at = answers[1].number().filter(|at| *at >= 0);
-        let expires = Expires(at.map(|at| (times.0 + at, times.1 + at)));
+        let expires = Expires::told(&answers[1], times);
         // Where it is not known the key is read in portions.
         let memory = answers[2].number().unwrap_or(i64::MAX);
         Some(About { kind, expires, memory })
@@ -124,13 +142,13 @@ async fn about(side: &mut Side, keys: &[Vec<u8>]) -> Result<Vec<Option<About>>, 
     Ok(of_keys.chunks_exact(3).map(about).collect())
 }
 
-fn milliseconds(time: &Reply) -> i64 {
+pub(super) fn milliseconds(time: &Reply) -> i64 {
     let part = |at: usize| time.items().get(at).and_then(Reply::number).unwrap_or(0);
     part(0) * 1000 + part(1) / 1000
 }
 
 /// The command that reads a small value in one piece, and what follows the key.
-fn whole(kind: &str) -> Option<(&'static [u8], &'static [&'static [u8]])> {
+pub(super) fn whole(kind: &str) -> Option<(&'static [u8], &'static [&'static [u8]])> {
     Some(match kind {
         "string" => (b"GET", &[]),
         "list" => (b"LRANGE", &[b"0", b"-1"]),
@@ -202,12 +220,15 @@ pub(super) async fn add_expiring(
         let count = fields.len().to_string();
         let head: [&[u8]; 4] = [b"HPEXPIRETIME", key, b"FIELDS", count.as_bytes()];
         let answers = side.ask(&[[&head[..], fields].concat()]).await?;
-        let times = answers.first().map(Reply::items).unwrap_or_default();
-        for (field, at) in fields.iter().zip(times) {
-            if let Some(at) = at.number().filter(|at| *at >= 0) {
-                digest.add([*field, &at.to_le_bytes()[..], b"expires"]);
-            }
-        }
+        add_times(digest, fields, answers.first().map(Reply::items).unwrap_or_default());
     }
     Ok(())
+}
+
+pub(super) fn add_times(digest: &mut Digest, fields: &[&[u8]], times: &[Reply]) {
+    for (field, at) in fields.iter().zip(times) {
+        if let Some(at) = at.number().filter(|at| *at >= 0) {
+            digest.add([*field, &at.to_le_bytes()[..], b"expires"]);
+        }
+    }
 }

@@ -2,12 +2,14 @@
 
 use super::read::{self, Seen};
 use super::side::Side;
-use super::{Follows, Kind};
+use super::{Follows, Held, Kind, at_once};
 use crate::redis::fault::Fault;
 use crate::redis::reply::Reply;
 
 /// How often one key is looked at that changes every time.
-const TRIES: u32 = 10;
+const TRIES: u32 = 2;
+/// And how often then while the link stands still: it can become one of another type meanwhile.
+const EXACT_TRIES: u32 = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -38,8 +40,9 @@ pub(super) async fn settle(
             left.extend([(keys, 0), (half, 0)]);
         } else if tries < TRIES {
             left.push((keys, tries + 1));
-        } else {
-            settled.extend(keys.into_iter().map(|key| (key, Verdict::Unsettled)));
+        } else if let Some(key) = keys.pop() {
+            let verdict = exactly(source, target, link, &key).await?;
+            settled.push((key, verdict.unwrap_or(Verdict::Unsettled)));
         }
     }
     Ok(settled)
@@ -66,15 +69,67 @@ async fn look(
     // A cursor can tell an element twice while the server moves it: it is read again.
     let whole = |seen: &Option<Seen>| seen.as_ref().is_none_or(|seen| seen.digest.is_some());
     let certain = unchanged && here.iter().chain(&there).all(whole);
-    Ok(certain.then(|| here.iter().zip(&there).map(|(here, there)| verdict(here, there)).collect()))
+    let judge = Judge::of(source, target);
+    let verdicts = here.iter().zip(&there).map(|(here, there)| judge.verdict(here, there));
+    Ok(certain.then(|| verdicts.collect()))
 }
 
-fn verdict(here: &Option<Seen>, there: &Option<Seen>) -> Verdict {
-    let Some(what) = read::difference(here, there) else { return Verdict::Equal };
-    let kind = match (here, there) {
-        (_, None) => Kind::Missing,
-        (None, _) => Kind::Extra,
-        _ => Kind::Different,
-    };
-    Verdict::Different(kind, what.to_owned())
+/// The source's key as it is at a position that is told with it, the target's while the link stands
+/// still exactly there. None for a key that is too large to be read at once, or of several parts.
+async fn exactly(
+    source: &mut Side,
+    target: &mut Side,
+    link: &impl Follows,
+    key: &[u8],
+) -> Result<Option<Verdict>, Fault> {
+    for _ in 0..EXACT_TRIES {
+        let Some(kind) = at_once::kind(source, key).await? else { return Ok(None) };
+        let held = link.hold().await;
+        let mut held = held.map_err(|why| target.interrupted(why))?;
+        let Some((here, at)) = at_once::read(source, key, &kind).await? else { continue };
+        held.advance_to(at).await.map_err(|why| target.interrupted(why))?;
+        let there = read::keys(target, &[key.to_vec()]).await?;
+        if !held.still_stands() {
+            let why = "the link went on, because all that was received is needed";
+            return Err(target.interrupted(why.to_owned()));
+        }
+        let judge = Judge::of(source, target);
+        return Ok(there.first().map(|there| judge.verdict(&here, there)));
+    }
+    Ok(None)
+}
+
+/// What has to be known of both servers beside what they have.
+struct Judge {
+    exact_times: bool,
+    source_clock: i64,
+    target_clock: i64,
+}
+
+impl Judge {
+    fn of(source: &Side, target: &Side) -> Self {
+        let exact_times = source.sends_times();
+        Self { exact_times, source_clock: source.clock, target_clock: target.clock }
+    }
+
+    /// A key that only one side has does not differ when it has expired by the other's clock: no two
+    /// clocks agree, and both will remove it.
+    fn verdict(&self, here: &Option<Seen>, there: &Option<Seen>) -> Verdict {
+        match (here, there) {
+            (Some(here), None) if here.expires.passed(self.target_clock) => return Verdict::Equal,
+            (None, Some(there)) if there.expires.passed(self.source_clock) => {
+                return Verdict::Equal;
+            }
+            _ => {}
+        }
+        let Some(what) = read::difference(here, there, self.exact_times) else {
+            return Verdict::Equal;
+        };
+        let kind = match (here, there) {
+            (_, None) => Kind::Missing,
+            (None, _) => Kind::Extra,
+            _ => Kind::Different,
+        };
+        Verdict::Different(kind, what.to_owned())
+    }
 }

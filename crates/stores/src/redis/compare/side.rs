@@ -19,6 +19,8 @@ pub(in crate::redis) struct Side {
     pub(in crate::redis) expiring_fields: bool,
     /// Both servers count what streams ever had.
     pub(super) counts_entries: bool,
+    /// The server's clock when keys were last asked for, in milliseconds since 1970.
+    pub(super) clock: i64,
 }
 
 impl Side {
@@ -31,12 +33,17 @@ impl Side {
         let version = session.info("server").await?;
         let version = version.get("redis_version").map(String::as_str).unwrap_or_default();
         let major: u32 = version.split('.').next().and_then(|it| it.parse().ok()).unwrap_or(0);
-        let knows = ["COMMAND", "INFO", "HPEXPIRETIME"];
+        let knows = ["COMMAND", "INFO", "HPEXPIRETIME", "CLIENT|NO-TOUCH"];
         let knows = session.call(DOING, &knows).await?;
-        let expiring_fields = knows.items().first().is_some_and(|it| *it != Reply::Nil);
+        let knows = |at: usize| knows.items().get(at).is_some_and(|it| *it != Reply::Nil);
+        let expiring_fields = knows(0);
+        if knows(1) {
+            // What is looked at here is not what the application uses.
+            session.call(DOING, &["CLIENT", "NO-TOUCH", "ON"]).await?;
+        }
         let since_7 = major >= 7;
         let counts_entries = since_7;
-        Ok(Self { session, database: 0, since_7, expiring_fields, counts_entries })
+        Ok(Self { session, database: 0, since_7, expiring_fields, counts_entries, clock: 0 })
     }
 
     pub(in crate::redis) fn database(&self) -> u64 {
@@ -45,6 +52,17 @@ impl Side {
 
     pub(in crate::redis) fn place(&self) -> &str {
         self.session.place()
+    }
+
+    /// What it sends to replicas says when a key expires. Before Redis 7.0 it says how long the key
+    /// has, so that the target's time is later by the link's delay.
+    pub(super) fn sends_times(&self) -> bool {
+        self.since_7
+    }
+
+    /// The command that tells when a key expires, or how long it still has.
+    pub(super) fn tells_expiry(&self) -> &'static [u8] {
+        if self.since_7 { b"PEXPIRETIME" } else { b"PTTL" }
     }
 
     pub(in crate::redis) async fn info(
@@ -82,16 +100,26 @@ impl Side {
         Ok(())
     }
 
-    /// The databases that have keys.
-    pub(in crate::redis) async fn databases(&mut self) -> Result<Vec<u64>, Fault> {
+    /// The databases that have keys, and how many.
+    pub(in crate::redis) async fn databases(&mut self) -> Result<Vec<(u64, u64)>, Fault> {
         let info = self.session.info("keyspace").await?;
-        let number = |name: &String| name.strip_prefix("db")?.parse().ok();
-        Ok(info.keys().filter_map(number).collect())
+        let keys = |about: &str| about.split(',').next()?.strip_prefix("keys=")?.parse().ok();
+        let database = |(name, about): (&String, &String)| {
+            Some((name.strip_prefix("db")?.parse().ok()?, keys(about).unwrap_or(0)))
+        };
+        Ok(info.iter().filter_map(database).collect())
     }
 
     /// Where the server is: all that it was asked before is of there or of earlier.
     pub(super) async fn position(&mut self) -> Result<ReplicationOffset, Fault> {
         let info = self.session.info("replication").await?;
+        self.position_in(&info)
+    }
+
+    pub(super) fn position_in(
+        &self,
+        info: &BTreeMap<String, String>,
+    ) -> Result<ReplicationOffset, Fault> {
         let history = info.get("master_replid").and_then(|id| id.parse().ok());
         let offset = info.get("master_repl_offset").and_then(|offset| offset.parse().ok());
         match (history, offset) {

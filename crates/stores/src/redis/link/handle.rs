@@ -23,13 +23,17 @@ pub enum WaitError {
     Stopped { code: String, reason: String },
     #[error("the link stands still for somebody else; wait until that is done")]
     Busy,
+    #[error("the link was ended")]
+    Ended,
 }
 
 impl WaitError {
     /// The documented code of this error: a page in `docs/errors`.
     pub fn code(&self) -> &str {
         match self {
-            WaitError::Deadline { .. } | WaitError::NotStill { .. } => "MS-RD-220",
+            WaitError::Deadline { .. } | WaitError::NotStill { .. } | WaitError::Ended => {
+                "MS-RD-220"
+            }
             WaitError::Stopped { code, .. } => code,
             WaitError::Busy => "MS-RD-222",
         }
@@ -89,7 +93,7 @@ impl Link {
             (None, _) => false,
         };
         let shown = wanted.map_or_else(|| "what was received".to_owned(), |at| at.to_string());
-        self.reach(applied, shown, deadline).await
+        reach(&self.shared, applied, shown, deadline).await
     }
 
     /// Waits until `at` is applied at the target, and returns the position there. The source is
@@ -99,39 +103,17 @@ impl Link {
         at: ReplicationOffset,
         deadline: Duration,
     ) -> Result<ReplicationOffset, WaitError> {
-        let reached = |p: &Progress| p.applied.is_some_and(|applied| applied >= at);
-        self.reach(reached, at.to_string(), deadline).await
+        drain_to(&self.shared, at, deadline).await
     }
 
-    async fn reach(
-        &self,
-        reached: impl Fn(&Progress) -> bool,
-        wanted: String,
-        deadline: Duration,
-    ) -> Result<ReplicationOffset, WaitError> {
-        let outcome = tokio::time::timeout(deadline, wait(&self.shared, reached)).await;
-        let progress = outcome.unwrap_or(Ok(Progress::default()))?;
-        let missed = || WaitError::Deadline {
-            applied: self.shared.applied(),
-            wanted,
-            seconds: deadline.as_secs(),
-        };
-        progress.applied.ok_or_else(missed)
+    /// For who has to know how far the link has come, and does not hold it.
+    pub fn follower(&self) -> Follower {
+        Follower { shared: Arc::clone(&self.shared), pausing: Arc::clone(&self.pausing) }
     }
 
     /// Stands still at the next boundary of a transaction, with the position written.
     pub async fn pause(&self, deadline: Duration) -> Result<Paused, WaitError> {
-        let permit = Arc::clone(&self.pausing).try_acquire_owned().map_err(|_| WaitError::Busy)?;
-        self.shared.wish.send_modify(|wish| wish.hold = true);
-        let mut paused = Paused { shared: Arc::clone(&self.shared), at: None, _permit: permit };
-        let held = wait(&self.shared, |progress| progress.held && progress.applied.is_some());
-        match tokio::time::timeout(deadline, held).await {
-            Ok(progress) => {
-                paused.at = progress?.applied;
-                Ok(paused)
-            }
-            Err(_) => Err(WaitError::NotStill { seconds: deadline.as_secs() }),
-        }
+        self.follower().pause(deadline).await
     }
 
     /// Ends the link. After it returns nothing more will be applied. Returns the position that
@@ -149,8 +131,67 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        // Who follows it is told.
+        self.shared.wish.send_modify(|wish| wish.stop = true);
         self.task.abort();
     }
+}
+
+/// Sees how far a link has come, also when that has ended.
+pub struct Follower {
+    shared: Arc<Shared>,
+    pausing: Arc<Semaphore>,
+}
+
+impl Follower {
+    /// Stands still at the next boundary of a transaction, with the position written.
+    pub async fn pause(&self, deadline: Duration) -> Result<Paused, WaitError> {
+        let permit = Arc::clone(&self.pausing).try_acquire_owned().map_err(|_| WaitError::Busy)?;
+        let mut paused = Paused { shared: Arc::clone(&self.shared), at: None, _permit: permit };
+        // Who held it last has let it go, and it may not have noticed yet.
+        paused.stand(|progress| !progress.held, deadline).await?;
+        self.shared.wish.send_modify(|wish| (wish.hold, wish.until) = (true, None));
+        let held = |progress: &Progress| progress.held && progress.applied.is_some();
+        paused.at = paused.stand(held, deadline).await?;
+        Ok(paused)
+    }
+
+    /// As the link's. A link that was ended reaches nothing more.
+    pub async fn drain_to(
+        &self,
+        at: ReplicationOffset,
+        deadline: Duration,
+    ) -> Result<ReplicationOffset, WaitError> {
+        let mut wish = self.shared.wish.subscribe();
+        tokio::select! {
+            biased;
+            // The sender lives as long as `shared`.
+            _ = wish.wait_for(|wish| wish.stop) => Err(WaitError::Ended),
+            reached = drain_to(&self.shared, at, deadline) => reached,
+        }
+    }
+}
+
+async fn drain_to(
+    shared: &Shared,
+    at: ReplicationOffset,
+    deadline: Duration,
+) -> Result<ReplicationOffset, WaitError> {
+    let reached = |p: &Progress| p.applied.is_some_and(|applied| applied >= at);
+    reach(shared, reached, at.to_string(), deadline).await
+}
+
+async fn reach(
+    shared: &Shared,
+    reached: impl Fn(&Progress) -> bool,
+    wanted: String,
+    deadline: Duration,
+) -> Result<ReplicationOffset, WaitError> {
+    let outcome = tokio::time::timeout(deadline, wait(shared, reached)).await;
+    let progress = outcome.unwrap_or(Ok(Progress::default()))?;
+    let missed =
+        || WaitError::Deadline { applied: shared.applied(), wanted, seconds: deadline.as_secs() };
+    progress.applied.ok_or_else(missed)
 }
 
 /// A link that stands still. It goes on when this is dropped.
@@ -164,6 +205,32 @@ impl Paused {
     /// Everything before this position is applied, nothing after it.
     pub fn at(&self) -> Option<ReplicationOffset> {
         self.at
+    }
+
+    /// Applies everything up to `at` and nothing later, and stands still there. `at` is where the
+    /// source's history ended between two of its commands; it is not before where the link stands.
+    pub async fn advance_to(
+        &mut self,
+        at: ReplicationOffset,
+        deadline: Duration,
+    ) -> Result<(), WaitError> {
+        self.shared.wish.send_modify(|wish| wish.until = Some(at));
+        let there = |p: &Progress| p.held && p.applied.is_some_and(|applied| applied >= at);
+        self.at = self.stand(there, deadline).await?;
+        match self.at == Some(at) {
+            true => Ok(()),
+            false => Err(WaitError::NotStill { seconds: deadline.as_secs() }),
+        }
+    }
+
+    async fn stand(
+        &self,
+        there: impl Fn(&Progress) -> bool,
+        deadline: Duration,
+    ) -> Result<Option<ReplicationOffset>, WaitError> {
+        let stands = tokio::time::timeout(deadline, wait(&self.shared, there)).await;
+        let stands = stands.map_err(|_| WaitError::NotStill { seconds: deadline.as_secs() })?;
+        Ok(stands?.applied)
     }
 
     /// It was not let go by who needs all that was received.

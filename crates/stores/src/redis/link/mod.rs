@@ -31,7 +31,7 @@ mod stream;
 mod values;
 
 pub use failure::{LinkError, Verdict};
-pub use handle::{Link, Paused, WaitError, start};
+pub use handle::{Follower, Link, Paused, WaitError, start};
 pub(super) use keys::Filter;
 pub use shared::Complete;
 pub use spec::{LinkSpec, OWN_KEYS};

@@ -14,7 +14,21 @@ use tokio::sync::watch;
 pub(super) struct Wish {
     /// Apply nothing more for now.
     pub hold: bool,
+    /// Apply everything up to here before that, and nothing later.
+    pub until: Option<ReplicationOffset>,
     pub stop: bool,
+}
+
+impl Wish {
+    /// Nothing more is to be applied after `at`.
+    pub fn holds_at(&self, at: ReplicationOffset) -> bool {
+        self.hold && self.until.is_none_or(|until| at >= until)
+    }
+
+    /// Where the applier must not pass, when it is still before it.
+    pub fn limit(&self) -> Option<ReplicationOffset> {
+        self.until.filter(|_| self.hold)
+    }
 }
 
 /// What the applier has done, for those who wait.

@@ -159,14 +159,14 @@ impl<'a> Stream<'a> {
     pub async fn run(&mut self) -> Result<End, LinkError> {
         let mut wish = self.shared.wish.subscribe();
         loop {
-            self.consume()?;
+            let now = *wish.borrow_and_update();
+            self.consume(now.limit())?;
             if self.batch.is_full() {
                 self.send_full().await?;
                 continue;
             }
             self.shared.idle(!self.batch.is_open() && self.nothing_is_sent());
-            let now = *wish.borrow_and_update();
-            if (now.hold || now.stop) && self.is_at_boundary() {
+            if (now.stop || now.holds_at(self.at)) && self.is_at_boundary() {
                 if self.stand_still(&mut wish).await? == Some(End::Stopped) {
                     return Ok(End::Stopped);
                 }
@@ -204,10 +204,12 @@ impl<'a> Stream<'a> {
         !self.commands.inside && self.passing.is_none()
     }
 
-    /// Takes the commands in the buffer apart until none is whole or a transaction is full.
-    fn consume(&mut self) -> Result<(), LinkError> {
+    /// Takes the commands in the buffer apart until none is whole, a transaction is full, or all up
+    /// to `limit` is taken.
+    fn consume(&mut self, limit: Option<ReplicationOffset>) -> Result<(), LinkError> {
         let mut used = 0;
-        while !self.batch.is_full() {
+        let is_there = |it: &Self| limit.is_some_and(|limit| it.at >= limit) && it.is_at_boundary();
+        while !self.batch.is_full() && !is_there(self) {
             let taken = match self.passing {
                 Some(_) => self.pass(used)?,
                 None => self.take(used)?,
@@ -315,7 +317,9 @@ impl<'a> Stream<'a> {
         self.settle().await?;
         self.shared.idle(true);
         self.shared.progress.send_modify(|progress| progress.held = true);
-        let until = wish.wait_for(|wish| wish.stop || !wish.hold).await.map(|wish| wish.stop);
+        let at = self.at;
+        let goes_on = wish.wait_for(|wish| wish.stop || !wish.holds_at(at)).await;
+        let until = goes_on.map(|wish| wish.stop);
         self.shared.progress.send_modify(|progress| progress.held = false);
         // The sender lives as long as `shared`.
         Ok(until.unwrap_or(true).then_some(End::Stopped))
@@ -324,7 +328,7 @@ impl<'a> Stream<'a> {
     /// The source is gone: what it had sent is still applied, if it is whole.
     async fn finish(&mut self, error: LinkError) -> Result<End, LinkError> {
         loop {
-            self.consume()?;
+            self.consume(None)?;
             if !self.batch.is_full() {
                 break;
             }

@@ -40,7 +40,8 @@ impl Sweep {
         let here = self.source.databases().await?;
         let there = self.target.databases().await?;
         self.refuse_empty(&here).await?;
-        let databases: BTreeSet<u64> = here.into_iter().chain(there).collect();
+        let databases = here.into_iter().chain(there).map(|(number, _)| number);
+        let databases: BTreeSet<u64> = databases.collect();
         for database in databases {
             self.select(database).await?;
             self.pages(database, true).await?;
@@ -140,7 +141,7 @@ impl Sweep {
 
     /// A source that came back without what it had is no reason to remove all at the target. One
     /// that was emptied while it ran is.
-    async fn refuse_empty(&mut self, here: &[u64]) -> Result<(), LinkError> {
+    async fn refuse_empty(&mut self, here: &[(u64, u64)]) -> Result<(), LinkError> {
         let process = self.source.info("server").await?.remove("run_id");
         let known = std::mem::replace(&mut self.told.get().process, process.clone());
         if !here.is_empty() || known == process {
@@ -148,7 +149,7 @@ impl Sweep {
         }
         self.told.get().process = known;
         let mut keys = 0;
-        for database in self.target.databases().await? {
+        for (database, _) in self.target.databases().await? {
             self.target.select(database).await?;
             let (page, next) = self.target.scan("0", PAGE, &self.filter).await?;
             keys += page.len() as u64 + u64::from(next.is_some());

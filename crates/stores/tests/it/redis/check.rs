@@ -14,6 +14,7 @@ async fn codes(west: &RedisServer, east: &RedisServer) -> Vec<String> {
         readers: vec![],
         max_lag: Duration::from_secs(5),
         exclude: vec![],
+        compare_every: None,
         endpoints: endpoints.into(),
     };
     let findings = check::findings("applications.bank.stores.cache", &store).await;

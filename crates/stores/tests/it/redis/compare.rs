@@ -3,9 +3,12 @@
 use super::world::World;
 use mainstay_core::position::ReplicationOffset;
 use mainstay_stores::redis::compare::{self, Answer, Comparison, Follows, Kind};
-use mainstay_testkit::{RedisKind, RedisOptions, RedisServer};
+use mainstay_testkit::{RedisKind, RedisOptions, RedisServer, wait_for};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(30);
 
 fn server(kind: RedisKind) -> RedisServer {
     RedisServer::start(RedisOptions::of(kind))
@@ -37,7 +40,7 @@ async fn what_a_link_brought_is_equal_for_every_encoding_and_version() {
         let world = World::new(from, to);
         world.source.write_every_encoding();
         let link = world.streaming().await;
-        let comparison = compare(&world.source, &world.target, &link).await;
+        let comparison = compare(&world.source, &world.target, &link.follower()).await;
         assert_eq!(found(&comparison), Vec::<String>::new(), "{from:?} to {to:?}");
         assert_eq!(comparison.answer, Answer::Equal, "{from:?} to {to:?}");
         assert!(comparison.keys_source >= 80, "{comparison:?}");
@@ -130,23 +133,125 @@ async fn under_load_there_is_no_false_alarm_and_one_changed_key_among_many_is_fo
     let stop = Arc::new(AtomicBool::new(false));
     let writer = load(source, &stop);
     for _ in 0..5 {
-        let comparison = compare(source, target, &link).await;
+        let comparison = compare(source, target, &link.follower()).await;
         assert_eq!(found(&comparison), Vec::<String>::new());
         assert_ne!(comparison.answer, Answer::Different);
         assert!(comparison.to > comparison.from, "{comparison:?}");
     }
     target.client().run(&["SET", "still 1234", "1235"]);
-    let comparison = compare(source, target, &link).await;
+    let comparison = compare(source, target, &link.follower()).await;
     stop.store(true, Ordering::Relaxed);
     assert!(writer.join().expect("the writer ends") > 100);
     assert_eq!(found(&comparison), ["0 still 1234 Different its value"]);
     link.stop().await;
 }
 
+/// Each of these is written thousands of times a second, so that no look finds it unchanged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_changes_all_the_time_is_equal_or_different_for_certain() {
+    for kinds in [
+        (RedisKind::Redis6, RedisKind::Redis7),
+        (RedisKind::Redis7, RedisKind::Redis7),
+        (RedisKind::Valkey9, RedisKind::Valkey9),
+    ] {
+        let world = World::new(kinds.0, kinds.1);
+        let World { source, target } = &world;
+        let link = world.streaming().await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (mut client, stopped) = (source.client(), Arc::clone(&stop));
+        let writer = std::thread::spawn(move || {
+            let words = |words: &[&str]| words.iter().map(|it| it.as_bytes().to_vec()).collect();
+            let mut count = 0_u64;
+            while !stopped.load(Ordering::Relaxed) {
+                count += 1;
+                let (value, field) = (count.to_string(), format!("field {}", count % 20));
+                client.pipeline(&[
+                    words(&["INCR", "counter"]),
+                    words(&["HSET", "hash", &field, &value]),
+                    words(&["SET", "expiring", &value, "PX", "60000"]),
+                    words(&["ZINCRBY", "ranks", "0.1", &field]),
+                    words(&["RPUSH", "list", &value]),
+                    words(&["LTRIM", "list", "-50", "-1"]),
+                ]);
+            }
+        });
+        let ready = ["counter", "hash", "expiring", "ranks", "list"];
+        wait_for("all keys are there", LONG, async || {
+            ready.iter().all(|key| target.client().run(&["EXISTS", key]).int() == 1)
+        })
+        .await;
+        for _ in 0..3 {
+            let comparison = compare(source, target, &link.follower()).await;
+            assert_eq!(comparison.changing, Vec::<String>::new(), "{kinds:?}");
+            assert_eq!(found(&comparison), Vec::<String>::new(), "{kinds:?}");
+            assert!(comparison.equal, "{kinds:?}: {comparison:?}");
+        }
+        target.client().run(&["HSET", "hash", "only here", "x"]);
+        target.client().run(&["ZADD", "ranks", "-1", "only here"]);
+        let comparison = compare(source, target, &link.follower()).await;
+        assert_eq!(
+            found(&comparison),
+            ["0 hash Different its value", "0 ranks Different its value"],
+            "{kinds:?}"
+        );
+        stop.store(true, Ordering::Relaxed);
+        writer.join().expect("the writer ends");
+        link.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_less_time_and_is_gone_is_a_difference() {
+    let (source, target) = (server(RedisKind::Redis7), server(RedisKind::Redis7));
+    source.client().run(&["SET", "longer here", "x", "PX", "60000"]);
+    target.client().run(&["SET", "longer here", "x", "PX", "1"]);
+    wait_for("it is gone", LONG, async || {
+        target.client().run(&["EXISTS", "longer here"]).int() == 0
+    })
+    .await;
+    let comparison = compare(&source, &target, &()).await;
+    assert_eq!(found(&comparison), ["0 longer here Missing only one side has it"]);
+}
+
+/// Redis 6.2 tells its replicas how long a key has, as it was told: every replica's time is later.
+#[tokio::test]
+async fn before_redis_7_only_whether_a_key_expires_is_compared() {
+    let (source, target) = (server(RedisKind::Redis6), server(RedisKind::Redis7));
+    for (server, later) in [(&source, "60000"), (&target, "61000")] {
+        server.client().run(&["SET", "for a minute", "x", "PX", later]);
+        server.client().run(&["MSET", "for ever", "x", "not for ever", "x"]);
+    }
+    target.client().run(&["PEXPIRE", "not for ever", "60000"]);
+    source.client().run(&["SET", "gone too soon", "x", "PX", "60000"]);
+    let comparison = compare(&source, &target, &()).await;
+    let wanted = [
+        "0 gone too soon Missing only one side has it",
+        "0 not for ever Different when it expires",
+    ];
+    assert_eq!(found(&comparison), wanted);
+}
+
+#[tokio::test]
+async fn a_link_that_was_ended_follows_nothing_more() {
+    let world = World::new(RedisKind::Redis7, RedisKind::Redis7);
+    world.source.client().run(&["SET", "key", "value"]);
+    let link = world.streaming().await;
+    let follower = link.follower();
+    link.stop().await;
+    let ends = (&world.source.endpoint(), &world.target.endpoint());
+    let answer = compare::run(ends, &[], &follower, &mut ()).await;
+    let why = answer.expect_err("nobody knows what the source has since").to_string();
+    assert!(why.contains("the link was ended"), "{why}");
+}
+
 #[tokio::test]
 async fn nothing_is_equal_or_different_when_the_link_does_not_bring_what_the_source_has() {
     struct Broken;
     impl Follows for Broken {
+        type Held = ();
+        async fn hold(&self) -> Result<(), String> {
+            Err("the link has stopped".to_owned())
+        }
         async fn reach(&self, _: ReplicationOffset) -> Result<(), String> {
             Err("the link has stopped".to_owned())
         }

@@ -8,5 +8,6 @@ mod copy;
 mod faults;
 mod readers;
 mod scan;
+mod standing;
 mod stops;
 mod world;

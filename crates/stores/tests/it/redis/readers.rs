@@ -94,6 +94,7 @@ fn store(endpoint: &mainstay_core::estate::RedisEndpoint) -> RedisStore {
         readers: names(),
         max_lag: Duration::from_secs(5),
         exclude: vec![],
+        compare_every: None,
         endpoints: [(east, endpoint.clone())].into(),
     }
 }
