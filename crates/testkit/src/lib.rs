@@ -28,4 +28,4 @@ pub use process::signal;
 pub use receivers::{AlertmanagerServer, Certificate, MailServer, MailWay, WebhookServer};
 pub use redis::{RedisClient, RedisKind, RedisOptions, RedisServer, Reply};
 pub use user::{other_user, run_as_other};
-pub use wait::{wait_for, wait_for_value};
+pub use wait::{wait_blocking, wait_for, wait_for_value};

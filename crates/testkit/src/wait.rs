@@ -31,8 +31,8 @@ pub async fn wait_for_value<T>(
     }
 }
 
-/// The same for code that is not async.
-pub(crate) fn wait_blocking(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+/// The same for code that is not async; false when `deadline` has passed first.
+pub fn wait_blocking(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
         if start.elapsed() > deadline {

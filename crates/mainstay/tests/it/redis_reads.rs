@@ -2,13 +2,13 @@
 //! redis-cli; which server answered, and when, is what that server says.
 
 use crate::redis::{LONG, READER, Sites};
-use mainstay_testkit::{RedisKind, Reply, wait_for};
+use mainstay_testkit::{RedisKind, Reply, wait_blocking, wait_for};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{ChildStdin, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `max-lag` of the store.
 const BOUND: f64 = 5.0;
@@ -73,7 +73,7 @@ impl Load {
                 if !self.goes_on() {
                     break;
                 }
-                // How often it asks, and nothing that is waited for.
+                // How often it asks; nothing is waited for.
                 std::thread::sleep(Duration::from_millis(100));
             }
             let _ = session.kill();
@@ -142,12 +142,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < LONG * 2, "waited {:?}, and still not: {what}", LONG * 2);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    assert!(wait_blocking(LONG * 2, holds), "waited {:?}, and still not: {what}", LONG * 2);
 }
 
 /// While `work` goes on there are a writer and readers at these addresses.
@@ -249,6 +245,7 @@ impl Way {
 fn carry(mut from: TcpStream, mut to: TcpStream, is_cut: &AtomicBool) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
+        // What was sent into the cut lies there until the test mends it.
         while is_cut.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(10));
         }
