@@ -12,8 +12,10 @@
 # make soak ARGS=link (the PostgreSQL link's long tests; ARGS="link kills" some of them)
 # make soak ARGS=dns (a thousand switches while clients ask the DNS server)
 # make soak ARGS=agents (whole labs that take a minute each: clocks, health, approvals, a cut)
+# make soak ARGS=engine (what a step of a runbook costs, on a machine with little else to do)
 # make soak ARGS=model (the large families of the decision's exploration), make soak ARGS=mutants
 # make soak ARGS="sim 0 1000" (whole agents under the simulation: first seed, count)
+# make soak SEED=7 (one of those runs, printed: the same bytes each time)
 # make bench-postgres ARGS="--only inserts"
 # make bench-traffic ARGS="--only tcp"
 ARGS ?=
@@ -28,7 +30,7 @@ test: ## Check everything, edit nothing: formatting, lints, tests on real server
 	@scripts/test.sh
 
 soak: ## The lab 20 times, each with another seed, until one run misses an objective: 20 minutes
-	@scripts/soak.sh $(ARGS)
+	@$(if $(SEED),MAINSTAY_SEED=$(SEED) scripts/soak.sh sim,scripts/soak.sh $(ARGS))
 
 bench: ## Measure what the gate costs, in a release build
 	@scripts/bench.sh

@@ -20,6 +20,7 @@
 #                                         and goes, clients that fail while probes pass, requests that
 #                                         nobody approves in time or that end with their agent, losses
 #                                         after the claim, a site that is cut off and stopped
+#   scripts/soak.sh engine                what a step of a runbook costs, on a machine with little to do
 #   scripts/soak.sh dns                   a thousand switches while clients ask the DNS server
 #   scripts/soak.sh model                 the large families of the decision's exploration
 #   scripts/soak.sh sim [FIRST] [COUNT]   whole agents under the simulation, COUNT seeds from FIRST on
@@ -51,6 +52,11 @@ if [ "${1:-}" = agents ]; then
     scripts/parts.sh compiler nextest postgres faketime >&2
     exec cargo nextest run --profile soak --package mainstay --locked \
         -E 'test(/^(lab|people|watching)::/)' "$@"
+fi
+
+if [ "${1:-}" = engine ]; then
+    scripts/parts.sh nextest >&2
+    exec cargo nextest run --profile soak --package mainstay-agent --locked -E 'test(/^runbook::/)'
 fi
 
 if [ "${1:-}" = dns ]; then

@@ -5,6 +5,7 @@ use crate::application::Application;
 use crate::known::Known;
 use crate::runbook::{self, engine};
 use mainstay_core::Record;
+use mainstay_core::decision::Facts;
 use mainstay_core::record::Cause;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 pub fn promote(application: &Arc<Application>) {
     let Some(record) = held(application) else { return };
     let work = application.clone();
-    conduct(application, async move {
+    conduct(application, |_| true, async move {
         if record.cause == Cause::Initial {
             return first_epoch(&work, &record).await;
         }
@@ -24,19 +25,28 @@ pub fn promote(application: &Arc<Application>) {
     });
 }
 
-/// A planned move to this site.
+/// A planned move to this site. False also while a failover to it may be made already: whoever
+/// decides on one sees that nothing is executed, and says that it claims, in one look as well.
 pub fn begin(application: &Arc<Application>, execution: Execution) -> bool {
     let work = application.clone();
-    conduct(application, async move { engine::conduct(&work, execution).await })
+    let may = |facts: &Facts| !facts.claim_is_open();
+    conduct(application, may, async move { engine::conduct(&work, execution).await })
 }
 
-/// Runs the work as this application's one execution. False when one is under way.
+/// Runs the work as this application's one execution. False when one is under way, or may not be.
 fn conduct(
     application: &Arc<Application>,
+    may: impl FnOnce(&Facts) -> bool,
     work: impl Future<Output = ()> + Send + 'static,
 ) -> bool {
     let Some(turn) = application.single.execution.try_take() else { return false };
-    application.learn(|known| known.facts.executing = true);
+    let begins = application.learn(|known| {
+        known.facts.executing = may(&known.facts);
+        known.facts.executing
+    });
+    if !begins {
+        return false;
+    }
     let ended = Ended(application.clone());
     tokio::spawn(async move {
         // Dropped in reverse order: the fact first, then the turn.
@@ -75,9 +85,16 @@ async fn first_epoch(application: &Application, record: &Record) {
 /// The execution that made this epoch, when it was journaled and is not ended.
 fn find(known: &Known, record: &Record) -> Option<Execution> {
     let last = known.execution.as_ref()?;
-    let open = matches!(last.state, ExecutionState::Running | ExecutionState::Stuck);
-    let made = last.epoch == record.epoch && last.to == known.facts.here;
-    (open && made && record.active == last.to).then(|| last.clone())
+    let ours = is_open(last) && last.to == known.facts.here;
+    (ours && is_made_by(record, last)).then(|| last.clone())
+}
+
+fn is_made_by(record: &Record, execution: &Execution) -> bool {
+    record.epoch == execution.epoch && runbook::makes(execution.kind, &execution.to, record)
+}
+
+fn is_open(execution: &Execution) -> bool {
+    matches!(execution.state, ExecutionState::Running | ExecutionState::Stuck)
 }
 
 /// This site is active by an execution that a crash of this agent cut off after the promotion: the
@@ -91,7 +108,7 @@ pub fn resume_promoted(application: &Arc<Application>) {
     };
     if let Some(execution) = left {
         let work = application.clone();
-        conduct(application, async move { engine::conduct(&work, execution).await });
+        conduct(application, |_| true, async move { engine::conduct(&work, execution).await });
     }
 }
 
@@ -101,15 +118,15 @@ pub fn resume_abandoned(application: &Arc<Application>) {
     let abandoned = {
         let known = application.known();
         let (Some(last), Some(seen)) = (&known.execution, &known.facts.record) else { return };
-        let open = matches!(last.state, ExecutionState::Running | ExecutionState::Stuck);
-        let open = open && last.to == known.facts.here;
-        let claimed = seen.record.epoch >= last.epoch && seen.record.active == known.facts.here;
+        let open = is_open(last) && last.to == known.facts.here;
+        let claimed = is_made_by(&seen.record, last);
         let switchover = last.kind == ExecutionKind::Switchover;
         (open && switchover && !claimed).then(|| last.clone())
     };
     if let Some(execution) = abandoned {
         let work = application.clone();
         let why = "the conducting agent was restarted before the claim";
-        conduct(application, async move { engine::give_up(&work, execution, why).await });
+        let given_up = async move { engine::give_up(&work, execution, why).await };
+        conduct(application, |_| true, given_up);
     }
 }

@@ -6,6 +6,7 @@ use crate::act::progress::Progress;
 use crate::act::{compare, databases, links, returning_redis};
 use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
+use crate::peer::messages::ApplicationView;
 use crate::salvage::{self, NotTaken};
 use crate::stores::Compared;
 use crate::time::{tick, unix_micros};
@@ -108,11 +109,20 @@ pub fn must_be_promoted(
     let now = tick();
     let known = application.known();
     let told = known.views.get(active).filter(|(heard, view)| {
-        now.since(*heard) <= application.rules.lease.fresh_for() && view.highest >= epoch
+        now.since(*heard) <= application.rules.lease.fresh_for() && is_promoted(view, epoch)
     });
     match told {
-        Some((_, view)) if view.state != State::Promoting.name() => Ok(()),
-        _ => Err(format!("{active} has not told yet that it is promoted")),
+        Some(_) => Ok(()),
+        None => Err(format!("{active} has not told yet that it is promoted")),
+    }
+}
+
+/// What a state says is no word on it: an agent that was restarted in the middle of its promotion
+/// knows no state until the coordinator answers.
+fn is_promoted(view: &ApplicationView, epoch: Epoch) -> bool {
+    match view.promoted {
+        Some(promoted) => promoted >= epoch,
+        None => view.highest >= epoch && view.state == State::Active.name(),
     }
 }
 

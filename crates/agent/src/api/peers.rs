@@ -94,6 +94,7 @@ fn view_of(application: &Application) -> ApplicationView {
     let state = known.state.unwrap_or(mainstay_core::decision::State::Unknown);
     ApplicationView {
         highest: known.facts.highest,
+        promoted: Some(known.facts.promoted),
         state: state.name().to_owned(),
         evidence: own.map(|((_, about), it)| (about.clone(), aged(it))).collect(),
         probes: sites.map(|site| (site.clone(), known.watching.probes(site, now))).collect(),

@@ -26,6 +26,9 @@ pub struct View {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ApplicationView {
     pub highest: Epoch,
+    /// The newest epoch whose promotion is done here; an older version does not tell.
+    #[serde(default)]
+    pub promoted: Option<Epoch>,
     pub state: String,
     /// This vantage's own evidence about each site, with its age in milliseconds.
     pub evidence: BTreeMap<SiteName, AgedEvidence>,

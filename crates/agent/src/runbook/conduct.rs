@@ -9,8 +9,8 @@ use crate::application::Application;
 use crate::error::AgentError;
 use crate::peer::messages::{Done, StepRequest};
 use crate::time::unix_micros;
-use mainstay_core::Epoch;
 use mainstay_core::runbook::RunbookName;
+use mainstay_core::{Epoch, Record};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -199,11 +199,24 @@ impl Conduct {
         }
     }
 
-    /// Invariant: nothing is done for an epoch when a newer one is known.
+    /// Invariant: nothing is done for an epoch when a newer one is known, or when another move has
+    /// made it.
     pub fn not_superseded(&self, step: &str) -> Result<(), Ended> {
-        match self.application.known().facts.highest > self.epoch {
-            true => Err(Ended(format!("{step}: a newer epoch came first"))),
-            false => Ok(()),
+        match self.superseded() {
+            Some(by) => Err(Ended(format!("{step}: {by} came first"))),
+            None => Ok(()),
+        }
+    }
+
+    fn superseded(&self) -> Option<&'static str> {
+        let known = self.application.known();
+        let record = known.facts.record.as_ref().map(|seen| &seen.record);
+        let here = self.application.here();
+        let others = |it: &&Record| it.epoch == self.epoch && !super::makes(self.kind, here, it);
+        match record.filter(others) {
+            _ if known.facts.highest > self.epoch => Some("a newer epoch"),
+            Some(_) => Some("another move"),
+            None => None,
         }
     }
 
@@ -226,12 +239,15 @@ impl Conduct {
     pub async fn give_up(&self, why: &str) {
         let application = &self.application;
         let execution = self.snapshot().await;
-        let mut told = told_to_go_on(application, &execution).await;
+        let mut told = match self.superseded() {
+            Some(by) => format!("{by} came first"),
+            None => told_to_go_on(application, &execution).await,
+        };
         application.learn(|known| known.facts.hold = None);
         if let Err(failed) = steps::pin::undo(application, &execution).await {
             told.push_str(&format!("; a slot pinned for the move was not dropped: {failed}"));
         }
-        if self.kind == ExecutionKind::Switchover && self.not_superseded("").is_ok() {
+        if self.kind == ExecutionKind::Switchover && self.superseded().is_none() {
             for failed in self.undo().await {
                 told.push_str(&format!("; {failed}"));
             }

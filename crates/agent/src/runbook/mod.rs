@@ -18,6 +18,7 @@ pub use words::{Answer, Heard, Question};
 use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepRecord, StepState};
 use crate::application::Application;
 use crate::time::unix_micros;
+use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record, SiteName};
 use std::collections::BTreeMap;
 
@@ -30,7 +31,7 @@ pub fn failover(application: &Application, record: &Record) -> Execution {
     let id = format!("{}-{}-failover", application.spec.name, record.epoch);
     let kind = ExecutionKind::Failover;
     let by = match record.cause {
-        mainstay_core::record::Cause::Ordered => ordered_by.as_deref().unwrap_or("a person"),
+        Cause::Ordered => ordered_by.as_deref().unwrap_or("a person"),
         _ => "the agents",
     };
     let mut execution = new(application, id, kind, record.epoch, record.former.clone(), by);
@@ -51,6 +52,13 @@ pub fn switchover(
     let id = format!("{}-{}-switchover-{short}", application.spec.name, ends.next());
     let kind = ExecutionKind::Switchover;
     new(application, id, kind, ends.next(), Some(active.clone()), requested_by)
+}
+
+/// Whether the record is what such an execution at that site comes to: another move can make the
+/// same epoch first.
+pub fn makes(kind: ExecutionKind, at: &SiteName, record: &Record) -> bool {
+    let planned = record.cause == Cause::Switchover;
+    record.active == *at && planned == (kind == ExecutionKind::Switchover)
 }
 
 /// A move that is not begun: for a plan.

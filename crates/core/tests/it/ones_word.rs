@@ -1,8 +1,11 @@
-//! When a site may give its word, and which changes of the record any agent may make.
+//! When a site may give its word, what it may do by that of others, and which changes of the record
+//! any agent may make.
 
+use crate::conditions::rules;
 use crate::world::name;
 use mainstay_core::decision::{
-    Facts, Hindrance, Order, Outweighs, SeenRecord, may_hand_over, may_promise,
+    Facts, Hindrance, Order, Outweighs, Promise, Renewal, SeenRecord, may_hand_over, may_promise,
+    writes_until,
 };
 use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record, Tick};
@@ -63,6 +66,22 @@ fn only_the_active_site_hands_over_and_not_before_its_promotion_is_done() {
     assert!(!may_hand_over(&facts, Epoch::new(3)), "a move that ends another epoch");
     let standby = Facts { promoted: Epoch::new(1), ..west(&Record::first(name(0))) };
     assert!(!may_hand_over(&standby, Epoch::new(1)), "it is not active");
+}
+
+#[test]
+fn the_right_to_write_in_an_epoch_is_what_was_said_in_it() {
+    let first = Record::first(name(1));
+    let third = first.claimed_by(&name(0), Cause::Switchover).claimed_by(&name(1), Cause::Ordered);
+    let until = NOW.plus(Duration::from_secs(4));
+    for (epoch, right) in [(1, None), (2, None), (3, Some(until)), (4, None)] {
+        let epoch = Epoch::new(epoch);
+        let mut renewed = west(&third);
+        renewed.renewal = Some(Renewal { epoch, sent: NOW });
+        assert_eq!(writes_until(&rules(), &renewed), right, "a renewal in epoch {epoch}");
+        let mut promised = west(&third);
+        promised.promises.insert(name(0), Promise { epoch, sent: NOW });
+        assert_eq!(writes_until(&rules(), &promised), right, "a promise in epoch {epoch}");
+    }
 }
 
 /// Every record with small numbers that a faulty agent could write.

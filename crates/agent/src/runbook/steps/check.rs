@@ -39,6 +39,9 @@ pub fn refusals(application: &Application) -> Vec<String> {
         }
         Some(_) => {}
     }
+    if known.facts.claim_is_open() {
+        found.push(format!("a failover to {} may be under way", known.facts.here));
+    }
     if known.facts.returning.is_some() {
         found
             .push("this site is not back from the last failover; see `mainstay status`".to_owned());
