@@ -446,6 +446,11 @@ pub const MUTANTS: &[Mutant] = &[
         "if next.former.as_ref() != Some(&self.active) {",
         "if false {",
     ),
-    of("record.rs", "a renewal rises", "if next.renewal <= self.renewal {", "if false {"),
+    of(
+        "record.rs",
+        "a renewal rises",
+        "if next.renewal <= self.renewal && !pauses {",
+        "if false {",
+    ),
     of("record.rs", "a claim is the next epoch", "epoch: self.epoch.next(),", "epoch: self.epoch,"),
 ];
