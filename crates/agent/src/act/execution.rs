@@ -8,6 +8,10 @@ use mainstay_core::Record;
 use mainstay_core::decision::Facts;
 use mainstay_core::record::Cause;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two tries of what is due again at once.
+const REST: Duration = Duration::from_millis(200);
 
 /// This site holds an epoch for which its promotion is not complete: carry on with it.
 pub fn promote(application: &Arc<Application>) {
@@ -21,6 +25,10 @@ pub fn promote(application: &Arc<Application>) {
         match begun {
             Some(execution) => engine::conduct(&work, execution).await,
             None => engine::conduct(&work, runbook::failover(&work, &record)).await,
+        }
+        if held(&work).is_some() {
+            // It is due at once again, and what was in its way may still be there.
+            tokio::time::sleep(REST).await;
         }
     });
 }
@@ -126,7 +134,14 @@ pub fn resume_abandoned(application: &Arc<Application>) {
     if let Some(execution) = abandoned {
         let work = application.clone();
         let why = "the conducting agent was restarted before the claim";
-        let given_up = async move { engine::give_up(&work, execution, why).await };
+        let given_up = async move {
+            engine::give_up(&work, execution, why).await;
+            let kept = work.known().execution.clone();
+            if kept.is_some_and(|kept| is_open(&kept)) {
+                // A disk that did not take the end of it does not take it the next moment.
+                tokio::time::sleep(REST).await;
+            }
+        };
         conduct(application, |_| true, given_up);
     }
 }

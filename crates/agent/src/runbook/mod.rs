@@ -55,10 +55,14 @@ pub fn switchover(
 }
 
 /// Whether the record is what such an execution at that site comes to: another move can make the
-/// same epoch first.
+/// same epoch first. Of what a planned move made, a failover's steps do the rest where that move is
+/// not there to be carried on.
 pub fn makes(kind: ExecutionKind, at: &SiteName, record: &Record) -> bool {
-    let planned = record.cause == Cause::Switchover;
-    record.active == *at && planned == (kind == ExecutionKind::Switchover)
+    let fits = match kind {
+        ExecutionKind::Failover => true,
+        ExecutionKind::Switchover => record.cause == Cause::Switchover,
+    };
+    fits && record.active == *at
 }
 
 /// A move that is not begun: for a plan.

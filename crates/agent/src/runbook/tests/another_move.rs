@@ -75,3 +75,17 @@ async fn after_a_restart_what_made_the_epoch_is_carried_on_and_not_what_only_wan
     };
     wait_for_value("the failover is conducted", PATIENCE, promotes).await;
 }
+
+/// A claim of a planned move can be made after its agent died, and gave that move up.
+#[tokio::test]
+async fn an_epoch_that_a_planned_move_made_is_carried_on_when_that_move_is_gone() {
+    let world = World::new();
+    let own = [after("verify", "then", Work::Run(world.appends(true)))];
+    let application = world.wakes(&own, world.disk()).await;
+    answers(&application, first().claimed_by(&site("east"), Cause::Switchover));
+    execution::promote(&application);
+    let ended = settles(&application).await;
+    assert_eq!((ended.kind, ended.state), (ExecutionKind::Failover, ExecutionState::Succeeded));
+    assert_eq!(application.epochs().promoted, Epoch::new(2));
+    assert_eq!(world.effects().len(), 1);
+}

@@ -8,6 +8,9 @@ use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Milliseconds within which an opening that was decided on has come to its database, or never does.
+const UNDER_WAY: u64 = 3_000;
+
 pub struct Acknowledged {
     pub tx: Tx,
     pub site: usize,
@@ -36,6 +39,8 @@ pub struct Oracle {
     pub quiet: bool,
     /// The record was put back by a person's restore.
     pub restored: bool,
+    /// The newest epoch on the disk of each site's agent, and since when it is known to be there.
+    remembered: [Option<(Epoch, u64)>; 2],
     pub cool_down: u64,
     /// The first rule that was broken.
     pub broken: Option<String>,
@@ -62,8 +67,24 @@ pub fn opened(world: &mut World, site: usize, epoch: Epoch) {
         broken(world, format!("epoch {epoch} is held by two sites"));
     }
     let newest = world.oracle.holders.last_key_value().map(|(epoch, _)| *epoch);
-    if newest > Some(epoch) {
+    // Whoever never heard of a newer epoch has to believe the record that a person brought back.
+    let believes = world.oracle.restored && !remembers_newer(world, site, epoch);
+    if newest > Some(epoch) && !believes {
         broken(world, format!("epoch {epoch} opens a database after a newer one did"));
+    }
+}
+
+/// For longer than anything takes that was begun before.
+fn remembers_newer(world: &World, site: usize, epoch: Epoch) -> bool {
+    let remembered = world.oracle.remembered[site];
+    remembered.is_some_and(|(newest, since)| newest > epoch && since + UNDER_WAY <= world.now)
+}
+
+/// What is on the disk of a site's agent.
+pub fn remembers(world: &mut World, site: usize, newest: Epoch) {
+    let known = &mut world.oracle.remembered[site];
+    if known.is_none_or(|(known, _)| known < newest) {
+        *known = Some((newest, world.now));
     }
 }
 

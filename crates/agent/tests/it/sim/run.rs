@@ -15,7 +15,7 @@ use mainstay_agent::disk::Disk as AgentDisk;
 use mainstay_agent::peer::Peer;
 use mainstay_agent::probes::Probes;
 use mainstay_agent::{AgentSpec, Outside, api, watchdog};
-use mainstay_core::{ApplicationName, Record};
+use mainstay_core::{ApplicationName, Epoch, Record};
 use mainstay_traffic::control::ControlServer;
 use rusqlite::OptionalExtension;
 use std::collections::BTreeSet;
@@ -127,6 +127,9 @@ impl Run {
         }
         if end.is_multiple_of(100) {
             self.look_at_the_record();
+            if lock(&self.world).oracle.restored {
+                self.look_at_the_memories();
+            }
         }
     }
 
@@ -271,6 +274,25 @@ impl Run {
         self.seen = written;
         if let Some(record) = self.record() {
             oracle::agreed(&mut lock(&self.world), &record);
+        }
+    }
+
+    fn look_at_the_memories(&self) {
+        for site in 0..2 {
+            let path = self.state(site).join("state.db");
+            let Some(file) = self.files[site].lock().expect("files").get(&path).cloned() else {
+                continue;
+            };
+            let connection = file.lock().expect("a file");
+            let kept: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT json_extract(body, '$.highest') FROM document WHERE kind = 'epochs'",
+                )
+                .and_then(|mut read| read.query_row([], |row| row.get(0)).optional())
+                .expect("a readable memory");
+            if let Some(newest) = kept.and_then(|kept| u64::try_from(kept).ok()) {
+                oracle::remembers(&mut lock(&self.world), site, Epoch::new(newest));
+            }
         }
     }
 
