@@ -83,9 +83,8 @@ async fn an_epoch_that_a_planned_move_made_is_carried_on_when_that_move_is_gone(
     let own = [after("verify", "then", Work::Run(world.appends(true)))];
     let application = world.wakes(&own, world.disk()).await;
     answers(&application, first().claimed_by(&site("east"), Cause::Switchover));
-    execution::promote(&application);
-    let ended = settles(&application).await;
-    assert_eq!((ended.kind, ended.state), (ExecutionKind::Failover, ExecutionState::Succeeded));
-    assert_eq!(application.epochs().promoted, Epoch::new(2));
-    assert_eq!(world.effects().len(), 1);
+    let promotion = own_only(&application, ExecutionKind::Failover);
+    engine::conduct(&application, promotion).await;
+    assert_eq!(settles(&application).await.state, ExecutionState::Succeeded);
+    assert_eq!(world.effects(), ["bank-2-test/then/2"]);
 }
