@@ -209,9 +209,10 @@ impl Application {
     ) -> Result<(), AgentError> {
         let entered = self.context.ledger.append(kind, self.spec.name.as_str(), &body).await;
         let trouble = entered.as_ref().err().map(ToString::to_string);
-        let before =
-            self.learn(|known| std::mem::replace(&mut known.ledger_trouble, trouble.clone()));
+        let before = std::mem::replace(&mut self.known().ledger_trouble, trouble.clone());
+        // What cannot be entered is often due again at once: the same trouble wakes nobody.
         if trouble != before {
+            self.changed.notify_one();
             tracing::warn!(application = %self.spec.name, ?trouble, "the ledger");
         }
         entered

@@ -64,13 +64,16 @@ pub fn receipt(
     Receipt { fenced: application.here().clone(), epoch, tried: all }
 }
 
-/// The planned move did not come to pass in time: this site serves on. Whoever conducts the move
-/// finds no handover in the record any more and can not claim.
+/// The planned move did not come to pass in time: this site serves on, also when that cannot be
+/// entered in the ledger. Whoever conducts the move finds no handover in the record any more and can
+/// not claim.
 pub fn take_back(application: &Arc<Application>) {
     let work = application.clone();
     application.single.take_back.spawn(async move {
         let body = serde_json::json!({"why": "the planned move did not come to pass in time"});
-        if work.enter("handover-taken-back", body).await.is_ok() && set(&work, None).await {
+        // A failed entry is already told; see `enter`.
+        let _told = work.enter("handover-taken-back", body).await;
+        if set(&work, None).await {
             work.learn(|known| known.facts.hold = None);
         }
     });
