@@ -88,13 +88,15 @@ impl Inner {
         while !self.ends.is_cancelled() {
             let Place { received, applied, .. } = *self.place.borrow();
             let mut source = None;
+            let asked = Instant::now();
             let fetched = self.ends.run_until_cancelled(self.fetch(received, applied)).await;
             let Some(fetched) = fetched else { return };
             match fetched {
                 Ok(batch) => {
                     waiting.extend(batch.commits);
                     self.place.send_modify(|place| place.received = place.received.max(batch.end));
-                    source = Some((batch.end, batch.micros));
+                    // An answer that waited for a stopped process is as old as its question.
+                    source = Some((batch.end, batch.micros, asked.elapsed()));
                 }
                 Err(Fault::SlotMissing { place, slot }) => {
                     return self.stopped(format!("{place}: slot {slot} is missing"));
@@ -193,16 +195,16 @@ impl Inner {
         Ok(())
     }
 
-    fn tell(&self, waiting: &[Commit], source: Option<(u64, i64)>) {
+    fn tell(&self, waiting: &[Commit], source: Option<(u64, i64, Duration)>) {
         let Place { received, applied, .. } = *self.place.borrow();
         let position = |lsn| Some(Position::Postgres(Lsn(lsn)));
         self.status.send_modify(|status| {
             (status.applied, status.received) = (position(applied), position(received));
-            let Some((end, micros)) = source else { return };
+            let Some((end, micros, took)) = source else { return };
             status.phase = LinkPhase::Streaming;
             status.source_end = position(end);
             let age = waiting.first().map_or(0, |commit| (micros - commit.micros).max(0));
-            status.lag = Lag::Known(Duration::from_micros(age.unsigned_abs()));
+            status.lag = Lag::Known(Duration::from_micros(age.unsigned_abs()) + took);
         });
     }
 
