@@ -2,7 +2,7 @@
 
 use crate::link_world::World;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio_postgres::Client;
 
 /// Each transaction adds a line and moves money. The lock on the one row of `count` puts the
@@ -32,7 +32,8 @@ const LOOK: &str = "
 
 pub struct Reader {
     stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<u64>,
+    states: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Reader {
@@ -40,26 +41,33 @@ impl Reader {
     pub async fn start(world: &World) -> Self {
         let client = world.target.server.client(&world.name).await;
         let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(look(client, Arc::clone(&stop)));
-        Self { stop, task }
+        let states = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(look(client, Arc::clone(&stop), Arc::clone(&states)));
+        Self { stop, states, task }
+    }
+
+    /// How many different states it saw until now.
+    pub fn states(&self) -> u64 {
+        assert!(!self.task.is_finished(), "the reader ended by itself");
+        self.states.load(Ordering::Relaxed)
     }
 
     /// How many different states it saw.
     pub async fn end(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
+        self.task.await.unwrap();
+        self.states.load(Ordering::Relaxed)
     }
 }
 
-async fn look(client: Client, stop: Arc<AtomicBool>) -> u64 {
-    let (mut last, mut states) = (0, 0);
+async fn look(client: Client, stop: Arc<AtomicBool>, states: Arc<AtomicU64>) {
+    let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
         let row = client.query_one(LOOK, &[]).await.unwrap();
         let (n, whole): (i64, Option<bool>) = (row.get(0), row.get(1));
         assert_eq!(whole, Some(true), "the target showed a state that the source never had: {n}");
         assert!(n >= last, "the target went back from {last} to {n}");
-        states += u64::from(n > last);
+        states.fetch_add(u64::from(n > last), Ordering::Relaxed);
         last = n;
     }
-    states
 }
