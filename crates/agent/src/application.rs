@@ -1,6 +1,5 @@
 //! One application as this agent looks after it: what is known of it and what runs for it.
 
-use crate::api::types::{Execution, Return};
 use crate::context::Context;
 use crate::error::AgentError;
 use crate::known::Known;
@@ -9,6 +8,7 @@ use crate::once::Once;
 use crate::people::requests::Requests;
 use crate::runbook::words::Words;
 use crate::stores::{At, StoreLink};
+use crate::types::{Execution, Return};
 use mainstay_core::decision::{Decision, Rules, decide, writes_until};
 use mainstay_core::lease::Lease;
 use mainstay_core::{ApplicationName, Epoch, Record, SiteName, StoreName, Tick, estate};

@@ -2,11 +2,11 @@
 //! the last one, what is proved, and when the next is due. Nothing of it outlives the agent: an
 //! agent that was killed in the middle knows nothing.
 
-use crate::api::types::{ApiError, ComparisonState, Equality, EqualityView, ProvedAt, Recheck};
 use crate::error::Refused;
 use crate::rechecking::Rechecking;
 use crate::stores::{Compared, Progress};
 use crate::time::unix_micros;
+use crate::types::{ApiError, ComparisonState, Equality, EqualityView, ProvedAt, Recheck};
 use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName, Tick};
 use mainstay_stores::postgres::compare::Rechecked;
 use std::cmp::Ordering;

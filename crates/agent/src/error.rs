@@ -1,6 +1,6 @@
 //! Why an agent could not start, or refuses a request.
 
-use crate::api::types::ApiError;
+use crate::types::ApiError;
 use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,5 @@
 //! What this agent knows of one application: the facts of the decision, and what people ask for.
 
-use crate::api::types::{
-    EqualityView, Execution, LinkView, Return, ReturnPhase, ReturnProgress, SalvageStates,
-};
 use crate::comparing::Comparing;
 use crate::coordinator::Versioned;
 use crate::names::KnownName;
@@ -10,6 +7,9 @@ use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::reads::Reads;
 use crate::runbook::ready::Readiness;
 use crate::time::unix_micros;
+use crate::types::{
+    EqualityView, Execution, LinkView, Return, ReturnPhase, ReturnProgress, SalvageStates,
+};
 use crate::watching::Watching;
 use mainstay_core::decision::{
     Facts, Hindrance, LinkFacts, Rules, SeenRecord, State, WayBack, hindrances,

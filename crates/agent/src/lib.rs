@@ -2,6 +2,7 @@
 //! coordinator, the runbook's journal, the ledger and the API.
 
 mod act;
+pub mod agent;
 mod alerting;
 pub mod api;
 mod application;
@@ -33,14 +34,15 @@ pub mod serve;
 mod space;
 pub mod stores;
 pub mod time;
+pub mod types;
 pub mod watchdog;
 mod watching;
 
 pub use error::AgentError;
 pub use runbook::{Answer, Heard, Question, Skip, Step, steps_of};
 
+use crate::agent::Agent;
 use crate::alerting::Alerting;
-use crate::api::agent::Agent;
 use crate::application::{Application, Applications};
 use crate::context::Context;
 use crate::coordinator::{Coordinator, Embedded, Etcd, Remote};

@@ -1,8 +1,8 @@
 //! What an agent must not forget over its own crash: `state.db`.
 
-use crate::api::types::{Execution, RepairSummary, Return, SalvageSummary};
 use crate::disk::{Disk, File};
 use crate::error::AgentError;
+use crate::types::{Execution, RepairSummary, Return, SalvageSummary};
 use mainstay_alerts::desk::Document;
 use mainstay_core::{ApplicationName, Epoch, NotifierName, Record, StoreName};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -272,7 +272,7 @@ fn failed(path: &Path, why: impl ToString) -> AgentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::types::ReplaySummary;
+    use crate::types::ReplaySummary;
     use mainstay_core::SiteName;
 
     #[tokio::test]

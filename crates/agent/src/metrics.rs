@@ -1,11 +1,9 @@
 //! `/metrics` in the Prometheus text format, rendered from what is known at that moment.
 
-use crate::api::problem::Problem;
-use crate::api::types::{Equality, EqualityView, ReadsView, Recheck, Status};
-use crate::api::watching::WatchingView;
 use crate::application::Applications;
 use crate::context::Context;
 use crate::time::tick;
+use crate::types::{Equality, EqualityView, Problem, ReadsView, Recheck, Status, WatchingView};
 use mainstay_core::{Lag, LinkPhase, Retained, SiteName};
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! What is known of the application's names in DNS: what each server answers, and since when.
 
-use crate::api::names::{AnswerView, NameView, ServerView, keys_in_words};
+use crate::types::{AnswerView, NameView, ServerView, keys_in_words};
 use mainstay_core::estate::{DnsZone, Policy, PublishedName};
 use mainstay_core::{ApplicationName, Record, SiteName, Tick};
 use mainstay_traffic::dns::{Answer, DnsError, Note, Share, Wanted};

@@ -5,10 +5,10 @@
 //! therefore needs no rule of its own: that moment passes. An epoch's change is none either.
 //! Invariant: nothing is read where rows may be rewound, or before its readers were looked at.
 
-use crate::api::types::{ReadsView, Return, ReturnPhase};
 use crate::application::Application;
 use crate::known::Known;
 use crate::stores::At;
+use crate::types::{ReadsView, Return, ReturnPhase};
 use mainstay_core::decision::State;
 use mainstay_core::record::Cause;
 use mainstay_core::{StoreName, Tick};

@@ -1,7 +1,7 @@
 //! What rechecks of one store say at this site: rows that its link changed, compared again soon
 //! after. They prove nothing of other rows; what they find different differs.
 
-use crate::api::types::{Recheck, Rechecks};
+use crate::types::{Recheck, Rechecks};
 use mainstay_core::Tick;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A configuration that is read anew while the agent runs. Who may do what changes at once;
 //! everything else waits for a restart, and is named.
 
-use crate::api::agent::Agent;
+use crate::agent::Agent;
 use mainstay_core::estate::{Application, Estate};
 use mainstay_core::people::People;
 use serde_json::json;

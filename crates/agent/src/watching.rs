@@ -1,7 +1,7 @@
 //! What this agent has seen of the sites again and again: in memory only, because what happened
 //! while an agent was away is not known to it.
 
-use crate::api::watching::ProbeView;
+use crate::types::ProbeView;
 use mainstay_core::decision::SeenRecord;
 use mainstay_core::lease::Lease;
 use mainstay_core::watch::{Arrivals, LATE, Probed, Tally};

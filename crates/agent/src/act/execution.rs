@@ -1,9 +1,9 @@
 //! Beginning, resuming and giving up executions.
 
-use crate::api::types::{Execution, ExecutionKind, ExecutionState};
 use crate::application::Application;
 use crate::known::Known;
 use crate::runbook::{self, engine};
+use crate::types::{Execution, ExecutionKind, ExecutionState};
 use mainstay_core::Record;
 use mainstay_core::decision::Facts;
 use mainstay_core::record::Cause;

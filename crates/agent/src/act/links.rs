@@ -1,10 +1,10 @@
 //! Keeping the links of this site running, as decided.
 
-use crate::api::types::ReturnPhase;
 use crate::application::{Application, RunningLink};
 use crate::error::Refused;
 use crate::stores::{Completeness, StoreLink};
 use crate::time::tick;
+use crate::types::ReturnPhase;
 use mainstay_core::decision::State;
 use mainstay_core::estate::{PostgresStore, RedisStore, StoreKind};
 use mainstay_core::position::Lsn;

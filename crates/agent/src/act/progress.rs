@@ -1,7 +1,7 @@
 //! How far a phase of the way back is: for people only, never kept.
 
-use crate::api::types::ReturnProgress;
 use crate::application::Application;
+use crate::types::ReturnProgress;
 use mainstay_core::StoreName;
 use std::io::Write;
 

@@ -1,10 +1,10 @@
 //! Comparing again, soon after, the rows that a link has changed. It gives way to everything else.
 
 use super::compare;
-use crate::api::types::Recheck;
 use crate::application::Application;
 use crate::stores::{Link, Standing};
 use crate::time::{tick, unix_micros};
+use crate::types::Recheck;
 use mainstay_core::decision::State;
 use mainstay_core::position::Lsn;
 use mainstay_core::{LinkPhase, StoreName};

@@ -4,10 +4,10 @@
 
 use super::compare::{self, Linked};
 use super::links;
-use crate::api::types::{RepairRequest, RepairState, RepairSummary};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::time::unix_micros;
+use crate::types::{RepairRequest, RepairState, RepairSummary};
 use mainstay_core::StoreName;
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::{self, KeysWriter, Mode, Repaired, Sides, delta};

@@ -4,12 +4,12 @@
 
 use crate::act::progress::Progress;
 use crate::act::{compare, databases, links, returning_redis};
-use crate::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use crate::application::Application;
 use crate::peer::messages::ApplicationView;
 use crate::salvage::{self, NotTaken};
 use crate::stores::Compared;
 use crate::time::{tick, unix_micros};
+use crate::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageSummary};
 use mainstay_core::decision::State;
 use mainstay_core::estate::StoreKind;
 use mainstay_core::{Epoch, LinkPhase, Position, SiteName, StoreName};

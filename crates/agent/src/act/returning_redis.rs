@@ -4,9 +4,9 @@
 
 use super::returning::{must_be_promoted, prove, step};
 use crate::act::{databases, links};
-use crate::api::types::{Return, ReturnMeans, ReturnPhase};
 use crate::application::Application;
 use crate::stores::Compared;
+use crate::types::{Return, ReturnMeans, ReturnPhase};
 use mainstay_core::record::Cause;
 use mainstay_core::{LinkPhase, Position, SiteName};
 use mainstay_stores::redis::link::LinkSpec;

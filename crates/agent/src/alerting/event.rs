@@ -2,11 +2,11 @@
 //! The agent that wrote an entry is the one that tells it.
 
 use super::loss;
-use crate::api::agent::Agent;
-use crate::api::types::{Execution, ExecutionKind, ExecutionState};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::ledger::Entry;
 use crate::time::tick;
+use crate::types::{Execution, ExecutionKind, ExecutionState};
 use mainstay_alerts::Alert;
 use mainstay_alerts::alert::Loss;
 use mainstay_core::estate::Objectives;

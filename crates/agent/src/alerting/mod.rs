@@ -10,11 +10,10 @@ mod outlet;
 mod turn;
 mod watch;
 
-use crate::api::agent::Agent;
-use crate::api::alerts::{NotifierView, Tried};
-use crate::api::problem::{Problem, ProblemKind};
+use crate::agent::Agent;
 use crate::error::AgentError;
 use crate::memory::Memory;
+use crate::types::{NotifierView, Problem, ProblemKind, Tried};
 use mainstay_core::estate::Estate;
 use mainstay_core::{ApplicationName, NotifierName, SiteName, Tick};
 use outlet::Outlet;

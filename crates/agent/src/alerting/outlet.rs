@@ -1,8 +1,8 @@
 //! One notifier at work: its queue, its way, and its task.
 
-use crate::api::alerts::{NotifierView, Tried};
 use crate::context::Context;
 use crate::time::{tick, unix_micros};
+use crate::types::{NotifierView, Tried};
 use mainstay_alerts::desk::Document;
 use mainstay_alerts::{AlertsError, Desk, Message, SendError, Sender, Status};
 use mainstay_core::notifier::Notifier;

@@ -1,7 +1,7 @@
 //! Looking at what is wrong and what happened, for all notifiers.
 
 use super::{event, loss, turn};
-use crate::api::agent::Agent;
+use crate::agent::Agent;
 use crate::api::status;
 use crate::error::AgentError;
 use crate::observe::repeat;

@@ -1,15 +1,14 @@
 //! A person's word on what this site had received, and lost again with its own agent, after it had
 //! claimed.
 
-use super::approval::Begun;
 use super::failover::{self, Wanted};
-use super::types::{Execution, ExecutionKind, MoveRequest, StepState};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::people::Asker;
 use crate::people::requests::Standing;
 use crate::runbook::Step;
 use crate::runbook::steps::drain;
+use crate::types::{Begun, Execution, ExecutionKind, MoveRequest, StepState};
 use mainstay_core::decision::{Hindrance, Order, Outweighs};
 use mainstay_core::people::{Force, Role};
 use serde_json::json;
@@ -81,7 +80,7 @@ pub fn waiting(application: &Application) -> Option<Execution> {
     let known = application.known();
     let execution = known.execution.as_ref().filter(|it| it.to == known.facts.here)?;
     // It may be at the next try just now.
-    let failed = |it: &&super::types::StepRecord| {
+    let failed = |it: &&crate::types::StepRecord| {
         it.name == Step::Drain.name() && it.state != StepState::Done && it.ended_micros.is_some()
     };
     let holds =

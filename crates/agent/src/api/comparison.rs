@@ -2,15 +2,15 @@
 //! to stand still for a moment runs there. Asking for it and asking how far it is are two requests,
 //! so that it goes on when whoever asked has gone.
 
-use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{CompareRequest, ComparisonView};
 use crate::act::compare::{self, unknown};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::{Peer, PeerError};
 use crate::people::Asker;
 use crate::time::tick;
+use crate::types::{CompareRequest, ComparisonView};
 use mainstay_core::StoreName;
 use serde_json::json;
 use std::sync::Arc;

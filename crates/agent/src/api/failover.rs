@@ -4,8 +4,6 @@
 //! An order is forced exactly when the agents themselves would not have begun the failover with
 //! `failover = "automatic"`. The decision enforces it: an order names what it outweighs.
 
-use super::approval::{ApprovalRequest, Begun, Forced, RequestState};
-use super::types::{Execution, ExecutionKind, MoveRequest};
 use super::{accept, plan};
 use crate::act::fencing;
 use crate::application::Application;
@@ -13,6 +11,9 @@ use crate::error::Refused;
 use crate::people::Asker;
 use crate::people::requests::{Asked, Standing};
 use crate::time::{tick, unix_micros};
+use crate::types::{
+    ApprovalRequest, Begun, Execution, ExecutionKind, Forced, MoveRequest, RequestState,
+};
 use mainstay_core::decision::{Hindrance, Order, Outweighs, hindrances};
 use mainstay_core::estate::FailoverMode;
 use mainstay_core::people::{Force, Role};

@@ -1,14 +1,14 @@
 //! Letting a link go on that has stopped, on a person's word. It runs at the standby, whichever
 //! agent is asked.
 
-use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{ContinueRequest, Continued};
 use crate::act;
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::people::Asker;
+use crate::types::{ContinueRequest, Continued};
 use mainstay_core::{LinkPhase, StoreName};
 use std::time::Duration;
 

@@ -2,16 +2,15 @@
 //! conducts it.
 
 use super::accept;
-use super::agent::Agent;
-use super::approval::Begun;
 use super::failover;
-use super::types::{Execution, ExecutionKind, MoveRequest};
 use crate::act::execution;
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::people::Asker;
 use crate::runbook::{self, steps::check};
+use crate::types::{Begun, Execution, ExecutionKind, MoveRequest};
 use mainstay_core::{ApplicationName, SiteName};
 use serde_json::json;
 use std::sync::Arc;

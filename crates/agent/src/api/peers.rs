@@ -1,17 +1,11 @@
 //! What the other agents may ask, over mutual TLS.
 
 use crate::act::{databases, handover};
-use crate::api::agent::Agent;
-use crate::api::approval::{self, ApprovalRequest, Begun, Word};
+use crate::agent::Agent;
+use crate::api::approval::{self, Word};
 use crate::api::moves;
 use crate::api::plan::PlanQuery;
 use crate::api::reply::{Reply, reply};
-use crate::api::run::{RunAnswered, RunRequest};
-use crate::api::types::{
-    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, SalvageSummary,
-    UndoRequest,
-};
 use crate::api::watching::own_clients;
 use crate::application::Application;
 use crate::coordinator::Coordinator;
@@ -23,6 +17,11 @@ use crate::peer::messages::{
 use crate::people::Asker;
 use crate::serve::Caller;
 use crate::time::tick;
+use crate::types::{
+    ApprovalRequest, Begun, CompareRequest, ComparisonView, ContinueRequest, Continued, Execution,
+    ExecutionKind, MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest,
+    RunAnswered, RunRequest, SalvageSummary, UndoRequest,
+};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post, put};

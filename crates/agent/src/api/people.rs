@@ -1,25 +1,22 @@
 //! What people may ask, over the Unix socket and over the network, and who of them: one table.
 
-use super::agent::Agent;
-use super::alerts::{Alerts, TestRequest, Tested};
-use super::approval::{self, ApprovalRequest, Begun, RequestId};
+use super::approval;
 use super::moves::begin;
-use super::names::{Trace, TraceQuery};
-use super::pause::{PauseRequest, Paused, ResumeRequest, Resumed};
 use super::plan::PlanQuery;
 use super::reply::{Reply, file, reply};
-use super::run::{RunAnswered, RunRequest};
-use super::runbooks::RunbookView;
 use super::salvage;
-use super::types::{
-    CompareRequest, ComparisonView, ContinueRequest, Continued, Execution, ExecutionKind,
-    MoveRequest, Plan, RepairRequest, RepairSummary, Return, ReturnRequest, Status, UndoRequest,
-};
+use crate::agent::Agent;
 use crate::error::{AgentError, Refused};
 use crate::known::LagSample;
 use crate::ledger::Entry;
 use crate::people::Asker;
 use crate::people::guard::{identify, require};
+use crate::types::{
+    Alerts, ApprovalRequest, Begun, CompareRequest, ComparisonView, ContinueRequest, Continued,
+    Execution, ExecutionKind, MoveRequest, PauseRequest, Paused, Plan, RepairRequest,
+    RepairSummary, RequestId, ResumeRequest, Resumed, Return, ReturnRequest, RunAnswered,
+    RunRequest, RunbookView, Status, TestRequest, Tested, Trace, TraceQuery, UndoRequest,
+};
 use axum::extract::{Path, Query, State};
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode, header};

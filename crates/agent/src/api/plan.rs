@@ -1,10 +1,7 @@
 //! What a move would do and lose if it began now. Nothing is touched.
 
-use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{
-    Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Refusal, StepRecord,
-};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::known::Known;
@@ -12,6 +9,9 @@ use crate::runbook::own::{self, Around};
 use crate::runbook::steps::check;
 use crate::runbook::{Defined, Step, pin, ready, runbook_of, short_hash};
 use crate::time::tick;
+use crate::types::{
+    Execution, ExecutionKind, ExecutionState, Plan, PlannedStep, Refusal, StepRecord,
+};
 use mainstay_core::decision::{Hindrance, loss_bound};
 use mainstay_core::people::Force;
 use mainstay_core::runbook::RunbookName;
@@ -258,7 +258,7 @@ fn unproved(application: &ApplicationName, known: &Known) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::types::{Return, SalvageSummary};
+    use crate::types::{Return, SalvageSummary};
     use mainstay_core::position::Lsn;
     use mainstay_core::{Epoch, LinkStatus, Position, SiteName, StoreName, Tick};
 

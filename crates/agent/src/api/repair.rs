@@ -1,13 +1,13 @@
 //! Repair on a person's word. It is made at the standby, whichever agent is asked.
 
-use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{RepairRequest, RepairSummary, UndoRequest};
 use crate::act::repair::{self, REFUSED};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::{Peer, PeerError};
 use crate::people::Asker;
+use crate::types::{RepairRequest, RepairSummary, UndoRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;

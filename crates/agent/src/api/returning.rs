@@ -1,13 +1,13 @@
 //! A person's word on a way back that waits for it. It is taken at the returning site, whichever
 //! agent is asked.
 
-use super::agent::Agent;
 use super::moves::{pick, target};
-use super::types::{Return, ReturnRequest};
 use crate::act::returning;
+use crate::agent::Agent;
 use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::people::Asker;
+use crate::types::{Return, ReturnRequest};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

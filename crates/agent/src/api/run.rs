@@ -1,39 +1,19 @@
 //! What people answer an execution that waits for them. The site that conducts it hears them.
 
-use super::agent::Agent;
-use super::types::{Execution, ExecutionKind, ExecutionState};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::peer::PeerError;
 use crate::people::Asker;
 use crate::runbook::words::{Answer, Heard, WHOLE, Word};
 use crate::runbook::{Skip, Step};
+use crate::types::{Execution, ExecutionKind, ExecutionState, RunAnswered, RunRequest};
 use mainstay_core::ApplicationName;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Body of `POST /v1/run`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunRequest {
-    /// The newest that waits when left out.
-    pub execution: Option<String>,
-    /// The one that waits; needed when there are several.
-    pub step: Option<String>,
-    pub answer: Answer,
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunAnswered {
-    pub execution: String,
-    pub step: String,
-    pub answer: Answer,
-    pub heard: Heard,
-}
 
 /// Has the word heard, here or at the site that conducts the execution.
 pub async fn answer(

@@ -1,14 +1,14 @@
 //! What the people of this machine may ask about salvage.
 
-use super::agent::Agent;
 use super::people::unreadable;
 use super::reply::{Reply, file, reply};
-use super::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary, SalvageSummary};
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::Refused;
 use crate::people::Asker;
 use crate::salvage::{self, Pieces};
 use crate::time::tick;
+use crate::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary, SalvageSummary};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};

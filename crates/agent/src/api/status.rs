@@ -2,11 +2,6 @@
 
 mod problems;
 
-use super::pause::PauseView;
-use super::types::{
-    ApplicationStatus, CoordinatorView, EqualityView, Execution, LinkView, ReadsView, Return,
-    SiteView, Status,
-};
 use super::watching;
 use crate::application::Application;
 use crate::application::Applications;
@@ -14,6 +9,10 @@ use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::known::Known;
 use crate::time::{tick, unix_micros};
+use crate::types::{
+    ApplicationStatus, CoordinatorView, EqualityView, Execution, LinkView, PauseView, ReadsView,
+    Return, SiteView, Status,
+};
 use mainstay_core::decision::State;
 use mainstay_core::estate::CoordinatorPlace;
 use mainstay_core::{Posture, SiteName, Tick, Verdict};

@@ -1,8 +1,8 @@
 //! Requests to another site's agent.
 
 use super::tls::Identity;
-use crate::api::types::ApiError;
 use crate::line::Line;
+use crate::types::ApiError;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use mainstay_core::SiteName;

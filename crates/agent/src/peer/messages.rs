@@ -1,8 +1,9 @@
 //! What agents ask of each other.
 
-use crate::api::types::{EqualityView, Execution, LinkView, ReadsView, Return, SalvageStates};
-use crate::api::watching::ProbeView;
 use crate::runbook::ready::Readiness;
+use crate::types::{
+    EqualityView, Execution, LinkView, ProbeView, ReadsView, Return, SalvageStates,
+};
 use mainstay_core::watch::Minute;
 use mainstay_core::{
     ApplicationName, Epoch, NotifierName, Position, Receipt, SiteName, StoreName, Tick, Verdict,

@@ -3,7 +3,7 @@
 
 use super::Asker;
 use super::register::Credentials;
-use crate::api::agent::Agent;
+use crate::agent::Agent;
 use crate::error::Refused;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};

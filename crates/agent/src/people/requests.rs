@@ -2,9 +2,9 @@
 //! and end with it: after a restart nobody knows what was seen when it was asked for.
 
 use super::Asker;
-use crate::api::approval::{ApprovalRequest, RequestState};
 use crate::error::Refused;
 use crate::people::guard::too_little;
+use crate::types::{ApprovalRequest, RequestState};
 use mainstay_core::decision::Hindrance;
 use mainstay_core::people::Role;
 use mainstay_core::{Epoch, Tick};

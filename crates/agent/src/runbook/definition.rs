@@ -1,7 +1,7 @@
 //! What a runbook consists of: the built-in steps, and what a person's configuration adds to them.
 
 use super::{Step, steps_of};
-use crate::api::types::ExecutionKind;
+use crate::types::ExecutionKind;
 use mainstay_core::SiteName;
 use mainstay_core::estate::Application;
 use mainstay_core::runbook::{OwnStep, Place, RunbookName, Settings, Work};

@@ -15,9 +15,9 @@ pub use definition::{Defined, Own, Pinned, pin, runbook_of, short_hash, steps};
 pub use step::{Skip, Step, StepError, steps_of};
 pub use words::{Answer, Heard, Question};
 
-use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepRecord, StepState};
 use crate::application::Application;
 use crate::time::unix_micros;
+use crate::types::{Execution, ExecutionKind, ExecutionState, StepRecord, StepState};
 use mainstay_core::record::Cause;
 use mainstay_core::{Epoch, Record, SiteName};
 use std::collections::BTreeMap;

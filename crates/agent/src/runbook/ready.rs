@@ -3,11 +3,10 @@
 
 use super::own::{self, Around};
 use super::{Defined, pin, runbook_of};
-use crate::api::problem::{Problem, ProblemKind};
-use crate::api::types::{Execution, ExecutionKind};
 use crate::application::Application;
 use crate::known::Known;
 use crate::time::unix_micros;
+use crate::types::{Execution, ExecutionKind, Problem, ProblemKind};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mainstay_core::SiteName;

@@ -1,8 +1,8 @@
 //! The steps by name, and the order in which a runbook holds them.
 
 use super::steps;
-use crate::api::types::Execution;
 use crate::application::Application;
+use crate::types::Execution;
 use mainstay_core::runbook::RunbookName;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -7,12 +7,12 @@ mod kinds;
 use super::definition::Defined;
 use super::words::{Answer, Heard, Question, Word, Words};
 use super::{Skip, engine, pin, steps};
-use crate::api::types::{Execution, ExecutionKind, ExecutionState, StepState};
 use crate::application::Application;
 use crate::disk::{Disk, SimulatedDisk, Work as DiskWork};
 use crate::people::{Asker, Proof};
 use crate::probes::Probes;
 use crate::stores::Postgres;
+use crate::types::{Execution, ExecutionKind, ExecutionState, StepState};
 use crate::{AgentSpec, Outside, assemble};
 use mainstay_core::estate::{
     Application as Spec, CoordinatorPlace, Estate, FailoverMode, Objectives, Site, TlsFiles,

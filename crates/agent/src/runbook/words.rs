@@ -1,10 +1,10 @@
 //! What an execution asks a person, and what people answer.
 
 use super::step::Skip;
-use crate::api::types::Execution;
 use crate::error::Refused;
 use crate::people::Asker;
 use crate::people::guard::too_little;
+use crate::types::Execution;
 use mainstay_core::people::Role;
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};

@@ -3,12 +3,10 @@
 
 use super::keep;
 use super::look::{Place, failed, place};
-use crate::api::types::{
-    DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary, SalvageSummary,
-};
 use crate::application::Application;
 use crate::error::Refused;
 use crate::people::Asker;
+use crate::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary, SalvageSummary};
 use mainstay_core::Epoch;
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::salvage::{self, Asked, Choice, Columns, Replayed, Value};

@@ -1,8 +1,8 @@
 //! What can still be known when the history is gone: rows, not transactions.
 
 use super::{id, keep, path, send};
-use crate::api::types::{Inexact, Return, SalvageSummary};
 use crate::application::Application;
+use crate::types::{Inexact, Return, SalvageSummary};
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;
 use mainstay_stores::postgres::repair::{self, Repaired, Sides, delta};

@@ -3,9 +3,9 @@
 
 use super::decide::refused;
 use super::path;
-use crate::api::types::SalvageSummary;
 use crate::application::Application;
 use crate::error::Refused;
+use crate::types::SalvageSummary;
 use bytes::Bytes;
 use mainstay_core::estate::{PostgresEndpoint, SalvageRule, StoreKind};
 use mainstay_core::{Epoch, SiteName};

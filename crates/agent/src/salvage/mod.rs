@@ -12,10 +12,10 @@ pub use look::{Pieces, script, sides};
 pub use waiting::keep_counted;
 
 use crate::act::progress::Progress;
-use crate::api::types::{Return, SalvageSummary};
 use crate::application::Application;
 use crate::peer::Peer;
 use crate::peer::messages::Done;
+use crate::types::{Return, SalvageSummary};
 use bytes::Bytes;
 use mainstay_stores::postgres::fault::Fault;
 use mainstay_stores::postgres::link::LinkSpec;

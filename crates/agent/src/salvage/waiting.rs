@@ -2,8 +2,8 @@
 //! after each decision, and tells the other sites.
 
 use super::look::place_of;
-use crate::api::types::SalvageStates;
 use crate::application::Application;
+use crate::types::SalvageStates;
 use mainstay_core::Epoch;
 use mainstay_core::decision::State;
 use std::collections::BTreeMap;

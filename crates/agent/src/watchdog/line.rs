@@ -2,7 +2,7 @@
 //! folder. The agent listens. A watchdog that hears nothing fences when the last right it heard of
 //! has run out, so neither side needs the other to be well.
 
-use crate::api::agent::Agent;
+use crate::agent::Agent;
 use crate::application::Application;
 use crate::error::AgentError;
 use crate::serve::listen_unix;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use mainstay_agent::api::types::{
+use mainstay_agent::types::{
     ApiError, ApplicationStatus, CompareRequest, ComparisonState, ComparisonView, Execution,
     MoveRequest, Plan, SalvageSummary, Status,
 };

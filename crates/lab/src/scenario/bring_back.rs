@@ -9,7 +9,7 @@ use crate::current::CurrentLab;
 use crate::error::LabError;
 use crate::oracle::CommitSpan;
 use crate::processes::{start_postgres, start_site};
-use mainstay_agent::api::types::ReturnPhase;
+use mainstay_agent::types::ReturnPhase;
 
 /// Starts the database of the lost site alone, and asks it what it last accepted, before anything
 /// of Mainstay runs there. Then starts the rest.

@@ -5,7 +5,7 @@ use super::agent::Agent;
 use super::stage::Stage;
 use crate::error::LabError;
 use crate::processes::{kill_agent, start_agent};
-use mainstay_agent::api::types::ReturnPhase;
+use mainstay_agent::types::ReturnPhase;
 use rand::Rng;
 use std::time::{Duration, Instant};
 

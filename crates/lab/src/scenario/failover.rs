@@ -7,7 +7,7 @@ use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::LabError;
 use crate::oracle::{self, ClientRecord, Lost};
-use mainstay_agent::api::types::{Execution, ExecutionKind, ExecutionState, MoveRequest};
+use mainstay_agent::types::{Execution, ExecutionKind, ExecutionState, MoveRequest};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -6,7 +6,7 @@ use super::wait::{Seen, wait_for};
 use crate::clients::log::Moment;
 use crate::current::CurrentLab;
 use crate::error::LabError;
-use mainstay_agent::api::types::{Execution, ExecutionState, MoveRequest};
+use mainstay_agent::types::{Execution, ExecutionState, MoveRequest};
 use mainstay_core::SiteName;
 use std::time::Duration;
 

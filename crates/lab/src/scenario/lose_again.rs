@@ -8,7 +8,7 @@ use super::{disaster, failover};
 use crate::clients::log::Moment;
 use crate::error::LabError;
 use crate::processes::start_site;
-use mainstay_agent::api::types::ReturnPhase;
+use mainstay_agent::types::ReturnPhase;
 use rand::Rng;
 use std::time::Duration;
 

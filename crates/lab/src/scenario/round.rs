@@ -8,7 +8,7 @@ use super::{bring_back, disaster, failover, salvage};
 use crate::clients::log::Moment;
 use crate::error::LabError;
 use crate::oracle::{self, CommitSpan, Lost};
-use mainstay_agent::api::types::{Execution, ReturnPhase};
+use mainstay_agent::types::{Execution, ReturnPhase};
 
 /// What was found out about one disaster.
 pub struct Round {

@@ -5,7 +5,7 @@ use super::round::Round;
 use super::stage::Stage;
 use super::typed::typed;
 use crate::error::{Doing, LabError};
-use mainstay_agent::api::types::{ReplaySummary, SalvageSummary};
+use mainstay_agent::types::{ReplaySummary, SalvageSummary};
 use serde::Deserialize;
 use serde_json::Value;
 

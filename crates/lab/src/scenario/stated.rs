@@ -3,7 +3,7 @@
 use super::round::Round;
 use crate::clients::log::Moment;
 use crate::report::Happened;
-use mainstay_agent::api::types::{Execution, StepRecord};
+use mainstay_agent::types::{Execution, StepRecord};
 use mainstay_core::{Receipt, Tried};
 
 /// Facts of an execution that are moments, with what each means.

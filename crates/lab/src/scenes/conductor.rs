@@ -9,7 +9,7 @@ use crate::clients::log::Moment;
 use crate::error::{Doing, LabError};
 use crate::processes::{HOME, PidFile, STANDBY, kill_site, start_agent};
 use crate::scenario::Agent;
-use mainstay_agent::api::types::{ExecutionState, StepState};
+use mainstay_agent::types::{ExecutionState, StepState};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ async fn once(stage: &mut Stage) -> Result<(), LabError> {
     stage.expect(record.contains("\"epoch\":2"), format!("one epoch was made: {record}"));
     let executions = Agent::of(&stage.lab, STANDBY).executions().await?;
     stage.expect(executions.len() == 1, format!("one execution: {}", executions.len()));
-    let all = |it: &mainstay_agent::api::types::Execution| {
+    let all = |it: &mainstay_agent::types::Execution| {
         it.steps.iter().all(|step| step.state == StepState::Done)
     };
     stage.expect(executions.iter().all(all), "each step is done");

@@ -8,7 +8,7 @@ use crate::error::{Doing, LabError};
 use crate::network::spaces::address;
 use crate::processes::{HOME, PidFile, STANDBY, Spec, WITNESS, find_dns, kill_site, start_process};
 use crate::scenario::Agent;
-use mainstay_agent::api::types::ExecutionState;
+use mainstay_agent::types::ExecutionState;
 use nix::sys::signal::Signal;
 use std::fmt::Write;
 use std::net::SocketAddr;

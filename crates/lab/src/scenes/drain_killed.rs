@@ -33,7 +33,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), LabError> {
     stage
         .until("the failover drains", async |stage| {
             let executions = Agent::of(&stage.lab, STANDBY).executions().await?;
-            let drains = |it: &&mainstay_agent::api::types::StepRecord| {
+            let drains = |it: &&mainstay_agent::types::StepRecord| {
                 it.name == "drain" && it.started_micros.is_some()
             };
             Ok(executions.first().is_some_and(|it| it.steps.iter().any(|step| drains(&step))))

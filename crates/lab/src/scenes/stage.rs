@@ -11,7 +11,7 @@ use crate::processes::{
     start_writer,
 };
 use crate::scenario::{Agent, Narrator, Seen, bring_up, until_the_link_follows, wait_for};
-use mainstay_agent::api::types::ApplicationStatus;
+use mainstay_agent::types::ApplicationStatus;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::HashSet;
@@ -164,7 +164,7 @@ impl Stage {
     pub async fn until_equal(&self, site: &str) -> Result<(), LabError> {
         self.until(&format!("{site} is back, proved equal"), async |stage| {
             let status = stage.status(site).await?;
-            let equal = |it: &mainstay_agent::api::types::EqualityView| {
+            let equal = |it: &mainstay_agent::types::EqualityView| {
                 serde_json::to_string(it).is_ok_and(|text| text.contains("\"equal\""))
             };
             Ok(!status.equality.is_empty() && status.equality.iter().all(equal))

@@ -3,7 +3,7 @@
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
 use super::text::{count, moment, seconds};
 use super::{Context, Failure};
-use mainstay_agent::api::alerts::{Alerts, NotifierView, TestRequest, Tested, Tried};
+use mainstay_agent::types::{Alerts, NotifierView, TestRequest, Tested, Tried};
 use mainstay_core::NotifierName;
 use std::process::ExitCode;
 

@@ -4,8 +4,7 @@ use super::output::{BAD, CARE, STRONG, remark, styled};
 use super::text::{moment, seconds, table};
 use super::{Context, Failure, consent, failure, moves};
 use crate::client::Client;
-use mainstay_agent::api::approval::{ApprovalRequest, RequestId, RequestState};
-use mainstay_agent::api::types::Execution;
+use mainstay_agent::types::{ApprovalRequest, Execution, RequestId, RequestState};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]

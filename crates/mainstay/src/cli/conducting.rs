@@ -5,8 +5,7 @@ use super::{Context, Failure, failure, follow};
 use clap::Subcommand;
 use mainstay_agent::Answer;
 use mainstay_agent::Heard;
-use mainstay_agent::api::run::{RunAnswered, RunRequest};
-use mainstay_agent::api::types::Execution;
+use mainstay_agent::types::{Execution, RunAnswered, RunRequest};
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]

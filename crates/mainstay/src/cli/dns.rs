@@ -5,9 +5,7 @@ use super::failure::code;
 use super::output::{BAD, CARE, GOOD, STRONG, styled};
 use super::text::{moment, seconds};
 use super::{Context, Failure};
-use mainstay_agent::api::names::{
-    AnswerView, NameView, ServerView, SignedView, Trace, keys_in_words,
-};
+use mainstay_agent::types::{AnswerView, NameView, ServerView, SignedView, Trace, keys_in_words};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]

@@ -3,7 +3,7 @@
 use super::output::{BAD, CARE, GOOD, styled};
 use super::text::{between, moment, seconds_or, table};
 use super::{Context, Failure, failure, follow};
-use mainstay_agent::api::types::{Execution, ExecutionKind, ExecutionState};
+use mainstay_agent::types::{Execution, ExecutionKind, ExecutionState};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use super::output::{BAD, CARE, DIM, GOOD, STRONG, remark, say, styled};
 use super::text::{between, seconds, seconds_or};
 use super::{Context, Failure, receipt, site};
 use crate::client::{Client, ClientError};
-use mainstay_agent::api::types::{Execution, ExecutionState, StepRecord, StepState};
+use mainstay_agent::types::{Execution, ExecutionState, StepRecord, StepState};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use super::context::Side;
 use super::{Context, Failure, output};
 use crate::client::{Client, Way};
-use mainstay_agent::api::types::Status;
+use mainstay_agent::types::Status;
 use mainstay_lab::LabArgs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use super::context::Side;
 use super::failure::{self, code};
 use super::{Context, Failure};
-use mainstay_agent::api::types::{ContinueRequest, Continued};
+use mainstay_agent::types::{ContinueRequest, Continued};
 use mainstay_core::position::Lsn;
 use mainstay_core::{ApplicationName, StoreName};
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::text::seconds;
 use super::{Context, Failure, failure, moves};
-use mainstay_agent::api::pause::{PauseRequest, PauseView, Paused, ResumeRequest, Resumed};
+use mainstay_agent::types::{PauseRequest, PauseView, Paused, ResumeRequest, Resumed};
 use mainstay_core::ApplicationName;
 use std::process::ExitCode;
 use std::time::Duration;

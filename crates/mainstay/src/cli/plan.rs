@@ -6,7 +6,7 @@ use super::output::{BAD, CARE, GOOD, STRONG, styled};
 use super::text::{seconds, seconds_or, table};
 use super::{Context, Failure};
 use clap::ValueEnum;
-use mainstay_agent::api::types::{ExecutionKind, Plan};
+use mainstay_agent::types::{ExecutionKind, Plan};
 use mainstay_core::ApplicationName;
 use std::process::ExitCode;
 
@@ -101,7 +101,7 @@ fn way(plan: &Plan) -> String {
         let command = format!("mainstay {} {} --to {}", kind(plan.kind), plan.application, plan.to);
         return format!("in the way   {}\nstart it     {command}\n", styled(GOOD, "nothing"));
     }
-    let one = |refusal: &mainstay_agent::api::types::Refusal| {
+    let one = |refusal: &mainstay_agent::types::Refusal| {
         format!("in the way   {}\n  next       {}\n", styled(BAD, &refusal.what), refusal.advice)
     };
     plan.refusals.iter().map(one).collect()

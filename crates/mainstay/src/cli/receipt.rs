@@ -2,7 +2,7 @@
 
 use super::output::{BAD, CARE, GOOD, styled};
 use super::text::moment;
-use mainstay_agent::api::types::Execution;
+use mainstay_agent::types::Execution;
 use mainstay_core::{FenceResult, Receipt, Tried};
 
 /// Nothing, where the execution has fenced nobody yet.

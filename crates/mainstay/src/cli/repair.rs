@@ -5,7 +5,7 @@ use super::output::{BAD, CARE, DIM, GOOD, STRONG, remark, styled};
 use super::text::{between, count, moment, seconds, table};
 use super::{Context, Failure, failure, link};
 use crate::client::Client;
-use mainstay_agent::api::types::{RepairRequest, RepairState, RepairSummary, UndoRequest};
+use mainstay_agent::types::{RepairRequest, RepairState, RepairSummary, UndoRequest};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::context::Side;
 use super::{Context, Failure, failure, link};
-use mainstay_agent::api::types::{Return, ReturnRequest};
+use mainstay_agent::types::{Return, ReturnRequest};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]

@@ -4,7 +4,7 @@ use super::output::{CARE, STRONG, styled};
 use super::text::{seconds, table};
 use super::{Context, Failure, failure};
 use clap::Subcommand;
-use mainstay_agent::api::runbooks::{RunbookView, StepView};
+use mainstay_agent::types::{RunbookView, StepView};
 use mainstay_core::ApplicationName;
 use std::process::ExitCode;
 

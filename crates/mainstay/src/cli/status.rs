@@ -3,13 +3,12 @@
 use super::output::{BAD, CARE, DIM, GOOD, STRONG, styled};
 use super::text::{count, moment, seconds};
 use super::{Context, Failure};
-use mainstay_agent::api::pause::PauseView;
-use mainstay_agent::api::problem::Problem;
-use mainstay_agent::api::types::{
-    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, ProvedAt,
-    ReadsView, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status, StepState,
-};
 use mainstay_agent::coordinator::etcd::Member;
+use mainstay_agent::types::{
+    ApplicationStatus, Equality, EqualityView, Execution, ExecutionState, LinkView, PauseView,
+    Problem, ProvedAt, ReadsView, Recheck, Rechecks, Return, ReturnPhase, SiteView, Status,
+    StepState,
+};
 use mainstay_core::{ApplicationName, LinkPhase, SiteName};
 use std::process::ExitCode;
 

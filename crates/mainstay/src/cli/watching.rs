@@ -2,7 +2,7 @@
 
 use super::output::{BAD, CARE, GOOD, styled};
 use super::text::seconds;
-use mainstay_agent::api::watching::{ClientsView, ProbeView, VantageView, WatchingView};
+use mainstay_agent::types::{ClientsView, ProbeView, VantageView, WatchingView};
 use mainstay_core::{SiteName, Verdict};
 
 pub fn details(watching: &WatchingView) -> String {

@@ -1,7 +1,7 @@
 //! The way back of a lost site, in words.
 
 use super::text::{count, seconds};
-use mainstay_agent::api::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress};
+use mainstay_agent::types::{Return, ReturnMeans, ReturnPhase, ReturnProgress};
 
 /// Fence, salvage, rows, link, comparison.
 const PHASES: u32 = 5;

@@ -7,7 +7,7 @@ pub use way::{Network, Typed, Way};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use mainstay_agent::api::types::ApiError;
+use mainstay_agent::types::ApiError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

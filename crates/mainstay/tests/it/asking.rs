@@ -3,11 +3,11 @@
 use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay, shown};
 use crate::sample::{self, SALVAGED, SIDES, link, problem, site};
-use mainstay_agent::api::types::{
+use mainstay_agent::coordinator::etcd::Member;
+use mainstay_agent::types::{
     ApiError, Equality, ExecutionKind, ExecutionState, LinkView, ProvedAt, Refusal, ReturnPhase,
     ReturnProgress, Status,
 };
-use mainstay_agent::coordinator::etcd::Member;
 use mainstay_core::position::Lsn;
 use mainstay_core::{Lag, LinkPhase, Position};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn a_plan_shows_the_steps_the_loss_and_the_last_time() {
 fn executions_are_listed_and_each_is_shown_with_its_steps() {
     let all = [
         sample::execution(2, ExecutionState::Aborted),
-        mainstay_agent::api::types::Execution {
+        mainstay_agent::types::Execution {
             id: "bank-3".into(),
             ..sample::execution(5, ExecutionState::Succeeded)
         },

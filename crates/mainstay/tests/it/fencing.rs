@@ -6,7 +6,7 @@ use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample;
 use crate::up::UpLab;
-use mainstay_agent::api::types::ExecutionState;
+use mainstay_agent::types::ExecutionState;
 use mainstay_testkit::wait_for;
 use serde_json::{Value, json};
 use std::time::Duration;

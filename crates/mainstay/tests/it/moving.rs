@@ -3,7 +3,7 @@
 use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample;
-use mainstay_agent::api::types::ExecutionState::{Aborted, Running, Stuck, Succeeded};
+use mainstay_agent::types::ExecutionState::{Aborted, Running, Stuck, Succeeded};
 use mainstay_testkit::{Signal, signal};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};

@@ -4,7 +4,7 @@ use crate::check::told;
 use crate::fake::FakeAgent;
 use crate::golden::{compare, mainstay};
 use crate::sample::{NOON, site};
-use mainstay_agent::api::alerts::{Alerts, NotifierView, Tested, Tried};
+use mainstay_agent::types::{Alerts, NotifierView, Tested, Tried};
 use mainstay_alerts::Status;
 use mainstay_alerts::desk::{Counts, Delivered, Pending, Trouble};
 use mainstay_core::NotifierName;

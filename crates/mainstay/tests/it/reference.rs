@@ -1,7 +1,7 @@
 //! The references in `docs/` say what the code says.
 
 use crate::golden::{compare_file, mainstay};
-use mainstay_agent::api::problem::ProblemKind;
+use mainstay_agent::types::ProblemKind;
 use std::path::{Path, PathBuf};
 
 fn says(arguments: &[&str], file: &str) {

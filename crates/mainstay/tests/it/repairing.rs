@@ -3,7 +3,7 @@
 use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample::{bank, site};
-use mainstay_agent::api::types::{RepairState, RepairSummary};
+use mainstay_agent::types::{RepairState, RepairSummary};
 use mainstay_core::StoreName;
 use mainstay_core::position::Lsn;
 use mainstay_stores::postgres::repair::{Repaired, Undone};

@@ -1,15 +1,13 @@
 //! What an agent would say, in the types of its API.
 
-use mainstay_agent::api::pause::PauseView;
-use mainstay_agent::api::problem::{Problem, ProblemKind};
-use mainstay_agent::api::types::{
-    ApplicationStatus, CoordinatorView, Equality, EqualityView, Execution, ExecutionKind,
-    ExecutionState, LinkView, Plan, PlannedStep, ProvedAt, Recheck, Rechecks, ReplaySummary,
-    Return, ReturnMeans, ReturnPhase, ReturnProgress, SalvageStates, SalvageSummary, SiteView,
-    Status, StepRecord, StepState,
-};
-use mainstay_agent::api::watching::{ClientsView, ProbeView, VantageView, WatchingView};
 use mainstay_agent::coordinator::etcd::Member;
+use mainstay_agent::types::{
+    ApplicationStatus, ClientsView, CoordinatorView, Equality, EqualityView, Execution,
+    ExecutionKind, ExecutionState, LinkView, PauseView, Plan, PlannedStep, ProbeView, Problem,
+    ProblemKind, ProvedAt, Recheck, Rechecks, ReplaySummary, Return, ReturnMeans, ReturnPhase,
+    ReturnProgress, SalvageStates, SalvageSummary, SiteView, Status, StepRecord, StepState,
+    VantageView, WatchingView,
+};
 use mainstay_core::position::Lsn;
 use mainstay_core::watch::Minute;
 use mainstay_core::{

@@ -3,7 +3,7 @@
 
 use crate::fake::FakeAgent;
 use crate::sample;
-use mainstay_agent::api::types::ExecutionState::{Running, Succeeded};
+use mainstay_agent::types::ExecutionState::{Running, Succeeded};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};

@@ -1,15 +1,14 @@
 //! What is wrong or waits for a person, the worst first, each with what to type next.
 
-use super::super::approval::ApprovalRequest;
-use super::super::problem::{Problem, ProblemKind as Kind};
-use super::super::types::{
-    Equality, EqualityView, ExecutionState, Recheck, ReturnPhase, SalvageStates,
-};
 use super::super::watching;
 use super::{equality, links, newest_execution, returning, sites};
 use crate::application::Application;
 use crate::known::Known;
 use crate::outside;
+use crate::types::{
+    ApprovalRequest, Equality, EqualityView, ExecutionState, Problem, ProblemKind as Kind, Recheck,
+    ReturnPhase, SalvageStates,
+};
 use mainstay_core::decision::{Decision, FenceOutcome, Hindrance, State, loss_bound};
 use mainstay_core::estate::{CoordinatorPlace, FailoverMode};
 use mainstay_core::{Finding, LinkPhase, Position, Retained, SiteName, Tick, Verdict};

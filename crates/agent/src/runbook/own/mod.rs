@@ -10,10 +10,10 @@ mod warm;
 
 use super::StepError;
 use super::definition::{Own, own_steps};
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::outside::program::Program;
 use crate::time::unix_micros;
+use crate::types::Execution;
 use mainstay_core::runbook::{RunbookName, Work};
 use mainstay_core::{Epoch, Secret, SiteName};
 use serde_json::{Value, json};

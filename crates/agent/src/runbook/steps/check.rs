@@ -1,10 +1,10 @@
 //! Whether a planned move can succeed at all; nothing is touched.
 
 use super::{ends, from, peer};
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::peer::messages::View;
 use crate::runbook::StepError;
+use crate::types::Execution;
 use std::sync::Arc;
 use std::time::Duration;
 

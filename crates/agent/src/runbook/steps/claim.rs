@@ -1,11 +1,11 @@
 //! Taking over the right to write that the active site handed over.
 
 use crate::act::renewal::change;
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::coordinator::Versioned;
 use crate::runbook::StepError;
 use crate::time::tick;
+use crate::types::Execution;
 use mainstay_core::Record;
 use mainstay_core::record::Cause;
 use serde_json::json;

@@ -2,9 +2,9 @@
 
 use super::hand_over::ENDS;
 use crate::act::links;
-use crate::api::types::Execution;
 use crate::application::{Application, RunningLink};
 use crate::runbook::StepError;
+use crate::types::Execution;
 use mainstay_core::decision::Hindrance;
 use mainstay_core::{Position, StoreName};
 use serde_json::json;

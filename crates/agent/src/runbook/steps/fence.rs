@@ -3,11 +3,11 @@
 //! they are fenced as well.
 
 use super::from;
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
 use crate::stores::At;
 use crate::time::unix_micros;
+use crate::types::Execution;
 use mainstay_core::{FenceResult, Means, Receipt, StoreName, Tried};
 use serde_json::{from_value, json};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Having the active site fence itself in favour of this one.
 
 use super::{from, peer, request};
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::peer::messages::FenceAnswer;
 use crate::runbook::StepError;
+use crate::types::Execution;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;

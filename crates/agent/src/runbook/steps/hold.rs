@@ -1,11 +1,11 @@
 //! Holding new requests at this gate and at the active site's.
 
 use super::{HOLD, ends, from, peer, request};
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::peer::messages::HoldAnswer;
 use crate::runbook::StepError;
 use crate::time::tick;
+use crate::types::Execution;
 use mainstay_core::decision::Hold;
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,10 +12,10 @@ pub mod route;
 pub mod verify;
 
 use super::StepError;
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::peer::Peer;
 use crate::peer::messages::StepRequest;
+use crate::types::Execution;
 use mainstay_core::{Epoch, SiteName};
 use std::sync::Arc;
 use std::time::Duration;

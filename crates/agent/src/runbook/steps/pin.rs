@@ -2,9 +2,9 @@
 //! site will need to come back without a copy.
 
 use crate::act::links;
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
+use crate::types::Execution;
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::{SiteName, StoreName};
 use serde_json::json;

@@ -3,9 +3,9 @@
 use super::drain::{applied_of, position};
 use super::from;
 use crate::act::{databases, links};
-use crate::api::types::{Execution, ExecutionKind};
 use crate::application::Application;
 use crate::runbook::StepError;
+use crate::types::{Execution, ExecutionKind};
 use mainstay_core::Position;
 use mainstay_stores::postgres::sequences::HEADROOM;
 use mainstay_stores::redis;

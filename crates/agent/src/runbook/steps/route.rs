@@ -1,9 +1,9 @@
 //! Leading the traffic here. The decision directs the gate as soon as the promotion is done; this
 //! step waits until the gate says that it serves.
 
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
+use crate::types::Execution;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Asking the application through the gate, and writing to each database.
 
-use crate::api::types::Execution;
 use crate::application::Application;
 use crate::runbook::StepError;
 use crate::time::tick;
+use crate::types::Execution;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::oracle;
 use super::process::Process;
 use super::stores::Stores;
 use super::world::{Copied, Door, QUANTUM, Shared, Ticket, WITNESS, World, lock};
-use mainstay_agent::api::agent::Agent;
+use mainstay_agent::agent::Agent;
 use mainstay_agent::disk::Disk as AgentDisk;
 use mainstay_agent::peer::Peer;
 use mainstay_agent::probes::Probes;

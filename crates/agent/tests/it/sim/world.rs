@@ -10,7 +10,7 @@ use super::gate::Gate;
 use super::oracle::Oracle;
 use super::random::Random;
 use axum::Router;
-use mainstay_agent::api::agent::Agent;
+use mainstay_agent::agent::Agent;
 use mainstay_core::{SiteName, Tick};
 use std::any::Any;
 use std::collections::BTreeMap;

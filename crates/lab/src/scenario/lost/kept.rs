@@ -8,7 +8,7 @@ use crate::scenario::agent::Agent;
 use crate::scenario::round::Round;
 use crate::scenario::salvage;
 use crate::scenario::wait::{Seen, wait_for};
-use mainstay_agent::api::types::SalvageSummary;
+use mainstay_agent::types::SalvageSummary;
 use std::time::Duration;
 
 /// The salvage once the active site lists it, and how many payees were not as the site had accepted

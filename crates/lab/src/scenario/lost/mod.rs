@@ -18,7 +18,7 @@ use crate::error::LabError;
 use crate::oracle::PayeeLog;
 use crate::report::NeverArrived;
 use desk::Desk;
-use mainstay_agent::api::types::{ReturnPhase, SalvageSummary};
+use mainstay_agent::types::{ReturnPhase, SalvageSummary};
 use stale::Stale;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use super::super::text::count;
 use super::super::{Context, Failure, failure};
 use super::{Chosen, side};
 use crate::client::Client;
-use mainstay_agent::api::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary};
+use mainstay_agent::types::{DecisionRequest, RejectSummary, ReplayRequest, ReplaySummary};
 use mainstay_stores::postgres::salvage::Asked;
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ mod side;
 use super::text::{count, moment, seconds_or, table};
 use super::{Context, Failure, failure};
 use crate::client::Client;
-use mainstay_agent::api::types::SalvageSummary;
+use mainstay_agent::types::SalvageSummary;
 use mainstay_core::position::Lsn;
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use super::super::text::{count, moment};
 use super::super::{Context, Failure, repair};
 use super::side;
 use crate::client::{Client, ClientError};
-use mainstay_agent::api::types::SalvageSummary;
+use mainstay_agent::types::SalvageSummary;
 use mainstay_stores::postgres::salvage::{Op, Side, SideChange};
 
 /// The agent's code for a salvage that holds rows and no transactions.

@@ -3,8 +3,8 @@
 use crate::fake::FakeAgent;
 use crate::golden::compare;
 use crate::sample::{self, NOON, bank, site};
-use mainstay_agent::api::approval::{ApprovalRequest, Begun, Forced, RequestState};
-use mainstay_agent::api::types::ExecutionState::{Running, Succeeded};
+use mainstay_agent::types::ExecutionState::{Running, Succeeded};
+use mainstay_agent::types::{ApprovalRequest, Begun, Forced, RequestState};
 use mainstay_core::Epoch;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What a move would do and lose if it began now.
 
-use super::{ExecutionKind, Refusal, Return};
+use super::{ExecutionKind, Return};
 use mainstay_core::{ApplicationName, Epoch, SiteName};
 use serde::{Deserialize, Serialize};
 
@@ -45,4 +45,27 @@ pub struct PlannedStep {
     /// Why it would fail now, as far as that can be seen without touching anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+}
+
+/// Why a move would be refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refusal {
+    pub what: String,
+    pub advice: String,
+}
+
+/// Body of `POST /v1/failover`, `/v1/switchover`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct MoveRequest {
+    pub application: Option<ApplicationName>,
+    pub to: Option<SiteName>,
+    /// Failover only: go on although up to so many seconds of work would be lost.
+    pub accept_loss_s: Option<f64>,
+    /// Failover only: the person's word that the active site is off, and how they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced_by_hand: Option<String>,
+    pub reason: String,
+    /// Failover only: the hash of the plan by which the person decided; refused when it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }

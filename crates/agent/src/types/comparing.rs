@@ -122,3 +122,11 @@ impl std::fmt::Display for ProvedAt {
         }
     }
 }
+
+/// Body of `POST /v1/compare`, which begins a comparison or joins the one under way, and query of
+/// `GET /v1/compare`, which only tells of it. Both answer with a `ComparisonView`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CompareRequest {
+    pub application: Option<ApplicationName>,
+    pub store: Option<StoreName>,
+}
