@@ -1,6 +1,7 @@
 //! Keeping this site's databases open or fenced, as decided.
 
 use crate::application::Application;
+use crate::known::Known;
 use crate::stores::at::Fenced;
 use mainstay_core::decision::Databases;
 use mainstay_core::{Epoch, StoreName};
@@ -12,15 +13,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub fn keep(application: &Arc<Application>, wanted: Databases) {
-    let done = {
-        let known = application.known();
-        match wanted {
-            Databases::Open(epoch) => known.facts.open == Some(epoch),
-            Databases::Fenced(epoch) => known.facts.open.is_none() && known.fenced >= Some(epoch),
-            Databases::Leave => true,
-        }
-    };
-    if done {
+    if is_done(&mut application.known(), wanted) {
         return;
     }
     let work = application.clone();
@@ -37,6 +30,20 @@ pub fn keep(application: &Arc<Application>, wanted: Databases) {
             work.learn(|known| known.database_trouble = None);
         }
     });
+}
+
+/// Whether the databases are as wanted. They may be so although that could not be entered in the
+/// ledger: its trouble is told by itself, and theirs is over.
+fn is_done(known: &mut Known, wanted: Databases) -> bool {
+    let done = match wanted {
+        Databases::Open(epoch) => known.facts.open == Some(epoch),
+        Databases::Fenced(epoch) => known.facts.open.is_none() && known.fenced >= Some(epoch),
+        Databases::Leave => return true,
+    };
+    if done {
+        known.database_trouble = None;
+    }
+    done
 }
 
 async fn make(application: &Application, wanted: Databases) -> Result<(), String> {
@@ -90,4 +97,28 @@ pub async fn fence_all(
     let body = serde_json::json!({"epoch": epoch, "confirmed": receipts});
     application.enter("fenced", body).await.map_err(|why| why.to_string())?;
     Ok(fenced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::{SiteName, Tick};
+
+    #[test]
+    fn databases_that_are_as_wanted_are_in_no_trouble_whatever_could_not_be_entered() {
+        let (older, newer) = (Epoch::new(1), Epoch::new(2));
+        let mut known = Known::new(SiteName::new("west").unwrap(), Tick::default());
+        known.facts.open = Some(newer);
+        for (wanted, as_wanted) in [
+            (Databases::Open(newer), true),
+            (Databases::Open(older), false),
+            (Databases::Fenced(newer), false),
+        ] {
+            known.database_trouble = Some("the disk is full".to_owned());
+            assert_eq!(is_done(&mut known, wanted), as_wanted, "{wanted:?}");
+            assert_eq!(known.database_trouble.is_none(), as_wanted, "{wanted:?}");
+        }
+        (known.facts.open, known.fenced) = (None, Some(newer));
+        assert!(is_done(&mut known, Databases::Fenced(older)) && known.database_trouble.is_none());
+    }
 }
