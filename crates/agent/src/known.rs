@@ -322,7 +322,17 @@ impl Known {
         self.facts.record = Some(SeenRecord { record, changed, read: now });
     }
 
-    pub fn take_link(&mut self, store: &StoreName, from: &SiteName, status: LinkStatus, now: Tick) {
+    /// What the link of a store says of itself; and as of when this site holds all that its source
+    /// had. That came with an answer of the source and is as old as the question, however long it
+    /// waited for a process that was stopped; a status that goes on while the source is silent
+    /// changes nothing of it.
+    pub fn take_link(
+        &mut self,
+        store: &StoreName,
+        from: &SiteName,
+        (status, complete): (LinkStatus, Option<Tick>),
+        now: Tick,
+    ) {
         let link = self.links.entry(store.clone()).or_insert_with(|| KnownLink {
             store: store.clone(),
             from: from.clone(),
@@ -341,15 +351,7 @@ impl Known {
         if status.transactions > link.status.transactions {
             link.advanced = Some(now);
         }
-        // Only a word from the source says that this site was complete; a status that merely goes
-        // on while the source is silent does not. The active site's probe writes twice a second,
-        // so that its end moves also when the application is idle.
-        let word =
-            status.source_end != link.status.source_end || status.received != link.status.received;
-        if let (true, Lag::Known(lag)) = (word, status.lag) {
-            let complete = Tick::from_millis(now.millis().saturating_sub(millis(lag)));
-            link.complete_until = link.complete_until.max(Some(complete));
-        }
+        link.complete_until = link.complete_until.max(complete);
         link.status = status;
         link.behind = link.behind.or(link.rest().map(|bytes| (now, bytes)));
     }
@@ -402,13 +404,14 @@ impl Known {
         self.facts.record.as_ref().is_some_and(|seen| seen.record.active == *site)
     }
 
-    /// Takes in what another agent says.
-    pub fn take_view(&mut self, from: &SiteName, view: ApplicationView, now: Tick) {
+    /// Takes in what another agent says. It counts from when it was asked: the answer may have
+    /// waited for a process that was stopped.
+    pub fn take_view(&mut self, from: &SiteName, view: ApplicationView, asked: Tick) {
         for (about, aged) in &view.evidence {
-            let evidence = aged.received(now);
+            let evidence = aged.received(asked);
             self.evidence.insert((from.clone(), about.clone()), evidence);
         }
-        self.views.insert(from.clone(), (now, view));
+        self.views.insert(from.clone(), (asked, view));
     }
 }
 
@@ -474,10 +477,6 @@ impl AgedEvidence {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    duration.as_millis().try_into().unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,7 +512,7 @@ mod tests {
                 ..Return::begun(of_epoch, db.clone())
             };
             known.returns.insert(db.clone(), back);
-            known.take_link(&db, &site("west"), caught_up(applied), Tick::default());
+            known.take_link(&db, &site("west"), (caught_up(applied), None), Tick::default());
             known.way_back(&db, &site("west"), epoch)
         };
         use ReturnPhase::{PuttingRight, Ready, Streaming};
@@ -526,15 +525,21 @@ mod tests {
     }
 
     #[test]
-    fn silence_of_the_source_does_not_make_this_site_complete() {
+    fn a_site_is_as_complete_as_it_was_said_to_be_however_late_that_is_heard() {
         let site = |name| SiteName::new(name).unwrap();
         let store = StoreName::new("db").unwrap();
         let mut known = Known::new(site("west"), Tick::default());
         let at = Tick::from_millis;
-        known.take_link(&store, &site("east"), caught_up(10), at(1_000));
-        known.take_link(&store, &site("east"), caught_up(20), at(2_000));
-        known.take_link(&store, &site("east"), caught_up(20), at(4_500));
-        assert_eq!(known.links[&store].complete_until, Some(at(2_000)));
+        let mut until = |from, (end, complete): (u64, Option<u64>), now| {
+            let told = (caught_up(end), complete.map(at));
+            known.take_link(&store, &site(from), told, at(now));
+            known.links[&store].complete_until
+        };
+        assert_eq!(until("east", (10, Some(900)), 1_000), Some(at(900)));
+        assert_eq!(until("east", (20, Some(1_900)), 12_000), Some(at(1_900)), "it was stopped");
+        assert_eq!(until("east", (20, None), 14_500), Some(at(1_900)), "it has lost its source");
+        assert_eq!(until("east", (20, Some(800)), 15_000), Some(at(1_900)));
+        assert_eq!(until("south", (20, None), 16_000), None, "another source");
     }
 
     #[test]
@@ -566,7 +571,7 @@ mod tests {
                 Retained { bytes: 1, left: Some(left), bound: Some(100), unreserved: false };
             for retained in [Some(retained), None] {
                 let status = LinkStatus { retained, ..LinkStatus::starting() };
-                known.take_link(&store, &east, status, Tick::default());
+                known.take_link(&store, &east, (status, None), Tick::default());
                 told.extend(known.turn_history(&store).map(|kind| (left, kind)));
             }
         }

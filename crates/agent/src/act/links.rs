@@ -194,6 +194,7 @@ async fn watch(
             let _told = application.enter("link-stopped", body).await;
         }
         let complete = completeness().map(|it| (as_tick(it.at), it.run));
+        let as_of = complete.as_ref().map(|(at, _)| *at);
         let turned = application.learn(|known| {
             match complete {
                 Some((complete, run)) if known.is_active(&from) => {
@@ -206,7 +207,7 @@ async fn watch(
                 Some(_) | None => {}
             }
             known.comparisons.entry(store.clone()).or_default().link_is(&now.phase);
-            known.take_link(&store, &from, now, tick());
+            known.take_link(&store, &from, (now, as_of), tick());
             known.turn_history(&store)
         });
         if let Some(kind) = turned {
@@ -222,9 +223,8 @@ async fn watch(
 /// The clock is read first: a process that is stopped in between makes it older, not younger.
 fn as_tick(at: Instant) -> Tick {
     let now = tick();
-    Tick::from_millis(
-        now.millis().saturating_sub(at.elapsed().as_millis().try_into().unwrap_or(u64::MAX)),
-    )
+    let age = tokio::time::Instant::from_std(at).elapsed();
+    Tick::from_millis(now.millis().saturating_sub(age.as_millis().try_into().unwrap_or(u64::MAX)))
 }
 
 async fn tell_of_history(application: &Application, store: &StoreName, kind: &'static str) {

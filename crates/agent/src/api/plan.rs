@@ -286,7 +286,7 @@ mod tests {
         known.returns.insert(db.clone(), back);
         let applied = Some(Position::Postgres(Lsn(0x2C8_E9C0)));
         let status = LinkStatus { applied, ..LinkStatus::starting() };
-        known.take_link(&db, &west, status, Tick::default());
+        known.take_link(&db, &west, (status, None), Tick::default());
         let told = unproved(&bank, &known);
         for part in ["mainstay failover bank", "up to 0/2C8E9C0", "the salvage bank-db-2-east"] {
             assert!(told.contains(part), "{part}: {told}");

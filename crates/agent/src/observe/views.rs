@@ -52,7 +52,7 @@ impl Look {
         self.enter_head(&view, now).await;
         for (name, seen) in view.applications {
             if let Some(application) = self.applications.get(&name) {
-                application.learn(|known| known.take_view(self.peer.site(), seen, now));
+                application.learn(|known| known.take_view(self.peer.site(), seen, sent));
             }
         }
     }

@@ -38,6 +38,8 @@ struct Inner {
     stores: Arc<Stores>,
     status: watch::Sender<LinkStatus>,
     place: watch::Sender<Place>,
+    /// When the source was last asked for an end that the target has since reached.
+    complete: watch::Sender<Option<Instant>>,
 }
 
 pub struct Running {
@@ -54,6 +56,7 @@ pub fn start(stores: Arc<Stores>, spec: LinkSpec) -> Running {
         stores,
         status,
         place: watch::Sender::default(),
+        complete: watch::Sender::default(),
     });
     let work = inner.clone();
     Running { inner, task: tokio::spawn(async move { work.run().await }) }
@@ -105,6 +108,9 @@ impl Inner {
             }
             if let Err(why) = self.apply(&mut waiting).await {
                 return self.stopped(why);
+            }
+            if source.is_some_and(|(end, ..)| self.place.borrow().applied >= end) {
+                self.complete.send_replace(Some(asked));
             }
             self.tell(&waiting, source);
             // Time itself is the subject: virtual time, which only goes on when all wait.
@@ -266,7 +272,8 @@ impl Link for Running {
     }
 
     fn completeness(&self) -> CompleteAt {
-        Box::new(|| None)
+        let link = Arc::downgrade(&self.inner);
+        Box::new(move || Some((*link.upgrade()?.complete.borrow())?.into_std()))
     }
 
     fn has_changed(&self) -> bool {
