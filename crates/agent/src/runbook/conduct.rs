@@ -71,21 +71,41 @@ impl Conduct {
         execution.steps.get(index).map_or(StepState::Done, |record| record.state)
     }
 
+    /// A journal that cannot be written ends it only where it can be given up.
     pub async fn begin(&self) -> Result<(), Ended> {
-        let mut execution = self.execution.lock().await;
-        execution.state = ExecutionState::Running;
-        if let Some(pinned) = &execution.runbook {
-            let now = pin(&self.application.spec, pinned.name);
-            if now.configuration != pinned.configuration {
-                let (was, now) = (&pinned.configuration, &now.configuration);
-                tracing::warn!(
-                    was,
-                    now,
-                    "the configuration was changed; the execution keeps to its own steps"
-                );
-            }
+        {
+            let mut execution = self.execution.lock().await;
+            execution.state = ExecutionState::Running;
+            self.keeps_to_its_steps(&execution);
         }
-        Ok(self.journal(&execution, "execution-begun").await?)
+        loop {
+            let execution = self.snapshot().await;
+            let Err(failed) = self.journal(&execution, "execution-begun").await else {
+                return Ok(());
+            };
+            self.again("begin", StepError::new(failed)).await?;
+        }
+    }
+
+    fn keeps_to_its_steps(&self, execution: &Execution) {
+        let Some(pinned) = &execution.runbook else { return };
+        let now = pin(&self.application.spec, pinned.name);
+        if now.configuration != pinned.configuration {
+            let (was, now) = (&pinned.configuration, &now.configuration);
+            tracing::warn!(
+                was,
+                now,
+                "the configuration was changed; the execution keeps to its own steps"
+            );
+        }
+    }
+
+    /// What cannot be journaled is tried again, after a moment, where there is only forward.
+    async fn again(&self, step: &str, failed: StepError) -> Result<(), Ended> {
+        self.may_go_on(step, &failed)?;
+        tracing::warn!(step, %failed, "not journaled");
+        tokio::time::sleep(LOOK).await;
+        Ok(())
     }
 
     /// The intent is durable when this returns.
@@ -93,6 +113,15 @@ impl Conduct {
         let mut execution = self.execution.lock().await;
         note(&mut execution, index, StepState::Intent, String::new());
         self.journal(&execution, "step-intent").await.map_err(StepError::new)
+    }
+
+    /// As `intend`, for a step that a failure would not bring to be tried again.
+    pub async fn intend_at_last(&self, index: usize) -> Result<(), Ended> {
+        while let Err(failed) = self.intend(index).await {
+            let step = self.steps.get(index).map_or("", Defined::name);
+            self.again(step, failed).await?;
+        }
+        Ok(())
     }
 
     pub async fn outcome(

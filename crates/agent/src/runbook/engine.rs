@@ -214,7 +214,7 @@ impl Making<'_> {
 
     async fn approval(&self, question: &str) -> Result<(), Ended> {
         let Self { conduct, index, own } = self;
-        conduct.intend(*index).await.map_err(|why| Ended(why.0))?;
+        conduct.intend_at_last(*index).await?;
         let execution = conduct.snapshot().await;
         let around = Around::new(&conduct.application, own, conduct.runbook, &execution);
         let mut answers = vec![Answer::Resume];

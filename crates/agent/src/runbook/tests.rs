@@ -2,6 +2,7 @@
 //! journal says is never the judge of what was done.
 
 mod another_move;
+mod full_disk;
 mod kinds;
 
 use super::definition::Defined;
@@ -39,6 +40,8 @@ struct Crashing {
     /// So many accesses are still made, and whether the last of them is durable.
     dies: Mutex<Option<(u64, bool)>>,
     died: Notify,
+    /// After so many accesses it is full for as many.
+    full: Mutex<Option<(u64, u64)>>,
 }
 
 impl Crashing {
@@ -60,6 +63,28 @@ impl Crashing {
     }
 }
 
+impl Crashing {
+    fn takes(&self) -> rusqlite::Result<()> {
+        match &mut *self.full.lock().unwrap() {
+            Some((0, refusals @ 1..)) => {
+                *refusals -= 1;
+                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+                Err(rusqlite::Error::SqliteFailure(full, Some("the disk is full".to_owned())))
+            }
+            Some((left, _)) => {
+                *left = left.saturating_sub(1);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it was full and has room again.
+    fn has_room_again(&self) -> bool {
+        self.full.lock().unwrap().is_none_or(|(_, refusals)| refusals == 0)
+    }
+}
+
 impl SimulatedDisk for Crashing {
     fn open(&self, path: &Path) -> rusqlite::Result<Arc<Mutex<Connection>>> {
         let mut files = self.files.lock().unwrap();
@@ -74,7 +99,7 @@ impl SimulatedDisk for Crashing {
     fn before<'a>(&'a self, _: &'a Path) -> DiskWork<'a, rusqlite::Result<()>> {
         Box::pin(async {
             self.may_die(false).await;
-            Ok(())
+            self.takes()
         })
     }
 

@@ -3,8 +3,8 @@
 
 use crate::act::links;
 use crate::application::Application;
-use crate::runbook::StepError;
-use crate::types::Execution;
+use crate::runbook::{Step, StepError};
+use crate::types::{Execution, StepState};
 use mainstay_core::estate::PostgresEndpoint;
 use mainstay_core::{SiteName, StoreName};
 use serde_json::json;
@@ -35,9 +35,10 @@ pub async fn make(
 }
 
 /// Gives the pinned slots up again, when the move was given up: a slot that nobody reads keeps the
-/// write-ahead log for ever. Says what could not be dropped.
+/// write-ahead log for ever. Says what could not be dropped. Once the databases may have been opened
+/// they stay: they hold what only this site accepted.
 pub async fn undo(application: &Arc<Application>, execution: &Execution) -> Result<(), StepError> {
-    if !execution.facts.contains_key(BEGUN) {
+    if !execution.facts.contains_key(BEGUN) || may_be_open(execution) {
         return Ok(());
     }
     let stores = &application.context.stores;
@@ -45,6 +46,11 @@ pub async fn undo(application: &Arc<Application>, execution: &Execution) -> Resu
         stores.drop_slot(&endpoint, &slot).await.map_err(StepError::new)?;
     }
     Ok(())
+}
+
+fn may_be_open(execution: &Execution) -> bool {
+    let promote = execution.steps.iter().find(|step| step.name == Step::Promote.name());
+    promote.is_some_and(|step| step.state != StepState::Pending)
 }
 
 /// A slot of this site in which the changes for another one wait.
