@@ -5,10 +5,10 @@ use crate::coordinator::Versioned;
 use crate::names::KnownName;
 use crate::peer::messages::{AgedEvidence, ApplicationView};
 use crate::reads::Reads;
-use crate::runbook::ready::Readiness;
 use crate::time::unix_micros;
 use crate::types::{
-    EqualityView, Execution, LinkView, Return, ReturnPhase, ReturnProgress, SalvageStates,
+    EqualityView, Execution, LinkView, Readiness, Return, ReturnPhase, ReturnProgress,
+    SalvageStates,
 };
 use crate::watching::Watching;
 use mainstay_core::decision::{

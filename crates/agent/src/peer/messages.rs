@@ -1,8 +1,7 @@
 //! What agents ask of each other.
 
-use crate::runbook::ready::Readiness;
 use crate::types::{
-    EqualityView, Execution, LinkView, ProbeView, ReadsView, Return, SalvageStates,
+    EqualityView, Execution, LinkView, ProbeView, Readiness, ReadsView, Return, SalvageStates,
 };
 use mainstay_core::watch::Minute;
 use mainstay_core::{

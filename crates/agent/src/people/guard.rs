@@ -1,10 +1,9 @@
 //! What stands before every route for people: who asks, and whether the role suffices. Nothing gets
 //! past it that it does not know.
 
-use super::Asker;
 use super::register::Credentials;
+use super::{Asker, too_little};
 use crate::agent::Agent;
-use crate::error::Refused;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
@@ -60,20 +59,4 @@ async fn refuse(agent: &Agent, asker: &Asker, least: Role, what: &str) -> Respon
         tracing::error!(%why, "a refusal is not in the ledger");
     }
     (StatusCode::FORBIDDEN, Json(refused.to_api())).into_response()
-}
-
-pub fn too_little(Asker { name, role, .. }: &Asker, least: Role) -> Refused {
-    let article = |role: Role| match role {
-        Role::Viewer => "a",
-        Role::Operator | Role::Approver | Role::Admin => "an",
-    };
-    Refused::new(
-        "MS-PEOPLE-003",
-        format!("{name} is {} {role}, and this takes {} {least}", article(*role), article(least)),
-        format!(
-            "ask {} {least} to do it; or have an admin write `role = \"{least}\"` for [people] \
-             {name} at every site, and send the agents SIGHUP",
-            article(least)
-        ),
-    )
 }

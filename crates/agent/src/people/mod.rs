@@ -6,6 +6,7 @@ pub mod guard;
 pub mod register;
 pub mod requests;
 
+use crate::error::Refused;
 use mainstay_core::people::Role;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,23 @@ impl Asker {
     pub fn may_be(&self, other: &Asker) -> bool {
         self.name == other.name || (self.by == other.by && self.by != Proof::Token)
     }
+}
+
+/// Why somebody's role does not suffice, and who could do it.
+pub fn too_little(Asker { name, role, .. }: &Asker, least: Role) -> Refused {
+    let article = |role: Role| match role {
+        Role::Viewer => "a",
+        Role::Operator | Role::Approver | Role::Admin => "an",
+    };
+    Refused::new(
+        "MS-PEOPLE-003",
+        format!("{name} is {} {role}, and this takes {} {least}", article(*role), article(least)),
+        format!(
+            "ask {} {least} to do it; or have an admin write `role = \"{least}\"` for [people] \
+             {name} at every site, and send the agents SIGHUP",
+            article(least)
+        ),
+    )
 }
 
 #[cfg(test)]

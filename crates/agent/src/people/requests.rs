@@ -3,7 +3,7 @@
 
 use super::Asker;
 use crate::error::Refused;
-use crate::people::guard::too_little;
+use crate::people::too_little;
 use crate::types::{ApprovalRequest, RequestState};
 use mainstay_core::decision::Hindrance;
 use mainstay_core::people::Role;

@@ -6,11 +6,10 @@ use super::{Defined, pin, runbook_of};
 use crate::application::Application;
 use crate::known::Known;
 use crate::time::unix_micros;
-use crate::types::{Execution, ExecutionKind, Problem, ProblemKind};
+use crate::types::{Execution, ExecutionKind, Problem, ProblemKind, Readiness};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mainstay_core::SiteName;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -19,14 +18,6 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_secs(300);
 /// A look at all steps together; what takes longer is told as not looked at.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a failover to a site would fail at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Readiness {
-    pub looked_micros: i64,
-    /// By step.
-    pub missing: Vec<(String, String)>,
-}
 
 pub fn start(application: &Arc<Application>, shutdown: &CancellationToken) {
     let (work, shutdown) = (application.clone(), shutdown.clone());

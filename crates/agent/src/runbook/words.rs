@@ -3,7 +3,7 @@
 use super::step::Skip;
 use crate::error::Refused;
 use crate::people::Asker;
-use crate::people::guard::too_little;
+use crate::people::too_little;
 use crate::types::Execution;
 use mainstay_core::people::Role;
 use serde::{Deserialize, Serialize};

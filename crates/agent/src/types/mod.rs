@@ -28,7 +28,7 @@ pub use execution::{Execution, ExecutionKind, ExecutionState, StepRecord, StepSt
 pub use links::{ContinueRequest, Continued};
 pub use names::{AnswerView, NameView, ServerView, SignedView, Trace, TraceQuery, keys_in_words};
 pub use pause::{PauseRequest, PauseView, Paused, ResumeRequest, Resumed};
-pub use plan::{MoveRequest, Plan, PlannedStep, Refusal};
+pub use plan::{MoveRequest, Plan, PlannedStep, Readiness, Refusal};
 pub use problem::{Problem, ProblemKind};
 pub use repair::{RepairRequest, RepairState, RepairSummary, UndoRequest};
 pub use returning::{Return, ReturnMeans, ReturnPhase, ReturnProgress, ReturnRequest};

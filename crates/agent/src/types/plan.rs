@@ -69,3 +69,11 @@ pub struct MoveRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
 }
+
+/// What a failover to a site would fail at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Readiness {
+    pub looked_micros: i64,
+    /// By step.
+    pub missing: Vec<(String, String)>,
+}

@@ -77,3 +77,43 @@ fn pins(application: &Application, execution: &Execution) -> Vec<Pin> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ExecutionKind, ExecutionState, StepRecord};
+    use mainstay_core::{ApplicationName, Epoch};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn slots_stay_from_when_the_databases_may_have_been_opened() {
+        let at = |state| Execution {
+            id: "bank-2-failover".to_owned(),
+            application: ApplicationName::new("bank").unwrap(),
+            kind: ExecutionKind::Failover,
+            epoch: Epoch::new(2),
+            from: None,
+            to: SiteName::new("west").unwrap(),
+            state: ExecutionState::Running,
+            requested_by: String::new(),
+            started_micros: 0,
+            ended_micros: None,
+            steps: [Step::Pin, Step::Promote]
+                .map(|step| StepRecord {
+                    name: step.name().to_owned(),
+                    state: if step == Step::Pin { StepState::Done } else { state },
+                    started_micros: None,
+                    ended_micros: None,
+                    detail: String::new(),
+                })
+                .into(),
+            facts: BTreeMap::new(),
+            runbook: None,
+            questions: Vec::new(),
+        };
+        assert!(!may_be_open(&at(StepState::Pending)));
+        for state in [StepState::Intent, StepState::Failed, StepState::Done] {
+            assert!(may_be_open(&at(state)), "{state:?}");
+        }
+    }
+}
