@@ -120,8 +120,9 @@ pub fn resume_promoted(application: &Arc<Application>) {
     }
 }
 
-/// A planned move that was under way when this agent crashed, and had not claimed: given up. The
-/// active site takes its handover back by itself, or is told.
+/// What was under way when this agent crashed and is overtaken by now: given up. It is a planned move
+/// that had not claimed, whose active site takes its handover back by itself or is told; or any move
+/// with a newer epoch than its own.
 pub fn resume_abandoned(application: &Arc<Application>) {
     let abandoned = {
         let known = application.known();
@@ -129,11 +130,12 @@ pub fn resume_abandoned(application: &Arc<Application>) {
         let open = is_open(last) && last.to == known.facts.here;
         let claimed = is_made_by(&seen.record, last);
         let switchover = last.kind == ExecutionKind::Switchover;
-        (open && switchover && !claimed).then(|| last.clone())
+        let overtaken = known.facts.highest > last.epoch;
+        (open && !claimed && (switchover || overtaken)).then(|| last.clone())
     };
     if let Some(execution) = abandoned {
         let work = application.clone();
-        let why = "the conducting agent was restarted before the claim";
+        let why = "the conducting agent was restarted";
         let given_up = async move {
             engine::give_up(&work, execution, why).await;
             let kept = work.known().execution.clone();

@@ -76,6 +76,21 @@ async fn after_a_restart_what_made_the_epoch_is_carried_on_and_not_what_only_wan
     wait_for_value("the failover is conducted", PATIENCE, promotes).await;
 }
 
+#[tokio::test]
+async fn a_failover_that_a_crash_cut_off_ends_when_a_newer_epoch_was_made_meanwhile() {
+    let world = World::new();
+    let before = world.wakes(&[], world.disk()).await;
+    let cut_off = own_only(&before, ExecutionKind::Failover);
+    before.keep_execution(&cut_off).await.unwrap();
+    let again = world.wakes(&[], world.disk()).await;
+    let newer = first().claimed_by(&site("east"), Cause::Automatic);
+    answers(&again, newer.claimed_by(&site("west"), Cause::Ordered));
+    execution::resume_abandoned(&again);
+    let ended = settles(&again).await;
+    assert_eq!(ended.state, ExecutionState::Aborted);
+    assert!(ended.facts["reason"].as_str().unwrap().contains("a newer epoch"), "{ended:?}");
+}
+
 /// A claim of a planned move can be made after its agent died, and gave that move up.
 #[tokio::test]
 async fn an_epoch_that_a_planned_move_made_is_carried_on_when_that_move_is_gone() {
