@@ -34,8 +34,6 @@ async fn look(application: &Application, probes: &Probes) {
     let mut probes = probes.lock().await;
     let stores = application.context.stores.as_ref();
     let mut all_writable = true;
-    // An answer may wait for a process that is stopped: it is as old as the question.
-    let asked = tick();
     for (store, at) in application.stores_here() {
         let probe = probes.remove(store);
         let looked = tokio::time::timeout(TIMEOUT, look_at(stores, probe, at)).await;
@@ -52,7 +50,7 @@ async fn look(application: &Application, probes: &Probes) {
         application.known().store_trouble.insert(store.clone(), trouble);
     }
     if all_writable {
-        application.learn(|known| known.facts.writable = Some(asked));
+        application.learn(|known| known.facts.writable = Some(tick()));
     }
 }
 
