@@ -107,7 +107,7 @@ fn other(place: &str, user: &User, own: &str) -> Option<Finding> {
             "MS-RD-117",
             place,
             "the user \"default\" may write: a fence does not stop who logs in as nobody else",
-            "write `user default off` in the server's ACL file, or in its configuration",
+            "write `user default off ~* &* +@all` in the server's ACL file, or in its configuration",
         ));
     }
     Some(Finding::warning(
